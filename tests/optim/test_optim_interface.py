@@ -1,0 +1,35 @@
+"""`bakeoff.optim` is used in other people's projects: it stands in for torch.optim and brings torch alone."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from bakeoff import optim
+
+PROGRAM = """
+import sys
+import torch
+
+before = set(sys.modules)
+import bakeoff.optim
+
+print(*sorted(name for name in set(sys.modules) - before))
+"""
+
+
+def test_importing_the_optimizers_imports_torch_alone():
+    result = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    brought = result.stdout.split()
+    assert "bakeoff.optim.adam" in brought
+    assert [name for name in brought if name != "bakeoff" and not name.startswith("bakeoff.optim")] == []
+
+
+@pytest.mark.parametrize("name", optim.__all__)
+def test_arguments_and_defaults_are_those_of_torch(name):
+    ours, theirs = (inspect.signature(getattr(o, name)).parameters for o in (optim, torch.optim))
+    positional = [p.name for p in ours.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert positional == list(theirs)[: len(positional)]
+    assert {n: p.default for n, p in ours.items()} == {n: theirs[n].default for n in ours}
