@@ -1,0 +1,88 @@
+"""The command `bakeoff`: a Hydra application whose errors are one message, without a stack trace unless asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+import hydra
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bakeoff.errors import UserError
+from bakeoff.resolvers import register_resolvers
+from bakeoff.search_path import BakeoffSearchPath, package_conf
+from bakeoff.words import did_you_mean
+
+FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch; set, it raises what it would otherwise print
+USAGE_STATUS = 2
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    wants_trace = os.environ.get(FULL_ERROR) == "1"
+    os.environ[FULL_ERROR] = "1"
+    sys.path.append(os.getcwd())  # a user's own classes lie beside the command; the package's own win
+    Plugins.instance().register(BakeoffSearchPath)
+    register_resolvers()
+    try:
+        hydra.main(version_base="1.3", config_path=None, config_name="bakeoff")(_run)()
+    except BrokenPipeError:  # `bakeoff --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
+        if wants_trace:
+            raise
+        sys.stderr.write(f"bakeoff: {explain(error)}\n")
+        sys.exit(USAGE_STATUS)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nbakeoff: stopped\n")
+        sys.exit(130)
+
+
+def _run(config: DictConfig) -> float | None:
+    from bakeoff.launch.task import train  # torch and Lightning take seconds to import: not for --help
+
+    return train(config)
+
+
+def explain(error: BaseException) -> str:
+    """One message with the remedy, from an error of ours, of Hydra's, or of the file system."""
+    if isinstance(error, OSError):
+        place = error.filename or "the output folder"
+        return f"cannot write to {place}: {error.strerror}; choose another folder with root=..."
+    text = str(error)
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        return _unknown_key(unknown.group(1))
+    # Hydra lists the options, which helps, and then its search path, which does not.
+    text = text.split("\nConfig search path:")[0].removeprefix("In 'bakeoff': ").rstrip()
+    missing = re.search(r"Could not find '[^']*?/?([^'/]+)'\n\nAvailable options in '[^']+':\n(.*)", text, re.DOTALL)
+    if missing:
+        options = [line.strip() for line in missing.group(2).splitlines() if line.strip()]
+        text = text.replace("'\n\n", f"'{did_you_mean(missing.group(1), options)}\n\n", 1)
+    return text
+
+
+def _unknown_key(key: str) -> str:
+    group, _, name = key.rpartition(".")
+    known = _known_keys()
+    siblings = [k for k in known if k.rpartition(".")[0] == group] or known
+    hint = did_you_mean(key, siblings)
+    there = ", ".join(k.rpartition(".")[2] for k in siblings)
+    adding = f"; to add a key of your own, write +{key}=..." if group else ""
+    return f"unknown key {key}{hint}; {'in ' + group if group in _groups(known) else 'at the top'} there are {there}{adding}"
+
+
+def _known_keys() -> list[str]:
+    with hydra.initialize_config_dir(str(package_conf()), version_base="1.3"):
+        config = hydra.compose("bakeoff")
+    top = [str(key) for key in config]
+    return top + [f"{key}.{inner}" for key in top if OmegaConf.is_dict(config[key]) for inner in config[key]]
+
+
+def _groups(keys: list[str]) -> set[str]:
+    return {key.rpartition(".")[0] for key in keys} - {""}
+

@@ -1,0 +1,121 @@
+"""The launcher of a sweep: refuses bad runs before the first one starts, then trains them in turn under one bar."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+from tqdm import tqdm
+
+from bakeoff.errors import UserError
+
+MAX_ERRORS_SHOWN = 5
+
+
+class SweepLauncher(Launcher):
+    """Trains the runs of a sweep one after another in this process, so that what is imported is imported once."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Called by Hydra before `launch`."""
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Trains one run for each list of overrides.
+
+        Raises:
+            UserError: some runs cannot be built; then none was started.
+
+        """
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        jobs = [self._compose(overrides, initial_job_idx + i) for i, overrides in enumerate(job_overrides)]
+        if initial_job_idx == 0:  # a sweeper that proposes as it goes is not stopped in the middle of its search
+            refuse_bad(jobs)
+        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        statuses: Counter[str] = Counter()
+        results = []
+        with tqdm(jobs, unit="run", desc="bakeoff", dynamic_ncols=True, smoothing=0) as bar:
+            for job in bar:
+                result = self._run(job)
+                statuses[_status(result)] += 1
+                bar.set_postfix(statuses, refresh=False)
+                results.append(result)
+        return results
+
+    def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
+        job = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(job):
+            job.hydra.job.id = job.hydra.job.num = number
+        return job
+
+    def _run(self, job: DictConfig) -> JobReturn:
+        return run_job(
+            hydra_context=self.hydra_context,
+            task_function=self.task_function,
+            config=job,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+
+
+def refuse_bad(jobs: Sequence[DictConfig]) -> None:
+    """Builds every run without training it.
+
+    Raises:
+        UserError: lists the runs that cannot be built, and why.
+
+    """
+    errors: dict[str, list[str]] = {}
+    for job in jobs:
+        error = _error_of(job)
+        if error:
+            errors.setdefault(error, []).append(" ".join(job.hydra.overrides.task))
+    if len(errors) == 1 and len(next(iter(errors.values()))) == len(jobs):
+        raise UserError(next(iter(errors)))
+    if errors:
+        bad = sum(len(runs) for runs in errors.values())
+        lines = [f"  {error}\n    in {len(runs)}, such as: {runs[0]}" for error, runs in errors.items()]
+        hidden = [f"  and {len(lines) - MAX_ERRORS_SHOWN} other errors"] if len(lines) > MAX_ERRORS_SHOWN else []
+        found = "\n".join([*lines[:MAX_ERRORS_SHOWN], *hidden])
+        raise UserError(f"{bad} of {len(jobs)} runs cannot be built; none was started:\n{found}")
+
+
+def _error_of(job: DictConfig) -> str | None:
+    from bakeoff.launch.task import prepare  # imports torch and Lightning: only now, not in every Hydra application
+
+    def build() -> str | None:
+        try:
+            prepare(job, list(job.hydra.overrides.task))
+        except UserError as error:
+            return str(error)
+        return None
+
+    return _with_hydra_config(job, build)
+
+
+def _with_hydra_config(job: DictConfig, action: Callable[[], str | None]) -> str | None:
+    """Lets `${hydra:...}` in a configuration see this job, as it will when the job runs."""
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(job)
+    try:
+        return action()
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def _status(result: JobReturn) -> str:
+    assert result.hydra_cfg is not None
+    try:
+        record = json.loads((Path(result.hydra_cfg.hydra.runtime.output_dir) / "outcome.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return "failed"
+    return str(record.get("status"))
+
+

@@ -1,0 +1,97 @@
+"""Metrics that do not depend on the loss, so that arms with different losses can be compared.
+
+Classification: accuracy, top-5 accuracy (with more than five classes), negative log-likelihood of the softmax of the
+logits, expected calibration error (Guo et al. 2017, 15 equal bins). Regression: RMSE, MAE, R², in the target's own
+units. torchmetrics computes them; this file names them.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError, Metric, R2Score
+from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError
+
+CLASSIFICATION = ("accuracy", "top5", "nll", "ece")
+REGRESSION = ("rmse", "mae", "r2")
+
+
+class Metrics(nn.Module):
+    """The metrics of one pass over a validation or test set, with the loss itself among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.metrics = nn.ModuleDict()
+        self.metrics["loss"] = MeanMetric(nan_strategy="disable")
+
+    def update(self, losses: Tensor, output: Tensor, target: Tensor) -> None:
+        """Takes in one batch: `losses` (N,) or a scalar, `output` (N, C) or (N, D), `target` (N,) or (N, D)."""
+        n = target.shape[0]
+        self._metric("loss").update(losses.detach().float().mean(), n)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Name to value, over all batches since the last `reset`."""
+        return {name: self._metric(name).compute() for name in self.metrics}
+
+    def reset(self) -> None:
+        """Forgets all batches."""
+        for name in self.metrics:
+            self._metric(name).reset()
+
+    def _metric(self, name: str) -> Metric:
+        metric = self.metrics[name]
+        assert isinstance(metric, Metric)
+        return metric
+
+
+class ClassificationMetrics(Metrics):
+    """`n_out` is the number of classes; outputs are logits (N, n_out), targets class indices (N,)."""
+
+    def __init__(self, n_out: int) -> None:
+        super().__init__()
+        self.metrics["accuracy"] = MulticlassAccuracy(n_out, average="micro", validate_args=False)
+        if n_out > 5:
+            self.metrics["top5"] = MulticlassAccuracy(n_out, average="micro", top_k=5, validate_args=False)
+        self.metrics["nll"] = MeanMetric(nan_strategy="disable")
+        self.metrics["ece"] = MulticlassCalibrationError(n_out, n_bins=15, validate_args=False)
+
+    def update(self, losses: Tensor, output: Tensor, target: Tensor) -> None:
+        """See `Metrics.update`."""
+        super().update(losses, output, target)
+        output = output.float()
+        # torchmetrics takes values outside [0, 1] for logits, and values inside for probabilities: say which.
+        probabilities = output.softmax(dim=-1)
+        for name in ("accuracy", "top5", "ece"):
+            if name in self.metrics:
+                self._metric(name).update(probabilities, target)
+        self._metric("nll").update(F.cross_entropy(output, target), target.shape[0])
+
+
+class RegressionMetrics(Metrics):
+    """Outputs and targets are (N,), (N, 1) or (N, D), standardised as (y - mean) / std; metrics are in units of y."""
+
+    def __init__(self, mean: float = 0.0, std: float = 1.0) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
+        self.metrics["rmse"] = MeanSquaredError(squared=False)
+        self.metrics["mae"] = MeanAbsoluteError()
+        self.metrics["r2"] = R2Score()
+
+    def update(self, losses: Tensor, output: Tensor, target: Tensor) -> None:
+        """See `Metrics.update`."""
+        super().update(losses, output, target)
+        output = torch.as_tensor(output).float().flatten() * self.std + self.mean
+        target = target.float().flatten() * self.std + self.mean
+        for name in REGRESSION:
+            self._metric(name).update(output, target)
+
+
+def metrics_for(task: str, n_out: int, mean: float = 0.0, std: float = 1.0) -> Metrics:
+    """The metrics that fit a task: `classification` or `regression`."""
+    return ClassificationMetrics(n_out) if task == "classification" else RegressionMetrics(mean, std)
+
+
+def metric_names(task: str, n_out: int) -> list[str]:
+    """The names that `metrics_for` will report, without a prefix."""
+    return list(metrics_for(task, n_out).metrics)

@@ -1,0 +1,124 @@
+"""Looks closely at one step in N: gradient norm, update-to-weight ratio, and the time of the four phases of a step.
+
+    forward   output = net(x)
+    loss      loss = L(output, target)
+    backward  dloss/dtheta
+    update    theta <- theta - lr * ...
+
+On a GPU the phases are timed by events in the stream, read when the values are written: no step waits for the device.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+PHASES = ("forward", "loss", "backward", "update")
+
+
+class Stopwatch:
+    """Marks moments on a device and gives the milliseconds between one mark and the next."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda = device.type == "cuda"
+        self._marks: list[Any] = []
+
+    def mark(self) -> None:
+        """Marks this moment: of the stream on a GPU, of the clock elsewhere."""
+        if self._cuda:
+            event = torch.cuda.Event(enable_timing=True)
+            event.record()
+            self._marks.append(event)
+        else:
+            self._marks.append(time.perf_counter())
+
+    def milliseconds(self) -> list[float]:
+        """The times between consecutive marks; on a GPU waits until the last mark is reached."""
+        if self._cuda:
+            self._marks[-1].synchronize()
+            return [a.elapsed_time(b) for a, b in zip(self._marks, self._marks[1:], strict=False)]
+        return [(b - a) * 1e3 for a, b in zip(self._marks, self._marks[1:], strict=False)]
+
+
+class StepProbe(pl.Callback):
+    """Logs `grad/norm`, `update/ratio` and `time/*` (milliseconds) at the first and then at every n-th step.
+
+    The ratio is ||theta' - theta|| / ||theta||; about 1e-3 is often called healthy (Karpathy 2015, CS231n). The norm is
+    taken before clipping. The module that is trained must keep its network in the attribute `net`.
+    """
+
+    def __init__(self, every_n_steps: int = 50) -> None:
+        if not every_n_steps >= 1:
+            raise ValueError(f"every_n_steps must be >= 1, got {every_n_steps}")
+        self.every_n_steps = every_n_steps
+        self._watch: Stopwatch | None = None
+        self._handles: list[Any] = []
+        self._before: list[Tensor] = []
+        self._grad_norm = torch.tensor(0.0)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Begins to look if this step's turn has come."""
+        if trainer.global_step % self.every_n_steps:
+            return
+        watch = self._watch = Stopwatch(pl_module.device)
+        net: nn.Module = pl_module.net
+        self._handles = [
+            net.register_forward_pre_hook(_then(watch.mark)),
+            net.register_forward_hook(_then(watch.mark)),
+        ]
+
+    def on_before_zero_grad(self, trainer: pl.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
+        """The loss is known; Lightning zeroes the gradients between it and the backward pass."""
+        if self._watch:
+            for handle in self._handles:
+                handle.remove()
+            self._watch.mark()
+
+    def on_after_backward(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """The gradients are known; what is measured of them is kept out of the time of the update."""
+        if self._watch:
+            self._watch.mark()
+            grads = [p.grad for p in pl_module.net.parameters() if p.grad is not None]
+            self._grad_norm = _norm(grads)
+            self._before = [p.detach().clone() for p in pl_module.net.parameters()]
+
+    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
+        """The update begins."""
+        if self._watch:
+            self._watch.mark()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """The update is done: what was seen is logged."""
+        if not self._watch:
+            return
+        watch, self._watch = self._watch, None
+        watch.mark()
+        change = [p.detach() - old for p, old in zip(pl_module.net.parameters(), self._before, strict=True)]
+        ratio = _norm(change) / _norm(self._before).clamp_min(torch.finfo(torch.float32).tiny)
+        self._before = []
+        values = {"grad/norm": float(self._grad_norm), "update/ratio": float(ratio), **_phases(watch)}
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step=trainer.global_step)
+
+
+def _phases(watch: Stopwatch) -> dict[str, float]:
+    spans = watch.milliseconds()
+    if len(spans) != 5:  # the net was called more or less than once: its phases cannot be told apart
+        return {}
+    forward, loss, backward, _, update = spans
+    return {f"time/{name}": ms for name, ms in zip(PHASES, (forward, loss, backward, update), strict=True)}
+
+
+def _norm(tensors: list[Tensor]) -> Tensor:
+    return torch.nn.utils.get_total_norm(tensors) if tensors else torch.tensor(0.0)
+
+
+def _then(mark: Callable[[], None]) -> Callable[..., None]:
+    return lambda *_: mark()

@@ -1,0 +1,132 @@
+"""The Lightning module: net + loss + optimizer factory + metrics. It works in any Lightning `Trainer`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from bakeoff.module.curve import LossCurve
+from bakeoff.module.metrics import metrics_for
+from bakeoff.module.probe import StepProbe
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+
+
+class SupervisedModule(pl.LightningModule):
+    """Trains `net` on batches (x, y) with any loss and optimizer, and measures what does not depend on the loss.
+
+    Args:
+        net: maps (N, ...) to logits (N, n_out), or to predictions (N, n_out) in regression.
+        loss: called with (output, target), returns (N,) or a scalar; the mean is minimised.
+        optimizer: awaits the parameters, as `functools.partial(Adam, lr=1e-3)` does.
+        n_out: number of classes, or width of the target in regression.
+        task: `classification` or `regression`; by default what the loss says of itself.
+        lr_factor: optimizer step, counted from 0, -> factor of the learning rate. None leaves it constant.
+        target_mean: mean that was taken from regression targets; metrics undo it.
+        target_std: deviation that regression targets were divided by; metrics undo it.
+        log_every_n_steps: one point of `train/loss` and `lr` per so many steps, the loss being their mean.
+        sample_every_n_steps: how often gradient norm, update ratio and the phases of a step are looked at.
+
+    Raises:
+        ValueError: neither `task` nor the loss says what kind of task this is.
+
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        loss: Loss,
+        optimizer: OptimizerFactory,
+        *,
+        n_out: int,
+        task: str | None = None,
+        lr_factor: Callable[[int], float] | None = None,
+        target_mean: float = 0.0,
+        target_std: float = 1.0,
+        log_every_n_steps: int = 10,
+        sample_every_n_steps: int = 50,
+    ) -> None:
+        super().__init__()
+        task = task or getattr(loss, "task", None)
+        if task not in ("classification", "regression"):
+            raise ValueError(f"task must be classification or regression where the loss fits both, got {task}")
+        self.net, self.loss = net, loss
+        self._optimizer_factory, self._lr_factor = optimizer, lr_factor
+        self.val_metrics = metrics_for(task, n_out, target_mean, target_std)
+        self.test_metrics = metrics_for(task, n_out, target_mean, target_std)
+        self._sample_every_n_steps = sample_every_n_steps
+        self._curve = LossCurve(log_every_n_steps)
+
+    def forward(self, x: Tensor) -> Any:
+        """The output of the net: (N, n_out)."""
+        return self.net(x)
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer over all parameters, and the schedule, applied a step at a time."""
+        optimizer = self._optimizer_factory(self.net.parameters())
+        if self._lr_factor is None:
+            return optimizer
+        scheduler = {"scheduler": LambdaLR(optimizer, self._lr_factor), "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """The probe comes along into any `Trainer`."""
+        return [StepProbe(self._sample_every_n_steps)]
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Forward and loss; backward and update are Lightning's."""
+        x, y = batch
+        loss = self.loss(self.net(x), y)
+        return loss.mean() if loss.ndim else loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Keeps the loss on its device; now and then writes what was collected."""
+        if "loss" in outputs and self._curve.add(outputs["loss"], self.trainer.optimizers[0].param_groups[0]["lr"]):
+            self._write_curve()
+
+    def on_train_end(self) -> None:
+        """Writes what is left of the curve."""
+        self._write_curve()
+
+    def on_validation_start(self) -> None:
+        """Writes the curve first, so that its points are in order."""
+        self._write_curve()
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Takes one batch into the validation metrics."""
+        self._measure(self.val_metrics, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs `val/*`."""
+        self._log_metrics("val", self.val_metrics)
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """Takes one batch into the test metrics."""
+        self._measure(self.test_metrics, batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Logs `test/*`."""
+        self._log_metrics("test", self.test_metrics)
+
+    def _measure(self, metrics: Any, batch: Any) -> None:
+        x, y = batch
+        output = self.net(x)
+        metrics.update(self.loss(output, y), output, y)
+
+    def _log_metrics(self, split: str, metrics: Any) -> None:
+        values = {f"{split}/{name}": value for name, value in metrics.compute().items()}
+        metrics.reset()
+        # `step` is Lightning's own key for the x-axis, which it would otherwise count one too low here
+        self.log_dict({**values, "step": float(self.trainer.global_step)})
+
+    def _write_curve(self) -> None:
+        for step, loss, lr in self._curve.points():
+            values = {"train/loss": loss} if lr is None else {"train/loss": loss, "lr": lr}
+            for logger in self.loggers:
+                logger.log_metrics(values, step=step)

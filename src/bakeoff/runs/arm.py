@@ -1,0 +1,69 @@
+"""The arm of a run: what its command line chose, as typed values, and the folder name built from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+# Keys that decide where a run is written or how it is executed, but not what comes out of it.
+PLACE_KEYS = frozenset({"seed", "sweep", "root"})
+EXECUTION_KEYS = frozenset({"workers", "retry", "fail_fast", "dry_run", "pack", "checkpoints", "log"})
+
+MAX_NAME_BYTES = 120
+HASH_LENGTH = 8
+# Beside letters and digits of any script; `~` sets off a hash, `%` an escaped character.
+PLAIN_CHARACTERS = frozenset("-_.+@^()[]{}")
+
+
+def arm_of(overrides: Iterable[str]) -> dict[str, Any]:
+    """Maps override keys to typed values, without seed, sweep, root, execution keys and Hydra's own settings.
+
+    `["optimizer=adam", "optimizer.lr=1e-2", "seed=3"]` gives `{"optimizer": "adam", "optimizer.lr": 0.01}`.
+    """
+    arm = {}
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key = override.get_key_element().lstrip("+~")
+        top = key.split(".")[0].split("/")[0]
+        if key in PLACE_KEYS or top in EXECUTION_KEYS or top == "hydra":
+            continue
+        arm[key] = None if override.is_delete() else _plain(override.value())
+    return arm
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types: Hydra's quoted strings and nested containers become plain."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
+
+
+def folder_name(arm: Mapping[str, Any]) -> str:
+    """`optimizer=adam,loss=mse,batch_size=64`; `default` for an arm that overrides nothing; at most 120 bytes."""
+    name = ",".join(f"{_escape(key)}={_escape(_text(value))}" for key, value in arm.items()) or "default"
+    return name if len(name.encode()) <= MAX_NAME_BYTES else _cut(name)
+
+
+def _cut(name: str) -> str:
+    digest = hashlib.sha256(name.encode()).hexdigest()[:HASH_LENGTH]
+    kept = name.encode()[: MAX_NAME_BYTES - HASH_LENGTH - 1].decode(errors="ignore")
+    return f"{kept}~{digest}"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(";", ":"), ensure_ascii=False)
+
+
+def _escape(text: str) -> str:
+    """Percent-encodes what a file system, a shell or a reader of the name would stumble over."""
+    return "".join(c if c.isalnum() or c in PLAIN_CHARACTERS else _percent(c) for c in text)
+
+
+def _percent(character: str) -> str:
+    # A list's `;` comes from `_text`: a comma would read as the next key.
+    return ";" if character == ";" else "".join(f"%{byte:02X}" for byte in character.encode())

@@ -1,0 +1,192 @@
+"""Wires the parts of a run by `_target_`: data, net, loss, optimizer and schedule, ours and anybody's alike."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import hydra.utils
+import lightning.pytorch as pl
+import torch
+from hydra.errors import InstantiationException
+from torch import Tensor, nn
+
+from bakeoff.data import Arrays, DataSpec, adopt
+from bakeoff.errors import UserError
+
+FILLED_FROM_DATA = ("n_in", "n_out", "in_shape")
+
+
+@dataclass
+class Parts:
+    """What one run is made of, wired and checked against each other."""
+
+    data: pl.LightningDataModule
+    spec: DataSpec
+    net: nn.Module
+    loss: Callable[[Tensor, Tensor], Tensor]
+    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    schedule: Callable[[float], float] | None
+    task: str
+    n_out: int
+
+
+def build(settings: Mapping[str, Any]) -> Parts:
+    """Builds every part from its settings; the seed fixes the initial weights, whatever else was drawn before.
+
+    Raises:
+        UserError: a part cannot be built, or does not fit the data.
+
+    """
+    data, spec = adopt(load(settings["data"]), batch_size=settings["batch_size"], seed=settings["seed"])
+    loss = instantiate("loss", settings["loss"])
+    task = _task(spec, loss, settings)
+    pl.seed_everything(settings["seed"], workers=True, verbose=False)
+    net = _net(settings["model"], spec)
+    optimizer = _optimizer(settings["optimizer"], net)
+    schedule = _schedule(settings["schedule"])
+    if spec.n_out is None:
+        raise UserError("data: the number of classes is unknown; give the data an attribute n_out or num_classes")
+    return Parts(data, spec, net, loss, optimizer, schedule, task, spec.n_out)
+
+
+def load(settings: Mapping[str, Any]) -> Any:
+    """The data source that `data` names. Our own tensors never change, so the last few are kept for the next run."""
+    return _load(json.dumps(settings, sort_keys=True, default=str))
+
+
+@lru_cache(maxsize=2)
+def _load_arrays(text: str) -> Arrays:
+    source = instantiate("data", json.loads(text))
+    if not isinstance(source, Arrays):
+        raise _NotArrays(source)
+    return source
+
+
+class _NotArrays(Exception):
+    """Carries a user's own data set past the cache: it may hold a state of its own."""
+
+
+def _load(text: str) -> Any:
+    try:
+        return _load_arrays(text)
+    except _NotArrays as found:
+        return found.args[0]
+
+
+def instantiate(part: str, settings: Mapping[str, Any], *, partial: bool = False, **filled: Any) -> Any:
+    """Hydra's instantiate into plain containers, with what went wrong in one line.
+
+    Raises:
+        UserError: the target cannot be found or called; the message begins with the name of the part.
+
+    """
+    node = {**settings, **filled, **({"_partial_": True} if partial else {})}
+    if not node.get("_target_"):
+        raise UserError(f"{part}: no class is named; choose a {part} or give {part}._target_=package.module.Class")
+    try:
+        return hydra.utils.instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        raise _plain_error(part, error) from error
+
+
+def _plain_error(part: str, error: InstantiationException) -> UserError:
+    """Hydra wraps what a class raises in its own words: the innermost cause is what helps."""
+    cause: BaseException = error
+    while cause.__cause__ is not None and not isinstance(cause, UserError):
+        cause = cause.__cause__
+    if isinstance(cause, UserError):
+        return cause
+    text = str(cause if cause is not error else str(error).splitlines()[0])
+    return UserError(f"{part}: {text.splitlines()[0] if text else type(cause).__name__}")
+
+
+def _task(spec: DataSpec, loss: Any, settings: Mapping[str, Any]) -> str:
+    fits = getattr(loss, "task", None)
+    task = spec.task or fits
+    if task is None:
+        raise UserError("data: neither the data nor the loss says whether this is classification or regression")
+    if fits is not None and fits != task:
+        raise LossDoesNotFitError(str(settings["loss"]["_target_"]), fits, task)
+    return str(task)
+
+
+class LossDoesNotFitError(UserError):
+    """A loss for one task meets data for another."""
+
+    def __init__(self, loss: str, fits: str, task: str, others: Iterable[str] = ()) -> None:
+        hint = f"; losses that fit: {', '.join(others)}" if others else ""
+        super().__init__(f"loss {loss.rsplit('.', 1)[-1]} is for {fits}, but the data is for {task}{hint}")
+        self.loss, self.fits, self.task = loss, fits, task
+
+
+def _net(settings: Mapping[str, Any], spec: DataSpec) -> nn.Module:
+    target = _locate("model", settings)
+    filled = {name: getattr(spec, name) for name in _wanted(target) if name not in settings}
+    unknown = [name for name, value in filled.items() if value is None]
+    if unknown:
+        raise UserError(f"model: {', '.join(unknown)} cannot be read from the data; give {unknown[0]} in the model")
+    net = instantiate("model", settings, **filled)
+    if not isinstance(net, nn.Module):
+        raise UserError(f"model: {settings['_target_']} gave a {type(net).__name__}, not a torch.nn.Module")
+    _try_net(net, spec)
+    return net
+
+
+def _locate(part: str, settings: Mapping[str, Any]) -> Any:
+    try:
+        return hydra.utils.get_object(str(settings.get("_target_")))
+    except Exception as error:  # whatever a user's module raises on import
+        raise UserError(f"{part}: cannot import {settings.get('_target_')}: {error}".splitlines()[0]) from error
+
+
+def _wanted(target: Any) -> list[str]:
+    try:
+        parameters = inspect.signature(target).parameters
+    except (TypeError, ValueError):  # a builtin without a signature wants nothing from us
+        return []
+    return [name for name in FILLED_FROM_DATA if name in parameters]
+
+
+def _try_net(net: nn.Module, spec: DataSpec) -> None:
+    """Passes two examples through the net, which also gives lazy layers their sizes."""
+    if spec.example is None:
+        return
+    was_training = net.training
+    try:
+        with torch.no_grad():
+            output = net.eval()(spec.example)
+    except Exception as error:  # whatever a user's forward raises
+        shape = tuple(spec.example.shape[1:])
+        raise UserError(
+            f"model: {type(net).__name__} does not take examples of shape {shape}: {error}".splitlines()[0]
+        ) from error
+    net.train(was_training)
+    width = output.shape[1] if output.ndim > 1 else 1
+    if spec.n_out is not None and width != spec.n_out:
+        raise UserError(f"model: {type(net).__name__} gives {width} outputs, but the data needs n_out={spec.n_out}")
+
+
+def _schedule(settings: Mapping[str, Any]) -> Any:
+    """None for a constant learning rate: a scheduler that changes nothing would cost its call in every step."""
+    if settings.get("_target_") is None:
+        return None
+    schedule = instantiate("schedule", settings, partial=True)
+    try:
+        schedule(0.0)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"schedule: {error}".splitlines()[0]) from error
+    return schedule
+
+
+def _optimizer(settings: Mapping[str, Any], net: nn.Module) -> Any:
+    factory = instantiate("optimizer", settings, partial=True)
+    try:
+        factory(net.parameters())
+    except (TypeError, ValueError) as error:
+        raise UserError(f"optimizer: {error}".splitlines()[0]) from error
+    return factory

@@ -1,0 +1,195 @@
+"""From a configuration to an outcome: one run, trained, validated, tested and recorded."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
+from lightning.pytorch.loggers import Logger
+
+from bakeoff.errors import UserError
+from bakeoff.module import StopOnDivergence, SupervisedModule, use_lean_loop
+from bakeoff.runs import Outcome, arm_of, lower_is_better, now
+from bakeoff.tensorboard import EventLogger
+from bakeoff.train.budget import Budget, budget_from, samples_seen
+from bakeoff.train.identity import identity_by_seed
+from bakeoff.train.parts import Parts, build, instantiate
+from bakeoff.train.settings import check_metric
+from bakeoff.train.summary import Summary
+
+PACKAGES = ("bakeoff", "torch", "lightning", "hydra-core", "torchmetrics", "numpy")
+
+
+class Run:
+    """One training, prepared: every part is built and checked, nothing is written yet.
+
+    Args:
+        settings: plain, settled settings (`bakeoff.train.settings.settle`).
+        overrides: the command line's own, from which the arm is read.
+
+    Raises:
+        UserError: a part cannot be built, or the parts do not fit each other.
+
+    """
+
+    def __init__(self, settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
+        self.settings, self.overrides = settings, list(overrides)
+        if settings["trainer"]["threads"]:
+            torch.set_num_threads(settings["trainer"]["threads"])
+        self.parts: Parts = build(settings)
+        spec = self.parts.spec
+        self.metric = check_metric(settings["metric"], self.parts.task, self.parts.n_out)
+        self.budget: Budget = budget_from(
+            settings["budget"], n_train=spec.n_train, steps_per_epoch=spec.steps_per_epoch
+        )
+        self.callbacks = [instantiate(f"callbacks.{k}", v) for k, v in settings["callbacks"].items()]
+        _check_device(settings["trainer"]["accelerator"])
+
+    def train(self, folder: Path, *, progress_bar: bool = False) -> Outcome:
+        """Trains to the end of the budget, tests once on the last weights, and writes `outcome.json` and event files.
+
+        What an earlier run left in `folder` is replaced. A failure is recorded and returned, not raised.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: after the run is recorded as interrupted.
+
+        """
+        outcome = self._begin(folder)
+        events, summary, guard = EventLogger(folder), Summary(), StopOnDivergence()
+        started = time.monotonic()
+        trainer: pl.Trainer | None = None
+        try:
+            trainer = self._trainer(folder, [events, summary], guard, progress_bar)
+            outcome.device = _device_name(trainer.strategy.root_device)
+            self._fit_and_test(trainer, guard)
+            outcome.status = "diverged" if guard.divergence else "completed"
+            if guard.divergence:
+                what = guard.divergence
+                outcome.error = _error("Divergence", str(what), step=what.step)
+        except (KeyboardInterrupt, SystemExit) as stop:
+            outcome.status, outcome.error = "interrupted", _error(type(stop).__name__, "stopped from outside")
+            raise
+        except Exception as error:
+            step = trainer.global_step + 1 if trainer else None
+            outcome.status = "failed"
+            outcome.error = _error(type(error).__name__, str(error), step, traceback.format_exc())
+        finally:
+            events.close()
+            self._end(outcome, trainer, summary, time.monotonic() - started)
+            outcome.write(folder)
+        return outcome
+
+    def _begin(self, folder: Path) -> Outcome:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("events.out.tfevents.*"):
+            old.unlink()
+        identity = identity_by_seed(self.settings)(self.settings["seed"])
+        outcome = Outcome(arm_of(self.overrides), self.settings["seed"], identity, self.overrides)
+        outcome.versions = {"python": platform.python_version()}
+        outcome.versions |= {name: importlib.metadata.version(name) for name in PACKAGES}
+        outcome.threads = torch.get_num_threads()
+        outcome.write(folder)
+        return outcome
+
+    def _trainer(
+        self, folder: Path, loggers: list[Logger], guard: StopOnDivergence, progress_bar: bool
+    ) -> pl.Trainer:
+        settings, clip = self.settings["trainer"], self.settings["clip"]
+        seconds = self.budget.seconds
+        clipped = next((kind for kind in ("norm", "value") if clip[kind] is not None), None)
+        trainer = pl.Trainer(
+            accelerator=settings["accelerator"],
+            devices=1,
+            precision=settings["precision"],
+            max_epochs=-1,
+            max_steps=self.budget.steps or -1,
+            max_time=timedelta(seconds=seconds) if seconds else None,
+            gradient_clip_val=clip[clipped] if clipped else None,
+            gradient_clip_algorithm=clipped,
+            callbacks=[guard, *self._early_stopping(), *self._bar(progress_bar), *self.callbacks],
+            logger=loggers,
+            log_every_n_steps=settings["log_every_n_steps"],
+            default_root_dir=folder,
+            num_sanity_val_steps=0,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=progress_bar,
+        )
+        return use_lean_loop(trainer, validation_due=self.budget.validation_due)
+
+    def _early_stopping(self) -> list[pl.Callback]:
+        patience = self.settings["early_stopping"]["patience"]
+        if patience is None:
+            return []
+        min_delta = self.settings["early_stopping"]["min_delta"]
+        mode = "min" if lower_is_better(self.metric) else "max"
+        return [EarlyStopping(self.metric, min_delta=min_delta, patience=patience, mode=mode, check_finite=False)]
+
+    @staticmethod
+    def _bar(progress_bar: bool) -> list[pl.Callback]:
+        # given explicitly: where rich is installed Lightning would take its bar without being asked
+        return [TQDMProgressBar(refresh_rate=20)] if progress_bar else []
+
+    def _fit_and_test(self, trainer: pl.Trainer, guard: StopOnDivergence) -> None:
+        parts, settings = self.parts, self.settings["trainer"]
+        module = SupervisedModule(
+            torch.compile(parts.net) if settings["compile"] else parts.net,
+            parts.loss,
+            parts.optimizer,
+            n_out=parts.n_out,
+            task=parts.task,
+            lr_factor=self.budget.lr_factor(parts.schedule) if parts.schedule else None,
+            target_mean=parts.spec.target_mean,
+            target_std=parts.spec.target_std,
+            log_every_n_steps=settings["log_every_n_steps"],
+            sample_every_n_steps=settings["sample_every_n_steps"],
+        )
+        # again, now that the net is built: dropout draws the same for arms whose nets draw differently
+        pl.seed_everything(self.settings["seed"], workers=True, verbose=False)
+        self.budget.start()
+        trainer.fit(module, datamodule=parts.data)
+        if guard.divergence is None and parts.spec.has_test:
+            trainer.test(module, datamodule=parts.data, verbose=False)
+
+    def _end(self, outcome: Outcome, trainer: pl.Trainer | None, summary: Summary, seconds: float) -> None:
+        spec = self.parts.spec
+        outcome.steps = trainer.global_step if trainer else 0
+        outcome.epochs = outcome.steps / spec.steps_per_epoch if spec.steps_per_epoch else 0.0
+        outcome.samples = samples_seen(
+            outcome.steps, spec.n_train, spec.steps_per_epoch, self.settings["batch_size"]
+        )
+        outcome.metrics = summary.metrics
+        if outcome.status == "diverged":  # what such weights score is no result, even where it is a number
+            outcome.metrics = {name: {**entry, "final": None} for name, entry in summary.metrics.items()}
+        outcome.seconds, outcome.ended = round(seconds, 3), now()
+
+
+def objective(outcome: Outcome, metric: str) -> float:
+    """What a sweeper is given: the final value of the metric, or the worst one after a bad end."""
+    value = outcome.metrics.get(metric, {}).get("final") if outcome.status == "completed" else None
+    worst = float("inf") if lower_is_better(metric) else float("-inf")
+    return worst if value is None else float(value)
+
+
+def _check_device(accelerator: str) -> None:
+    if accelerator == "gpu" and not torch.cuda.is_available() and not torch.backends.mps.is_available():
+        raise UserError("trainer=gpu, but torch finds no GPU here; use trainer=cpu or trainer=auto")
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _error(
+    kind: str, message: str, step: int | None = None, trace: str | None = None
+) -> dict[str, str | int | None]:
+    return {"type": kind, "message": message, "step": step, "traceback": trace}

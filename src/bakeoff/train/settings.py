@@ -1,0 +1,136 @@
+"""From the composed configuration to plain, checked settings: every value that can be wrong by itself is refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bakeoff.errors import UserError
+from bakeoff.words import did_you_mean
+
+BUDGETS = ("epochs", "steps", "samples", "seconds")
+PARTS = ("data", "model", "loss", "optimizer", "schedule")
+METRICS = {
+    "classification": ("accuracy", "loss", "top5", "nll", "ece"),
+    "regression": ("rmse", "loss", "mae", "r2"),
+}
+DEFAULT_METRIC = "val/accuracy"
+
+
+def settle(config: DictConfig, overrides: Iterable[str]) -> dict[str, Any]:
+    """Plain containers, interpolations resolved, with the two rules that only the command line can decide.
+
+    A budget given on the command line clears the others. A `_target_` given on the command line clears the arguments
+    that were meant for another class, except for those given on the command line too.
+
+    Raises:
+        UserError: a value is wrong, missing, or cannot be resolved.
+
+    """
+    try:
+        settings = OmegaConf.to_container(OmegaConf.masked_copy(config, _keys(config)), resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(str(error).splitlines()[0]) from error
+    assert isinstance(settings, dict)
+    given = {override.get_key_element().lstrip("+") for override in _parse(overrides)}
+    _settle_budget(settings["budget"], given)
+    for part in PARTS:
+        if f"{part}._target_" in given:
+            settings[part] = {k: v for k, v in settings[part].items() if f"{part}.{k}" in given or k == "_partial_"}
+    check(settings)
+    return {str(key): value for key, value in settings.items()}
+
+
+def _keys(config: DictConfig) -> list[str]:
+    return [str(key) for key in config if key != "hydra"]
+
+
+def _parse(overrides: Iterable[str]) -> list[Any]:
+    return OverridesParser.create().parse_overrides(list(overrides))
+
+
+def _settle_budget(budget: dict[str, Any], given: set[str]) -> None:
+    chosen = [unit for unit in BUDGETS if f"budget.{unit}" in given and budget.get(unit) is not None]
+    if len(chosen) == 1:
+        budget.update({unit: None for unit in BUDGETS if unit != chosen[0]})
+    spent_in = [unit for unit in BUDGETS if budget.get(unit) is not None]
+    if len(spent_in) != 1:
+        found = ", ".join(f"budget.{unit}={budget[unit]}" for unit in spent_in) or "none"
+        raise UserError(f"give one of {', '.join(f'budget.{u}' for u in BUDGETS)}; got {found}")
+
+
+def check(settings: Mapping[str, Any]) -> None:
+    """Refuses numbers out of range.
+
+    Raises:
+        UserError: names the key, the bound and the value given.
+
+    """
+    batch_size = settings["batch_size"]
+    if batch_size != "full" and not _whole(batch_size, 1):
+        raise UserError(f'batch_size must be a whole number >= 1 or "full", got {batch_size}')
+    _require(_whole(settings["seed"], 0), "seed", "a whole number >= 0", settings["seed"])
+    for unit in BUDGETS:
+        value = settings["budget"].get(unit)
+        fits = value is None or (_whole(value, 1) if unit in ("steps", "samples") else _positive(value))
+        kind = "a whole number >= 1" if unit in ("steps", "samples") else "a number > 0"
+        _require(fits, f"budget.{unit}", kind, value)
+    _require_whole(settings, "budget.validations")
+    _require_whole(settings, "trainer.log_every_n_steps")
+    _require_whole(settings, "trainer.sample_every_n_steps")
+    _require_positive_or_null(settings, "clip.norm")
+    _require_positive_or_null(settings, "clip.value")
+    if settings["clip"]["norm"] is not None and settings["clip"]["value"] is not None:
+        raise UserError("give clip.norm or clip.value, not both")
+    for key in ("early_stopping.patience", "trainer.threads"):
+        value = _get(settings, key)
+        _require(value is None or _whole(value, 1), key, "a whole number >= 1 or null", value)
+
+
+def check_metric(metric: Any, task: str, n_out: int) -> str:
+    """The metric that arms are ranked by; the default stands for RMSE where the task is regression.
+
+    Raises:
+        UserError: no such validation metric; names those there are.
+
+    """
+    names = METRICS[task]
+    if task == "regression" and metric == DEFAULT_METRIC:
+        return f"val/{names[0]}"
+    known = [f"val/{name}" for name in names if name != "top5" or n_out > 5]
+    if metric in known:
+        return str(metric)
+    if str(metric).startswith("test/"):
+        raise UserError(f"metric={metric}: test data chooses nothing; use one of {', '.join(known)}")
+    raise UserError(f"unknown metric {metric}{did_you_mean(str(metric), known)}; there are {', '.join(known)}")
+
+
+def _get(settings: Mapping[str, Any], key: str) -> Any:
+    group, name = key.split(".")
+    return settings[group].get(name)
+
+
+def _require_whole(settings: Mapping[str, Any], key: str) -> None:
+    _require(_whole(_get(settings, key), 1), key, "a whole number >= 1", _get(settings, key))
+
+
+def _require_positive_or_null(settings: Mapping[str, Any], key: str) -> None:
+    value = _get(settings, key)
+    _require(value is None or _positive(value), key, "a number > 0 or null", value)
+
+
+def _require(holds: bool, key: str, bound: str, value: Any) -> None:
+    if not holds:
+        raise UserError(f"{key} must be {bound}, got {value}")
+
+
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")

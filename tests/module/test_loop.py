@@ -1,0 +1,220 @@
+"""The lean loop against Lightning's own: same hooks in the same order, bit-equal weights, and the reasons to step aside."""
+
+from functools import partial
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor
+from torch import nn
+
+from bakeoff.losses import CrossEntropy
+from bakeoff.module import SupervisedModule, use_lean_loop, why_not_lean
+from bakeoff.module.loop import HOOKS
+
+X = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
+Y = torch.randint(0, 3, (50,), generator=torch.Generator().manual_seed(1))
+
+
+class Loader:
+    def __iter__(self):
+        return iter(list(zip(X.split(8), Y.split(8), strict=True)))
+
+    def __len__(self):
+        return 7
+
+
+class Data(pl.LightningDataModule):
+    resident = True
+
+    def train_dataloader(self):
+        return Loader()
+
+    def val_dataloader(self):
+        return Loader()
+
+
+class Recorder(Callback):
+    """Writes down every call of every per-batch hook, with what it was given."""
+
+    def __init__(self):
+        self.calls = []
+
+
+def _recording(name):
+    def hook(self, trainer, module, *arguments):
+        shown = [tuple(a[0].shape) if isinstance(a, (tuple, list)) else a for a in arguments]
+        shown = [sorted(a) if isinstance(a, dict) else a for a in shown]
+        shown = [a.detach().clone() if torch.is_tensor(a) else a for a in shown]
+        shown = [type(a).__name__ if isinstance(a, torch.optim.Optimizer) else a for a in shown]
+        self.calls.append((name, trainer.global_step, shown))
+
+    return hook
+
+
+for _name in HOOKS:
+    setattr(Recorder, _name, _recording(_name))
+
+
+def module(optimizer=partial(torch.optim.SGD, lr=0.1, momentum=0.9), **options):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    return SupervisedModule(net, CrossEntropy(), optimizer, n_out=3, **options)
+
+
+def trainer(tmp_path, *callbacks, **options):
+    defaults = {"max_epochs": 3, "logger": False}
+    return pl.Trainer(
+        accelerator="cpu",
+        callbacks=list(callbacks),
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=tmp_path,
+        **{**defaults, **options},
+    )
+
+
+def fit(tmp_path, lean, make=module, **options):
+    recorder, net = Recorder(), make()
+    runner = trainer(tmp_path, recorder, **options)
+    if lean:
+        use_lean_loop(runner)
+    runner.fit(net, datamodule=Data())
+    return net, runner, recorder
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"max_steps": 10, "max_epochs": -1}, {"gradient_clip_val": 0.1}, {"gradient_clip_val": 0.01,
+     "gradient_clip_algorithm": "value"}, {"accumulate_grad_batches": 2}],
+    ids=["plain", "max_steps", "clip_norm", "clip_value", "accumulate"],
+)  # fmt: skip
+def test_same_hooks_and_bit_equal_weights(tmp_path, options):
+    ours, our_trainer, our_calls = fit(tmp_path, lean=True, **options)
+    theirs, their_trainer, their_calls = fit(tmp_path, lean=False, **options)
+    for a, b in zip(ours.net.parameters(), theirs.net.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert our_trainer.global_step == their_trainer.global_step
+    assert our_trainer.current_epoch == their_trainer.current_epoch
+    assert [call[:2] for call in our_calls.calls] == [call[:2] for call in their_calls.calls]
+    for ours_, theirs_ in zip(our_calls.calls, their_calls.calls, strict=True):
+        assert str(ours_) == str(theirs_)
+
+
+def test_progress_counters_are_lightnings(tmp_path):
+    _, ours, _ = fit(tmp_path, lean=True)
+    _, theirs, _ = fit(tmp_path, lean=False)
+    assert ours.fit_loop.state_dict() == theirs.fit_loop.state_dict()
+
+
+def test_every_callback_sees_every_batch(tmp_path):
+    _, _, recorder = fit(tmp_path, lean=True)
+    for name in HOOKS:
+        assert sum(call[0] == name for call in recorder.calls) == 21
+
+
+def test_a_schedule_is_stepped(tmp_path):
+    decay = partial(module, lr_factor=lambda step: 0.9**step)
+    ours, our_trainer, _ = fit(tmp_path, lean=True, make=decay)
+    theirs, their_trainer, _ = fit(tmp_path, lean=False, make=decay)
+    assert our_trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.1 * 0.9**21)
+    assert torch.equal(ours.net[0].weight, theirs.net[0].weight)
+
+
+def test_an_optimizer_that_calls_its_closure_again(tmp_path):
+    lbfgs = partial(module, partial(torch.optim.LBFGS, lr=0.1, max_iter=3))
+    ours, _, _ = fit(tmp_path, lean=True, make=lbfgs)
+    theirs, _, _ = fit(tmp_path, lean=False, make=lbfgs)
+    assert torch.equal(ours.net[0].weight, theirs.net[0].weight)
+
+
+class Logs(SupervisedModule):
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        self.log("mine", loss, on_step=True, on_epoch=True)
+        return {"loss": loss, "extra": batch_idx}
+
+
+def test_values_logged_in_a_training_step_arrive(tmp_path):
+    def make():
+        made = module()
+        return Logs(made.net, made.loss, made._optimizer_factory, n_out=3)
+
+    _, ours, _ = fit(tmp_path, lean=True, make=make)
+    _, theirs, _ = fit(tmp_path, lean=False, make=make)
+    assert ours.callback_metrics["mine_epoch"] == theirs.callback_metrics["mine_epoch"]
+    assert ours.callback_metrics["mine_step"] == theirs.callback_metrics["mine_step"]
+
+
+class SkipsRest(SupervisedModule):
+    def on_train_batch_start(self, batch, batch_idx):
+        return -1 if batch_idx == 3 else None
+
+
+class SkipsUpdate(SupervisedModule):
+    def training_step(self, batch, batch_idx):
+        return None if batch_idx % 2 else super().training_step(batch, batch_idx)
+
+
+@pytest.mark.parametrize("kind", [SkipsRest, SkipsUpdate])
+@pytest.mark.filterwarnings("ignore:.*returned `None`.*")
+def test_a_module_may_skip(tmp_path, kind):
+    def make():
+        made = module()
+        return kind(made.net, made.loss, made._optimizer_factory, n_out=3)
+
+    ours, our_trainer, _ = fit(tmp_path, lean=True, make=make)
+    theirs, their_trainer, _ = fit(tmp_path, lean=False, make=make)
+    assert our_trainer.global_step == their_trainer.global_step
+    assert torch.equal(ours.net[0].weight, theirs.net[0].weight)
+
+
+def test_validation_comes_when_it_is_due(tmp_path):
+    seen = []
+
+    class See(Callback):
+        def on_validation_end(self, trainer, pl_module):
+            seen.append(trainer.global_step)
+
+    runner = trainer(tmp_path, See(), max_steps=10, max_epochs=-1)
+    use_lean_loop(runner, validation_due=lambda step: step in {3, 7, 10})
+    runner.fit(module(), datamodule=Data())
+    assert seen == [3, 7, 10]
+
+
+class Manual(SupervisedModule):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.automatic_optimization = False
+
+
+class OwnStep(SupervisedModule):
+    def optimizer_step(self, *arguments, **options):
+        super().optimizer_step(*arguments, **options)
+
+
+def reason(tmp_path, kind=SupervisedModule, **options):
+    made = module()
+    runner = trainer(tmp_path, max_epochs=0, **options)
+    runner.fit(kind(made.net, made.loss, made._optimizer_factory, n_out=3), datamodule=Data())
+    runner.optimizers = runner.optimizers or [made._optimizer_factory(made.net.parameters())]
+    return why_not_lean(runner)
+
+
+def test_says_why_it_steps_aside(tmp_path):
+    assert reason(tmp_path) is None
+    assert reason(tmp_path, accumulate_grad_batches=2) == "gradient accumulation"
+    assert reason(tmp_path, precision="bf16-mixed") == "mixed precision"
+    assert reason(tmp_path, profiler="simple") == "a profiler"
+    assert reason(tmp_path, Manual) == "manual optimization"
+    assert reason(tmp_path, OwnStep) == "the module's own optimizer_step"
+
+
+def test_a_callback_that_needs_a_logger_still_works(tmp_path):
+    from bakeoff.train.summary import Summary
+
+    runner = use_lean_loop(trainer(tmp_path, LearningRateMonitor("step"), logger=Summary()))
+    runner.fit(module(), datamodule=Data())
+    assert runner.logged_metrics or runner.global_step == 21
