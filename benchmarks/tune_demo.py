@@ -3,8 +3,8 @@
     python benchmarks/tune_demo.py [--root FOLDER]
 
 Every optimizer gets six candidates, a factor of about 3 apart, around what is usual for it. A candidate's score is the
-mean final val/accuracy over the demo's three batch sizes and two seeds that the demo does not use; a candidate with a run
-that diverged or failed is out. 324 runs, a few minutes on 2 cores. Prints the table for conf/experiment/demo.yaml.
+mean final val/accuracy over the demo's three batch sizes and two seeds that the demo does not use; a candidate with a
+run that diverged or failed is out. 324 runs, a few minutes on 2 cores. Prints the table for conf/experiment/demo.yaml.
 """
 
 import argparse

@@ -19,11 +19,11 @@ from bakeoff.words import did_you_mean
 
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch; set, it raises what it would otherwise print
 USAGE_STATUS = 2
+_wants_trace = os.environ.get(FULL_ERROR) == "1"
 
 
 def main() -> None:
     """Entry point of the console script."""
-    wants_trace = os.environ.get(FULL_ERROR) == "1"
     os.environ[FULL_ERROR] = "1"
     sys.path.append(os.getcwd())  # a user's own classes lie beside the command; the package's own win
     Plugins.instance().register(BakeoffSearchPath)
@@ -33,7 +33,7 @@ def main() -> None:
     except BrokenPipeError:  # `bakeoff --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
-        if wants_trace:
+        if _wants_trace:
             raise
         sys.stderr.write(f"bakeoff: {explain(error)}\n")
         sys.exit(USAGE_STATUS)
@@ -45,12 +45,19 @@ def main() -> None:
 def _run(config: DictConfig) -> float | None:
     from bakeoff.launch.task import train  # torch and Lightning take seconds to import: not for --help
 
-    return train(config)
+    try:
+        return train(config)
+    except UserError as error:
+        if _wants_trace:
+            raise
+        # SystemExit: whatever else leaves a job is announced by Hydra in lines of its own
+        sys.stderr.write(f"bakeoff: {error}\n")
+        raise SystemExit(USAGE_STATUS) from error
 
 
 def explain(error: BaseException) -> str:
     """One message with the remedy, from an error of ours, of Hydra's, or of the file system."""
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, HydraException):  # some of Hydra's errors are both
         place = error.filename or "the output folder"
         return f"cannot write to {place}: {error.strerror}; choose another folder with root=..."
     text = str(error)
@@ -67,13 +74,14 @@ def explain(error: BaseException) -> str:
 
 
 def _unknown_key(key: str) -> str:
-    group, _, name = key.rpartition(".")
+    group, _, _ = key.rpartition(".")
     known = _known_keys()
     siblings = [k for k in known if k.rpartition(".")[0] == group] or known
     hint = did_you_mean(key, siblings)
+    place = f"in {group}" if group in _groups(known) else "at the top"
     there = ", ".join(k.rpartition(".")[2] for k in siblings)
     adding = f"; to add a key of your own, write +{key}=..." if group else ""
-    return f"unknown key {key}{hint}; {'in ' + group if group in _groups(known) else 'at the top'} there are {there}{adding}"
+    return f"unknown key {key}{hint}; {place} there are {there}{adding}"
 
 
 def _known_keys() -> list[str]:
@@ -85,4 +93,3 @@ def _known_keys() -> list[str]:
 
 def _groups(keys: list[str]) -> set[str]:
     return {key.rpartition(".")[0] for key in keys} - {""}
-

@@ -1,6 +1,7 @@
 """Learning-rate schedules: pure functions from the share of the budget that is spent, p in [0, 1], to a factor of lr.
 
-A schedule knows no steps and no epochs, so one definition serves every budget, seconds included. A constant learning rate is no schedule.
+A schedule knows no steps and no epochs, so one definition serves every budget, seconds included.
+A constant learning rate is no schedule.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 
 def cosine(p: float, *, final: float = 0.0) -> float:
-    """lr(p) = lr * (final + (1 - final) * (1 + cos(pi p)) / 2)   (Loshchilov & Hutter 2017, SGDR, eq. 5, no restart)."""
+    """lr(p) = lr * (final + (1 - final) * (1 + cos(pi p)) / 2)   (Loshchilov & Hutter 2017, eq. 5, no restart)."""
     return final + (1 - final) * (1 + math.cos(math.pi * p)) / 2
 
 
@@ -20,7 +21,7 @@ def step(p: float, *, milestones: Sequence[float] = (0.5, 0.75), gamma: float = 
 
 
 def warmup_cosine(p: float, *, warmup: float = 0.1, final: float = 0.0) -> float:
-    """lr rises linearly over the first `warmup` of the budget (Goyal et al. 2017, section 2.2), then falls as a cosine.
+    """A linear rise over the first `warmup` of the budget (Goyal et al. 2017, section 2.2), then a cosine.
 
     Raises:
         ValueError: `warmup` is not in [0, 1).

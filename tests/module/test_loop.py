@@ -1,4 +1,4 @@
-"""The lean loop against Lightning's own: same hooks in the same order, bit-equal weights, and the reasons to step aside."""
+"""The lean loop against Lightning's own: same hooks, same order, bit-equal weights, and when it steps aside."""
 
 from functools import partial
 
@@ -56,7 +56,10 @@ for _name in HOOKS:
     setattr(Recorder, _name, _recording(_name))
 
 
-def module(optimizer=partial(torch.optim.SGD, lr=0.1, momentum=0.9), **options):
+SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
+
+
+def module(optimizer=SGD, **options):
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
     return SupervisedModule(net, CrossEntropy(), optimizer, n_out=3, **options)
@@ -118,7 +121,7 @@ def test_every_callback_sees_every_batch(tmp_path):
 def test_a_schedule_is_stepped(tmp_path):
     decay = partial(module, lr_factor=lambda step: 0.9**step)
     ours, our_trainer, _ = fit(tmp_path, lean=True, make=decay)
-    theirs, their_trainer, _ = fit(tmp_path, lean=False, make=decay)
+    theirs, _, _ = fit(tmp_path, lean=False, make=decay)
     assert our_trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.1 * 0.9**21)
     assert torch.equal(ours.net[0].weight, theirs.net[0].weight)
 

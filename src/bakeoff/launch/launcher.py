@@ -88,7 +88,9 @@ def refuse_bad(jobs: Sequence[DictConfig]) -> None:
 
 
 def _error_of(job: DictConfig) -> str | None:
-    from bakeoff.launch.task import prepare  # imports torch and Lightning: only now, not in every Hydra application
+    from bakeoff.launch.task import (
+        prepare,
+    )  # imports torch and Lightning: only now, not in every Hydra application
 
     def build() -> str | None:
         try:
@@ -117,5 +119,3 @@ def _status(result: JobReturn) -> str:
     except (OSError, ValueError):
         return "failed"
     return str(record.get("status"))
-
-

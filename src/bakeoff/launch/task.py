@@ -18,7 +18,6 @@ from bakeoff.launch.options import losses_for
 from bakeoff.runs import Outcome, arm_of
 from bakeoff.train import LossDoesNotFitError, Run, objective, settle
 
-
 NOT_APPLICABLE = (
     ".*does not have many workers.*",  # resident batches need none
     ".*smaller than the logging interval.*",  # the module writes its curve itself, across epochs
@@ -33,7 +32,7 @@ def prepare(config: DictConfig, overrides: Sequence[str]) -> Run:
         UserError: it cannot be built.
 
     """
-    quieten_lightning()
+    quieten()
     settings = settle(config, overrides)
     try:
         return Run(settings, overrides)
@@ -69,10 +68,11 @@ def train(config: DictConfig) -> float | None:
     return objective(outcome, run.metric)
 
 
-def quieten_lightning() -> None:
-    """Lightning's hints at every start say nothing that helps here; its warnings stay, but for those that cannot apply."""
+def quieten() -> None:
+    """Silences Lightning's hints at every start, those of its warnings that cannot apply here, and Hydra's doubles."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # what it logs is raised as well
     for message in NOT_APPLICABLE:
         warnings.filterwarnings("ignore", message=message)
 

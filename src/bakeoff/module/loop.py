@@ -35,7 +35,13 @@ HOOKS = (
     "on_before_optimizer_step",
     "on_train_batch_end",
 )
-REWRITES = ("optimizer_step", "optimizer_zero_grad", "backward", "lr_scheduler_step", "configure_gradient_clipping")
+REWRITES = (
+    "optimizer_step",
+    "optimizer_zero_grad",
+    "backward",
+    "lr_scheduler_step",
+    "configure_gradient_clipping",
+)
 TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 
 
@@ -61,7 +67,7 @@ def why_not_lean(trainer: pl.Trainer) -> str | None:
         "gradient accumulation": trainer.accumulate_grad_batches != 1,
         "manual optimization": not module.automatic_optimization,
         "no single optimizer": len(trainer.optimizers) != 1,
-        "a profiler": type(trainer.profiler) is not PassThroughProfiler,
+        "a profiler": type(trainer.profiler) is not PassThroughProfiler,  # type: ignore[attr-defined]
         f"the module's own {', '.join(rewritten)}": bool(rewritten),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
@@ -77,6 +83,7 @@ class LeanEpochLoop(_TrainingEpochLoop):
     validation_due: Callable[[int], bool] | None = None
 
     def on_run_start(self, data_fetcher: _DataFetcher) -> None:
+        """Before the batches of an epoch: finds out who listens."""
         super().on_run_start(data_fetcher)
         self._lean = why_not_lean(self.trainer) is None and not isinstance(data_fetcher, _DataLoaderIterDataFetcher)
         if self._lean:
@@ -101,7 +108,8 @@ class LeanEpochLoop(_TrainingEpochLoop):
     def advance(self, data_fetcher: _DataFetcher) -> None:
         """One batch: fetch, forward, loss, backward, update, with every hook that somebody overrides."""
         if self.restarting or not self._lean:
-            return super().advance(data_fetcher)
+            super().advance(data_fetcher)
+            return
         self.val_loop.restarting = False
         trainer, progress = self.trainer, self.batch_progress
         batch, batch_idx = next(data_fetcher)[0], self.batch_idx + 1

@@ -7,7 +7,6 @@ units. torchmetrics computes them; this file names them.
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError, Metric, R2Score
@@ -27,8 +26,8 @@ class Metrics(nn.Module):
 
     def update(self, losses: Tensor, output: Tensor, target: Tensor) -> None:
         """Takes in one batch: `losses` (N,) or a scalar, `output` (N, C) or (N, D), `target` (N,) or (N, D)."""
-        n = target.shape[0]
-        self._metric("loss").update(losses.detach().float().mean(), n)
+        # a value for each example: torchmetrics 1.9 ignores weights where it does not look for NaN
+        self._metric("loss").update((losses if losses.ndim else losses.expand(target.shape[0])).float())
 
     def compute(self) -> dict[str, Tensor]:
         """Name to value, over all batches since the last `reset`."""
@@ -65,7 +64,7 @@ class ClassificationMetrics(Metrics):
         for name in ("accuracy", "top5", "ece"):
             if name in self.metrics:
                 self._metric(name).update(probabilities, target)
-        self._metric("nll").update(F.cross_entropy(output, target), target.shape[0])
+        self._metric("nll").update(F.cross_entropy(output, target, reduction="none"))
 
 
 class RegressionMetrics(Metrics):
@@ -81,7 +80,7 @@ class RegressionMetrics(Metrics):
     def update(self, losses: Tensor, output: Tensor, target: Tensor) -> None:
         """See `Metrics.update`."""
         super().update(losses, output, target)
-        output = torch.as_tensor(output).float().flatten() * self.std + self.mean
+        output = output.float().flatten() * self.std + self.mean
         target = target.float().flatten() * self.std + self.mean
         for name in REGRESSION:
             self._metric(name).update(output, target)

@@ -92,9 +92,7 @@ class StepProbe(pl.Callback):
         if self._watch:
             self._watch.mark()
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """The update is done: what was seen is logged."""
         if not self._watch:
             return

@@ -56,7 +56,7 @@ class SupervisedModule(pl.LightningModule):
         task = task or getattr(loss, "task", None)
         if task not in ("classification", "regression"):
             raise ValueError(f"task must be classification or regression where the loss fits both, got {task}")
-        self.net, self.loss = net, loss
+        self.net, self.loss, self.task = net, loss, task
         self._optimizer_factory, self._lr_factor = optimizer, lr_factor
         self.val_metrics = metrics_for(task, n_out, target_mean, target_std)
         self.test_metrics = metrics_for(task, n_out, target_mean, target_std)

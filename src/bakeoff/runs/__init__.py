@@ -5,4 +5,13 @@ from bakeoff.runs.folder import arm_folder
 from bakeoff.runs.identity import identity_of
 from bakeoff.runs.outcome import Outcome, lower_is_better, now, write_whole
 
-__all__ = ["Outcome", "arm_folder", "arm_of", "folder_name", "identity_of", "lower_is_better", "now", "write_whole"]
+__all__ = [
+    "Outcome",
+    "arm_folder",
+    "arm_of",
+    "folder_name",
+    "identity_of",
+    "lower_is_better",
+    "now",
+    "write_whole",
+]

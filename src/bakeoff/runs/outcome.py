@@ -56,7 +56,7 @@ class Outcome:
 
 
 def now() -> str:
-    """This moment in UTC, ISO 8601."""
+    """The present moment in UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 

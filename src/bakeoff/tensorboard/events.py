@@ -27,6 +27,7 @@ class EventFile:
 
     def __init__(self, folder: Path, flush_secs: float = 2.0) -> None:
         self.folder, self.flush_secs = folder, flush_secs
+        self._path: Path | None = None
         self._writer: RecordWriter | None = None
         self._flushed = time.monotonic()
 
@@ -44,7 +45,7 @@ class EventFile:
         self._flushed = time.monotonic()
 
     def close(self) -> None:
-        """Flushes and closes; a later value opens a new file."""
+        """Flushes and closes; a later value goes on in the same file."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -55,9 +56,12 @@ class EventFile:
         self._writer.write(event.SerializeToString())
 
     def _open(self) -> RecordWriter:
+        if self._path is not None:
+            return RecordWriter(self._path.open("ab"))
         now = time.time()
         name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.{next(_count)}"
         self.folder.mkdir(parents=True, exist_ok=True)
-        writer = RecordWriter((self.folder / name).open("wb"))
+        self._path = self.folder / name
+        writer = RecordWriter(self._path.open("wb"))
         writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
         return writer

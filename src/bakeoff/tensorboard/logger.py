@@ -42,9 +42,5 @@ class EventLogger(Logger):
         """Hyperparameters are recorded once a sweep, not in the event file of each run."""
 
     def finalize(self, status: str) -> None:
-        """Flushes: `test` after `fit` goes on in the same file."""
-        self._file.flush()
-
-    def close(self) -> None:
-        """Closes the file for good."""
+        """Closes the file; `test` after `fit` goes on in the same one."""
         self._file.close()

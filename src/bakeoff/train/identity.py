@@ -11,11 +11,22 @@ from typing import Any
 
 import hydra.utils
 
+from bakeoff.data import adopt
 from bakeoff.runs import identity_of
-from bakeoff.train.parts import adopt, load
+from bakeoff.train.parts import load
 from bakeoff.train.settings import PARTS
 
-DECISIVE = ("model", "loss", "optimizer", "schedule", "batch_size", "budget", "clip", "early_stopping", "callbacks")
+DECISIVE = (
+    "model",
+    "loss",
+    "optimizer",
+    "schedule",
+    "batch_size",
+    "budget",
+    "clip",
+    "early_stopping",
+    "callbacks",
+)
 PACKAGES_BY_VERSION = ("bakeoff", "torch", "torchvision", "lightning", "sklearn")
 
 

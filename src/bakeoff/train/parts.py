@@ -63,18 +63,18 @@ def load(settings: Mapping[str, Any]) -> Any:
 def _load_arrays(text: str) -> Arrays:
     source = instantiate("data", json.loads(text))
     if not isinstance(source, Arrays):
-        raise _NotArrays(source)
+        raise _NotArraysError(source)
     return source
 
 
-class _NotArrays(Exception):
+class _NotArraysError(Exception):
     """Carries a user's own data set past the cache: it may hold a state of its own."""
 
 
 def _load(text: str) -> Any:
     try:
         return _load_arrays(text)
-    except _NotArrays as found:
+    except _NotArraysError as found:
         return found.args[0]
 
 
@@ -96,13 +96,18 @@ def instantiate(part: str, settings: Mapping[str, Any], *, partial: bool = False
 
 def _plain_error(part: str, error: InstantiationException) -> UserError:
     """Hydra wraps what a class raises in its own words: the innermost cause is what helps."""
-    cause: BaseException = error
-    while cause.__cause__ is not None and not isinstance(cause, UserError):
-        cause = cause.__cause__
-    if isinstance(cause, UserError):
-        return cause
-    text = str(cause if cause is not error else str(error).splitlines()[0])
-    return UserError(f"{part}: {text.splitlines()[0] if text else type(cause).__name__}")
+    cause = _first_cause(error)
+    return cause if isinstance(cause, UserError) else UserError(f"{part}: {_one_line(cause)}")
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None and not isinstance(error, UserError):
+        error = error.__cause__
+    return error
+
+
+def _one_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _task(spec: DataSpec, loss: Any, settings: Mapping[str, Any]) -> str:
@@ -138,10 +143,11 @@ def _net(settings: Mapping[str, Any], spec: DataSpec) -> nn.Module:
 
 
 def _locate(part: str, settings: Mapping[str, Any]) -> Any:
+    target = settings.get("_target_")
     try:
-        return hydra.utils.get_object(str(settings.get("_target_")))
+        return hydra.utils.get_object(str(target))
     except Exception as error:  # whatever a user's module raises on import
-        raise UserError(f"{part}: cannot import {settings.get('_target_')}: {error}".splitlines()[0]) from error
+        raise UserError(f"{part}: cannot import {target}: {_first_cause(error)}") from error
 
 
 def _wanted(target: Any) -> list[str]:
@@ -162,9 +168,8 @@ def _try_net(net: nn.Module, spec: DataSpec) -> None:
             output = net.eval()(spec.example)
     except Exception as error:  # whatever a user's forward raises
         shape = tuple(spec.example.shape[1:])
-        raise UserError(
-            f"model: {type(net).__name__} does not take examples of shape {shape}: {error}".splitlines()[0]
-        ) from error
+        name = type(net).__name__
+        raise UserError(f"model: {name} does not take examples of shape {shape}: {_one_line(error)}") from error
     net.train(was_training)
     width = output.shape[1] if output.ndim > 1 else 1
     if spec.n_out is not None and width != spec.n_out:
@@ -179,7 +184,7 @@ def _schedule(settings: Mapping[str, Any]) -> Any:
     try:
         schedule(0.0)
     except (TypeError, ValueError) as error:
-        raise UserError(f"schedule: {error}".splitlines()[0]) from error
+        raise UserError(f"schedule: {_one_line(error)}") from error
     return schedule
 
 
@@ -188,5 +193,5 @@ def _optimizer(settings: Mapping[str, Any], net: nn.Module) -> Any:
     try:
         factory(net.parameters())
     except (TypeError, ValueError) as error:
-        raise UserError(f"optimizer: {error}".splitlines()[0]) from error
+        raise UserError(f"optimizer: {_one_line(error)}") from error
     return factory

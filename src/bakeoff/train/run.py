@@ -64,11 +64,10 @@ class Run:
 
         """
         outcome = self._begin(folder)
-        events, summary, guard = EventLogger(folder), Summary(), StopOnDivergence()
-        started = time.monotonic()
+        summary, guard, started = Summary(), StopOnDivergence(), time.monotonic()
         trainer: pl.Trainer | None = None
         try:
-            trainer = self._trainer(folder, [events, summary], guard, progress_bar)
+            trainer = self._trainer(folder, [EventLogger(folder), summary], guard, progress_bar)
             outcome.device = _device_name(trainer.strategy.root_device)
             self._fit_and_test(trainer, guard)
             outcome.status = "diverged" if guard.divergence else "completed"
@@ -83,7 +82,6 @@ class Run:
             outcome.status = "failed"
             outcome.error = _error(type(error).__name__, str(error), step, traceback.format_exc())
         finally:
-            events.close()
             self._end(outcome, trainer, summary, time.monotonic() - started)
             outcome.write(folder)
         return outcome
@@ -100,9 +98,7 @@ class Run:
         outcome.write(folder)
         return outcome
 
-    def _trainer(
-        self, folder: Path, loggers: list[Logger], guard: StopOnDivergence, progress_bar: bool
-    ) -> pl.Trainer:
+    def _trainer(self, folder: Path, loggers: list[Logger], guard: StopOnDivergence, progress_bar: bool) -> pl.Trainer:
         settings, clip = self.settings["trainer"], self.settings["clip"]
         seconds = self.budget.seconds
         clipped = next((kind for kind in ("norm", "value") if clip[kind] is not None), None)
@@ -141,8 +137,9 @@ class Run:
 
     def _fit_and_test(self, trainer: pl.Trainer, guard: StopOnDivergence) -> None:
         parts, settings = self.parts, self.settings["trainer"]
+        net: Any = torch.compile(parts.net) if settings["compile"] else parts.net
         module = SupervisedModule(
-            torch.compile(parts.net) if settings["compile"] else parts.net,
+            net,
             parts.loss,
             parts.optimizer,
             n_out=parts.n_out,
@@ -164,9 +161,7 @@ class Run:
         spec = self.parts.spec
         outcome.steps = trainer.global_step if trainer else 0
         outcome.epochs = outcome.steps / spec.steps_per_epoch if spec.steps_per_epoch else 0.0
-        outcome.samples = samples_seen(
-            outcome.steps, spec.n_train, spec.steps_per_epoch, self.settings["batch_size"]
-        )
+        outcome.samples = samples_seen(outcome.steps, spec.n_train, spec.steps_per_epoch, self.settings["batch_size"])
         outcome.metrics = summary.metrics
         if outcome.status == "diverged":  # what such weights score is no result, even where it is a number
             outcome.metrics = {name: {**entry, "final": None} for name, entry in summary.metrics.items()}
@@ -189,7 +184,5 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _error(
-    kind: str, message: str, step: int | None = None, trace: str | None = None
-) -> dict[str, str | int | None]:
+def _error(kind: str, message: str, step: int | None = None, trace: str | None = None) -> dict[str, str | int | None]:
     return {"type": kind, "message": message, "step": step, "traceback": trace}

@@ -1,4 +1,4 @@
-"""From the composed configuration to plain, checked settings: every value that can be wrong by itself is refused here."""
+"""From the composed configuration to plain settings; a value that is wrong by itself is refused here."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def settle(config: DictConfig, overrides: Iterable[str]) -> dict[str, Any]:
 
     """
     try:
-        settings = OmegaConf.to_container(OmegaConf.masked_copy(config, _keys(config)), resolve=True)
+        plain: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, _keys(config)), resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(str(error).splitlines()[0]) from error
-    assert isinstance(settings, dict)
+    settings = {str(key): value for key, value in dict(plain).items()}
     given = {override.get_key_element().lstrip("+") for override in _parse(overrides)}
     _settle_budget(settings["budget"], given)
     for part in PARTS:
         if f"{part}._target_" in given:
             settings[part] = {k: v for k, v in settings[part].items() if f"{part}.{k}" in given or k == "_partial_"}
     check(settings)
-    return {str(key): value for key, value in settings.items()}
+    return settings
 
 
 def _keys(config: DictConfig) -> list[str]:

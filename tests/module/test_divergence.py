@@ -1,0 +1,88 @@
+"""A training that diverges ends at the next look, and says at which step it went wrong."""
+
+from functools import partial
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from bakeoff.losses import MSE
+from bakeoff.module import StopOnDivergence, SupervisedModule
+from bakeoff.optim import SGD
+
+X = torch.ones(64, 2)
+Y = torch.zeros(64, 1)
+
+
+def train(tmp_path, guard, *, lr=0.01, loss=None, steps=100, net=None):
+    torch.manual_seed(0)
+    module = SupervisedModule(
+        net or nn.Linear(2, 1), loss or MSE(), partial(SGD, lr=lr), n_out=1, task="regression"
+    )
+    trainer = pl.Trainer(
+        accelerator="cpu", limit_val_batches=0, max_steps=steps, max_epochs=-1, callbacks=[guard], logger=False, default_root_dir=tmp_path,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    loader = DataLoader(TensorDataset(X, Y), batch_size=8)
+    trainer.fit(module, loader, loader)
+    return trainer
+
+
+class BadAt(nn.Module):
+    """A loss that is NaN in its n-th call."""
+
+    def __init__(self, n):
+        super().__init__()
+        self.n, self.calls = n, 0
+
+    def forward(self, output, target):
+        self.calls += 1
+        return (output - target).square().mean() * (float("nan") if self.calls == self.n else 1.0)
+
+
+@pytest.mark.parametrize("bad", [1, 7, 10, 11, 20, 100])
+def test_the_first_bad_step_is_found_exactly(tmp_path, bad):
+    guard = StopOnDivergence(every_n_steps=10)
+    trainer = train(tmp_path, guard, loss=BadAt(bad))
+    assert (guard.divergence.what, guard.divergence.step) == ("the loss", bad)
+    assert trainer.global_step == -(-bad // 10) * 10
+
+
+def test_a_rate_too_high_diverges(tmp_path):
+    guard = StopOnDivergence(every_n_steps=10)
+    train(tmp_path, guard, lr=1e3)
+    assert str(guard.divergence).startswith("the loss became non-finite at step ")
+
+
+class Poisoned(nn.Module):
+    """Has a weight that the loss never sees, and ruins it in the fourth call."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.unused, self.calls = nn.Linear(2, 1), nn.Parameter(torch.zeros(1)), 0
+
+    def forward(self, x):
+        self.calls += 1
+        if self.calls == 4:
+            with torch.no_grad():
+                self.unused.fill_(float("inf"))
+        return self.net(x)
+
+
+def test_a_weight_that_the_loss_does_not_see(tmp_path):
+    guard = StopOnDivergence(every_n_steps=10)
+    train(tmp_path, guard, net=Poisoned())
+    assert (guard.divergence.what, guard.divergence.step) == ("a weight", 10)
+
+
+def test_a_sound_training_is_left_alone(tmp_path):
+    guard = StopOnDivergence(every_n_steps=10)
+    assert train(tmp_path, guard).global_step == 100
+    assert guard.divergence is None
+
+
+def test_the_interval_is_checked():
+    with pytest.raises(ValueError, match="every_n_steps must be >= 1, got 0"):
+        StopOnDivergence(0)

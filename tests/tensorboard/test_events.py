@@ -1,0 +1,73 @@
+"""Event files against TensorBoard's own reader."""
+
+import math
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from bakeoff.tensorboard import EventFile, EventLogger
+
+
+def read(folder, tag):
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    events.Reload()
+    return [(e.step, e.value) for e in events.Scalars(tag)]
+
+
+def test_what_is_written_is_read(tmp_path):
+    file = EventFile(tmp_path / "run")
+    for step in range(2000):
+        file.scalar("val/loss", step / 2, step)
+    file.close()
+    assert read(tmp_path / "run", "val/loss") == [(step, step / 2) for step in range(2000)]
+
+
+def test_numbers_that_are_not_finite_stay_what_they_are(tmp_path):
+    file = EventFile(tmp_path)
+    for step, value in enumerate((math.nan, math.inf, -math.inf)):
+        file.scalar("x", value, step)
+    file.close()
+    values = [value for _, value in read(tmp_path, "x")]
+    assert math.isnan(values[0])
+    assert values[1:] == [math.inf, -math.inf]
+
+
+def test_a_closed_file_goes_on_where_it_stopped(tmp_path):
+    file = EventFile(tmp_path)
+    file.scalar("x", 1.0, 1)
+    file.close()
+    file.scalar("x", 2.0, 2)
+    file.close()
+    assert read(tmp_path, "x") == [(1, 1.0), (2, 2.0)]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_running_training_can_be_watched(tmp_path):
+    file = EventFile(tmp_path, flush_secs=0.0)
+    file.scalar("x", 1.0, 1)
+    assert read(tmp_path, "x") == [(1, 1.0)]
+    file.close()
+
+
+def test_two_files_of_one_second_have_two_names(tmp_path):
+    for _ in range(3):
+        file = EventFile(tmp_path)
+        file.scalar("x", 1.0, 1)
+        file.close()
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_nothing_is_made_for_nothing(tmp_path):
+    logger = EventLogger(tmp_path / "run")
+    logger.log_hyperparams({"a": 1})
+    logger.finalize("success")
+    assert not (tmp_path / "run").exists()
+    assert logger.save_dir == str(tmp_path / "run")
+
+
+def test_the_logger_writes_tags_at_steps(tmp_path):
+    logger = EventLogger(tmp_path)
+    logger.log_metrics({"val/accuracy": 0.5, "lr": 0.1}, step=7)
+    logger.finalize("success")
+    assert read(tmp_path, "val/accuracy") == [(7, 0.5)]
+    assert read(tmp_path, "lr") == [(7, pytest.approx(0.1))]
