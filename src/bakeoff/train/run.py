@@ -126,9 +126,15 @@ class Run:
         patience = self.settings["early_stopping"]["patience"]
         if patience is None:
             return []
-        min_delta = self.settings["early_stopping"]["min_delta"]
-        mode = "min" if lower_is_better(self.metric) else "max"
-        return [EarlyStopping(self.metric, min_delta=min_delta, patience=patience, mode=mode, check_finite=False)]
+        stop = EarlyStopping(
+            self.metric,
+            mode="min" if lower_is_better(self.metric) else "max",
+            patience=patience,
+            min_delta=self.settings["early_stopping"]["min_delta"],
+            check_finite=False,  # StopOnDivergence says it better
+            check_on_train_epoch_end=False,
+        )
+        return [stop]
 
     @staticmethod
     def _bar(progress_bar: bool) -> list[pl.Callback]:

@@ -1,0 +1,95 @@
+"""Group records into arms, and name an arm by what sets it apart from the others of its sweep."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from bakeoff.report.records import Record
+from bakeoff.report.table import shorten, visible
+
+VALUE_WIDTH = 24
+
+
+@dataclass(frozen=True)
+class Arm:
+    """All runs of one arm folder, ordered by seed.
+
+    `choices` holds the arm's values, as shown, of the keys that differ between the arms; a key that the arm leaves at
+    the configured default is absent. `suffix` tells apart two folders whose choices read the same.
+    """
+
+    folder: str
+    choices: Mapping[str, str]
+    suffix: str
+    records: tuple[Record, ...]
+
+    @property
+    def overrides(self) -> Mapping[str, Any]:
+        """Every override key of the arm, with its typed value."""
+        return self.records[0].arm
+
+    @property
+    def name(self) -> str:
+        """`optimizer=adam, loss=mse`; `default` when no choice sets the arm apart."""
+        text = ", ".join(f"{visible(key)}={value}" for key, value in self.choices.items())
+        return (text or "default") + self.suffix
+
+    def completed(self, metric: str) -> dict[int, float]:
+        """Seed -> final value of `metric` over the completed runs that have one."""
+        finals = {r.seed: r.final(metric) for r in self.records if r.status == "completed"}
+        return {seed: value for seed, value in finals.items() if value is not None}
+
+
+def group_arms(records: Iterable[Record]) -> list[Arm]:
+    """One arm a folder, ordered by folder name, with names that are unique among them."""
+    ordered = sorted(records, key=lambda record: (record.folder, record.seed))
+    groups = {folder: tuple(runs) for folder, runs in groupby(ordered, key=lambda record: record.folder)}
+    keys = differing_keys([runs[0].arm for runs in groups.values()])
+    choices = {
+        folder: {key: shown(runs[0].arm[key]) for key in keys if key in runs[0].arm} for folder, runs in groups.items()
+    }
+    suffixes = _suffixes(choices)
+    return [Arm(folder, choices[folder], suffixes[folder], runs) for folder, runs in groups.items()]
+
+
+def differing_keys(arms: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Keys whose typed value is not the same in every arm, in the order in which they are first met."""
+    keys = dict.fromkeys(key for arm in arms for key in arm)
+    return [key for key in keys if len({_typed(arm, key) for arm in arms}) > 1]
+
+
+def common_choices(arms: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Key -> value, as shown, of what every arm sets alike."""
+    differing = set(differing_keys(arms))
+    return {key: shown(value) for key, value in arms[0].items() if key not in differing} if arms else {}
+
+
+def plain(value: object) -> str:
+    """A choice as it is written on a command line: text as it stands, the rest as in YAML and JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def shown(value: object) -> str:
+    """A choice as a table shows it: control characters escaped, the middle of a long value cut out."""
+    return shorten(visible(plain(value)), VALUE_WIDTH)
+
+
+def _typed(arm: Mapping[str, Any], key: str) -> str | None:
+    # JSON keeps 1, 1.0, true and "1" apart, which == does not
+    return json.dumps(arm[key], sort_keys=True) if key in arm else None
+
+
+def _suffixes(choices: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Folder -> "" when its choices read like no other's, else its `~hash`, else its whole name."""
+    suffixes = dict.fromkeys(choices, "")
+    by_text: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for folder, chosen in choices.items():
+        by_text.setdefault(tuple(chosen.items()), []).append(folder)
+    for folders in by_text.values():
+        if len(folders) > 1:
+            hashes = [f"~{visible(f.rpartition('~')[2])}" if "~" in f else "" for f in folders]
+            unique = len(set(hashes)) == len(folders)
+            suffixes.update(zip(folders, hashes if unique else [f" [{visible(f)}]" for f in folders], strict=True))
+    return suffixes

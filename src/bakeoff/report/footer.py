@@ -1,0 +1,117 @@
+"""The lines below a leaderboard: what was spent, what the columns mean, and what went wrong."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from bakeoff.report.arms import common_choices, differing_keys
+from bakeoff.report.ranking import Row, lower_is_better
+from bakeoff.report.records import STATUSES, Problem, Record
+from bakeoff.report.table import shorten, visible
+
+WIDTH = 110
+QUANTITIES: dict[str, Callable[[Record], float]] = {
+    "optimizer steps": lambda record: record.steps,
+    "epochs": lambda record: record.epochs,
+    "samples": lambda record: record.samples,
+}
+
+
+def footer(
+    rows: Sequence[Row],
+    records: Sequence[Record],
+    problems: Sequence[Problem],
+    metric: str,
+    policy: str | None,
+) -> str:
+    """Lines of at most 110 columns, but for those that name a run that could not be read."""
+    arms = [row.arm.overrides for row in rows]
+    common = ", ".join(f"{visible(key)}={value}" for key, value in common_choices(arms).items())
+    prose = [
+        f"budget: {budget(records)}",
+        *([f"common to all arms: {common}"] if common else []),
+        *([f"policy: {visible(line)}" for line in policy.splitlines()] if policy else []),
+        *_how_to_read(rows, metric),
+        *_cautions(rows, records, arms, metric),
+        f"runs: {_by_status(records, problems)}",
+    ]
+    # not wrapped, so that a path can be copied
+    lost = [f"lost: {visible(str(p.path))}: {shorten(visible(p.reason), WIDTH)}" for p in problems]
+    return "\n".join([*(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in prose), *lost])
+
+
+def budget(records: Iterable[Record]) -> str:
+    """What the completed runs spent, alike where they agree, as a range where they do not."""
+    completed = [record for record in records if record.status == "completed"]
+    if not completed:
+        return "no run completed"
+    alike, differing = [], []
+    for unit, of in QUANTITIES.items():
+        low, high = min(map(of, completed)), max(map(of, completed))
+        if low == high:
+            alike.append(f"{_amount(low)} {unit}")
+        else:
+            differing.append(f"{unit} ({_amount(low)} to {_amount(high)})")
+    parts = [f"every completed run: {', '.join(alike)}"] if alike else []
+    parts += [f"differing between runs: {', '.join(differing)}"] if differing else []
+    return "; ".join(parts)
+
+
+def _amount(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:.4g}"  # only epochs can be fractions
+
+
+def _how_to_read(rows: Sequence[Row], metric: str) -> list[str]:
+    sizes = [row.validation.n for row in rows if row.validation is not None]
+    seeds = _seeds(min(sizes), max(sizes)) if sizes else "no completed run"
+    better = "lower" if lower_is_better(metric) else "higher"
+    return [
+        f"{visible(metric)}: final value on validation data, {better} is better; mean ± 95% Student t "
+        f"interval over {seeds}; test data chose nothing",
+        *_mark(sum(row.rank is not None for row in rows)),
+        "diverged and failed runs are counted, never averaged in; an arm with a run that did not complete "
+        "stands below and has no rank",
+        "steps, samples, seconds: mean over completed runs; -: no value, or a choice left at its default",
+    ]
+
+
+def _mark(ranked: int) -> list[str]:
+    if ranked == 0:
+        return ["no arm completed all its runs: none is the best"]
+    if ranked == 1:
+        return []
+    return [
+        "=: too close to the best to call: the 95% interval of the difference, paired by seed, includes 0 "
+        f"(below 2 shared seeds there is none); not corrected for multiple comparisons ({ranked - 1} here)"
+    ]
+
+
+def _cautions(
+    rows: Sequence[Row], records: Sequence[Record], arms: Sequence[Mapping[str, Any]], metric: str
+) -> list[str]:
+    missing = sum(record.status == "completed" and record.final(metric) is None for record in records)
+    seeds = {tuple(record.seed for record in row.arm.records) for row in rows}
+    losses_differ = any(key == "loss" or key.startswith("loss.") for key in differing_keys(arms))
+    cautions = {
+        f"{missing} completed run(s) have no finite {visible(metric)}": missing > 0,
+        "the arms do not have the same seeds; differences are paired over those they share": len(seeds) > 1,
+        "val/loss means something else under each loss; rank by another metric": (
+            metric == "val/loss" and losses_differ
+        ),
+    }
+    return [f"caution: {text}" for text, applies in cautions.items() if applies]
+
+
+def _seeds(low: int, high: int) -> str:
+    if low == high == 1:
+        return "1 seed (no interval)"
+    return f"{low} seeds" if low == high else f"{low} to {high} seeds"
+
+
+def _by_status(records: Sequence[Record], problems: Sequence[Problem]) -> str:
+    counts = Counter(record.status for record in records)
+    parts = [f"{counts[status]} {status}" for status in STATUSES if counts[status] or status in STATUSES[:3]]
+    if problems:
+        parts.append(f"{len(problems)} lost (outcome not readable)")
+    return f"{len(records) + len(problems)}: {', '.join(parts)}"

@@ -1,0 +1,203 @@
+import json
+
+import pytest
+
+from bakeoff.errors import UserError
+from bakeoff.report.records import SCHEMA, STATUSES, read_sweep
+from bakeoff.runs import Outcome, outcome
+
+
+def only_problem(folder):
+    sweep = read_sweep(folder)
+    assert sweep.records == ()
+    (problem,) = sweep.problems
+    return problem
+
+
+def test_a_record_holds_what_the_file_says(write_run, tmp_path):
+    arm = {"optimizer": "adam", "optimizer.lr": 0.01, "batch_size": "full", "nesterov": True}
+    run = write_run("optimizer=adam", 3, arm=arm, epochs=2.5)
+    (record,) = read_sweep(tmp_path).records
+    assert (record.path, record.folder, record.seed, record.status) == (run, "optimizer=adam", 3, "completed")
+    assert record.arm == arm
+    assert (record.steps, record.epochs, record.samples, record.seconds) == (600, 2.5, 76800, 1.5)
+    assert record.metrics["val/accuracy"] == {"final": 0.9, "best": 0.9, "best_step": 500}
+    assert (record.final("val/accuracy"), record.final("no/such")) == (0.9, None)
+    assert (record.identity, record.device, record.error) == ("id3", "cpu", None)
+
+
+def test_reads_what_a_run_writes_at_its_start_and_at_its_end(tmp_path):
+    run = tmp_path / "optimizer=adam" / "seed=3"
+    run.mkdir(parents=True)
+    written = Outcome(arm={"optimizer": "adam", "betas": [0.9, 0.99]}, seed=3, identity="ab", overrides=[])
+    written.write(run)
+    (record,) = read_sweep(tmp_path).records
+    assert (record.status, record.steps, record.metrics) == ("running", 0, {})
+    written.status, written.steps, written.epochs = "diverged", 7, 0.5
+    written.metrics = {"val/accuracy": {"final": float("nan"), "best": 0.5, "best_step": 3}}
+    written.error = {"type": "Divergence", "message": "loss is nan", "step": 7, "traceback": None}
+    written.write(run)
+    (record,) = read_sweep(tmp_path).records
+    for name in ("status", "arm", "seed", "identity", "steps", "epochs", "samples", "seconds", "error", "device"):
+        assert getattr(record, name) == getattr(written, name)
+    assert record.metrics == {"val/accuracy": {"final": None, "best": 0.5, "best_step": 3}}
+
+
+def test_reports_and_training_agree_on_the_words_of_the_schema():
+    assert (SCHEMA, set(STATUSES)) == (outcome.SCHEMA, set(outcome.STATUSES))
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_status_is_read(write_run, tmp_path, status):
+    write_run("default", status=status)
+    (record,) = read_sweep(tmp_path).records
+    assert record.status == status
+    assert (record.error is not None) == (status in {"diverged", "failed"})
+
+
+def test_error_may_be_absent_and_unknown_fields_are_let_be(write_run, tmp_path):
+    run = write_run("default", future_field=[1, 2])
+    fields = json.loads((run / "outcome.json").read_text())
+    del fields["error"], fields["device"]
+    (run / "outcome.json").write_text(json.dumps(fields))
+    (record,) = read_sweep(tmp_path).records
+    assert (record.error, record.device) == (None, None)
+
+
+def test_a_metric_that_was_not_finite_is_none(write_run, tmp_path):
+    metrics = {"val/accuracy": {"final": None, "best": 0.5, "best_step": 10}}
+    write_run("default", status="diverged", metrics=metrics)
+    (record,) = read_sweep(tmp_path).records
+    assert record.final("val/accuracy") is None
+
+
+def test_order_is_by_arm_folder_and_then_by_number_of_the_seed(write_run, tmp_path):
+    for folder, seed in [("b", 10), ("b", 9), ("a", 2), ("c", 0), ("a", 10)]:
+        write_run(folder, seed)
+    read = [(record.folder, record.seed) for record in read_sweep(tmp_path).records]
+    assert read == [("a", 2), ("a", 10), ("b", 9), ("b", 10), ("c", 0)]
+
+
+def test_what_is_no_run_is_passed_by(write_run, tmp_path):
+    write_run("default")
+    (tmp_path / "multirun.yaml").write_text("")
+    (tmp_path / "events.out.tfevents.1").write_bytes(b"")
+    (tmp_path / "plots" / "old").mkdir(parents=True)
+    (tmp_path / "default" / "seed=1").write_text("a file, not a folder")
+    sweep = read_sweep(tmp_path)
+    assert (len(sweep.records), sweep.problems) == (1, ())
+
+
+DAMAGED = {
+    "empty": ("", "empty"),
+    "blank": (" \n", "empty"),
+    "half written": ('{"schema": 1, "status": "compl', "cut short"),
+    "text": ("not json", "not valid JSON"),
+    "binary": (b"\x80\x81\xff\xfe", "not UTF-8"),
+    "a list": ("[1, 2]", "must hold an object, got [1, 2]"),
+    "a number": ("7", "must hold an object, got 7"),
+    "NaN": ('{"schema": NaN}', "NaN is not JSON"),
+    "nested": ("[" * 100_000, "nested too deeply"),
+    "no schema": ("{}", "schema is missing"),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_file_is_a_problem(write_run, tmp_path, content, reason):
+    run = write_run("default", content=content)
+    problem = only_problem(tmp_path)
+    assert problem.path == run
+    assert reason in problem.reason
+
+
+WRONG = {
+    "newer schema": ({"schema": 2}, "schema must be 1, got 2: another version"),
+    "schema true": ({"schema": True}, "schema must be an integer, got true"),
+    "status": ({"status": "won"}, "status must be one of completed, diverged"),
+    "seed text": ({"seed": "0"}, 'seed must be an integer, got "0"'),
+    "other seed": ({"seed": 5}, "seed must agree with the folder's name, got 5"),
+    "arm": ({"arm": None}, "arm must be an object, got null"),
+    "metrics": ({"metrics": []}, "metrics must be an object"),
+    "a bare metric": (
+        {"metrics": {"val/loss": 0.3}},
+        "metrics: val/loss must be an object with `final`, got 0.3",
+    ),
+    "no final": ({"metrics": {"val/loss": {"best": 1}}}, "must be an object with `final`"),
+    "metric text": (
+        {"metrics": {"val/loss": {"final": "nan"}}},
+        'val/loss: final must be a number, got "nan"',
+    ),
+    "metric bool": ({"metrics": {"val/loss": {"final": True}}}, "val/loss: final must be a number, got true"),
+    "metric too large": (
+        {"metrics": {"val/loss": {"final": 10**400}}},
+        "val/loss: final must be finite or null",
+    ),
+    "steps": ({"steps": 1.5}, "steps must be an integer, got 1.5"),
+    "seconds": ({"seconds": None}, "seconds must be a number, got null"),
+    "error": ({"error": "boom"}, 'error must be an object, got "boom"'),
+    "identity": ({"identity": ["x" * 100]}, "…"),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), WRONG.values(), ids=WRONG)
+def test_a_wrong_field_is_a_problem_that_names_it(write_run, tmp_path, change, reason):
+    write_run("default", **({"seed": 0} | {k: v for k, v in change.items() if k != "seed"}))
+    path = tmp_path / "default" / "seed=0" / "outcome.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert reason in only_problem(tmp_path).reason
+
+
+@pytest.mark.parametrize("field", ["status", "arm", "seed", "identity", "metrics", "steps", "samples"])
+def test_a_missing_field_is_a_problem_that_names_it(write_run, tmp_path, field):
+    path = write_run("default") / "outcome.json"
+    fields = json.loads(path.read_text())
+    del fields[field]
+    path.write_text(json.dumps(fields))
+    assert only_problem(tmp_path).reason == f"{field} is missing"
+
+
+def test_a_number_beyond_floats_is_a_problem(write_run, tmp_path):
+    path = write_run("default") / "outcome.json"
+    path.write_text(path.read_text().replace('"seconds": 1.5', '"seconds": 1e999'))
+    assert "seconds must be finite" in only_problem(tmp_path).reason
+
+
+def test_every_cut_of_a_file_is_a_problem(write_run, tmp_path):
+    path = write_run("default") / "outcome.json"
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert only_problem(tmp_path).reason
+
+
+def test_a_run_folder_without_outcome_is_a_problem(tmp_path):
+    (tmp_path / "default" / "seed=0").mkdir(parents=True)
+    assert only_problem(tmp_path).reason == "no outcome.json"
+
+
+def test_an_outcome_that_is_a_folder_is_a_problem(tmp_path):
+    (tmp_path / "default" / "seed=0" / "outcome.json").mkdir(parents=True)
+    assert "cannot be read" in only_problem(tmp_path).reason
+
+
+def test_damage_hides_no_other_run(write_run, tmp_path):
+    write_run("a", 0)
+    write_run("a", 1, content="{")
+    write_run("b", 0)
+    sweep = read_sweep(tmp_path)
+    assert [(record.folder, record.seed) for record in sweep.records] == [("a", 0), ("b", 0)]
+    assert [(problem.folder, problem.path.name) for problem in sweep.problems] == [("a", "seed=1")]
+
+
+def test_policy_is_read_from_the_sweep(write_run, tmp_path):
+    write_run("default")
+    assert read_sweep(tmp_path).policy is None
+    (tmp_path / "policy.txt").write_bytes(b"best of 3 learning rates\xff\n\n")
+    assert read_sweep(tmp_path).policy == "best of 3 learning rates�"
+
+
+@pytest.mark.parametrize("name", ["missing", "file"])
+def test_no_folder_is_the_users_to_repair(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=f"no such folder: .*{name}"):
+        read_sweep(tmp_path / name)
