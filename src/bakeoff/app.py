@@ -19,12 +19,14 @@ from bakeoff.words import did_you_mean
 
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch; set, it raises what it would otherwise print
 USAGE_STATUS = 2
+MULTIRUN = ("-m", "--multirun")
 _wants_trace = os.environ.get(FULL_ERROR) == "1"
 
 
 def main() -> None:
     """Entry point of the console script."""
     os.environ[FULL_ERROR] = "1"
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN)  # Hydra reads no flag between overrides
     sys.path.append(os.getcwd())  # a user's own classes lie beside the command; the package's own win
     Plugins.instance().register(BakeoffSearchPath)
     register_resolvers()

@@ -18,12 +18,10 @@ Y = torch.zeros(64, 1)
 
 def train(tmp_path, guard, *, lr=0.01, loss=None, steps=100, net=None):
     torch.manual_seed(0)
-    module = SupervisedModule(
-        net or nn.Linear(2, 1), loss or MSE(), partial(SGD, lr=lr), n_out=1, task="regression"
-    )
+    module = SupervisedModule(net or nn.Linear(2, 1), loss or MSE(), partial(SGD, lr=lr), n_out=1, task="regression")
     trainer = pl.Trainer(
-        accelerator="cpu", limit_val_batches=0, max_steps=steps, max_epochs=-1, callbacks=[guard], logger=False, default_root_dir=tmp_path,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        accelerator="cpu", limit_val_batches=0, max_steps=steps, max_epochs=-1, callbacks=[guard], logger=False,
+        default_root_dir=tmp_path, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     loader = DataLoader(TensorDataset(X, Y), batch_size=8)
     trainer.fit(module, loader, loader)

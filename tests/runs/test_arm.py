@@ -20,13 +20,17 @@ def test_values_are_typed_and_places_are_left_out():
     assert arm_of([]) == {}
 
 
-@pytest.mark.parametrize("key", ["workers=2", "retry=failed", "fail_fast=true", "dry_run=true", "pack=4", "checkpoints=all"])
+@pytest.mark.parametrize(
+    "key", ["workers=2", "retry=failed", "fail_fast=true", "dry_run=true", "pack=4", "checkpoints=all"]
+)
 def test_execution_keys_change_no_arm(key):
     assert arm_of([key]) == {}
 
 
 def test_names():
-    assert folder_name({"optimizer": "adam", "loss": "mse", "batch_size": 64}) == "optimizer=adam,loss=mse,batch_size=64"
+    assert (
+        folder_name({"optimizer": "adam", "loss": "mse", "batch_size": 64}) == "optimizer=adam,loss=mse,batch_size=64"
+    )
     assert folder_name({}) == "default"
     assert folder_name({"model.widths": [64, 32], "x": True, "y": None}) == "model.widths=[64;32],x=true,y=null"
     assert folder_name({"data.root": "../a b/'c'"}) == "data.root=..%2Fa%20b%2F%27c%27"

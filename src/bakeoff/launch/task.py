@@ -81,7 +81,7 @@ def _discard(folder: Path) -> None:
     """Removes what Hydra wrote for a run that never started, unless an earlier run lives there."""
     if not (folder / "outcome.json").exists():
         shutil.rmtree(folder / ".hydra", ignore_errors=True)
-        for empty in (folder, folder.parent, folder.parent.parent):
+        for empty in (folder, *list(folder.parents)[:3]):  # run, arm, sweep, root
             if any(empty.iterdir()):
                 return
             empty.rmdir()

@@ -30,9 +30,7 @@ _OVER_CLASSES: dict[Variant, Callable[[Tensor, int], Tensor]] = {
 }
 
 
-def hinge(
-    logits: Tensor, targets: Tensor, *, margin: float = 1.0, variant: Variant = "crammer_singer"
-) -> Tensor:
+def hinge(logits: Tensor, targets: Tensor, *, margin: float = 1.0, variant: Variant = "crammer_singer") -> Tensor:
     """max_c v_c, or Σ_c v_c: logits (N, C), class indices (N,) -> (N,).
 
     Raises ValueError on other shapes, and on targets that are not integers.

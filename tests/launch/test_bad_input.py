@@ -1,0 +1,95 @@
+"""Every mistake gives one clear message with the remedy, a non-zero exit status, and leaves nothing behind."""
+
+import numpy as np
+import pytest
+
+CASES = {
+    "misspelt value": (["optimizer=adm"], r"Could not find 'optimizer/adm' (did you mean adam?)"),
+    "misspelt key": (["optimzer=adam"], "unknown key optimzer (did you mean optimizer?)"),
+    "misspelt setting": (["optimizer.lrr=1"], "unknown key optimizer.lrr (did you mean optimizer.lr?); in optimizer there are"),
+    "no equals sign": (["optimizer"], "Error parsing override 'optimizer'"),
+    "batch size 0": (["batch_size=0"], 'batch_size must be a whole number >= 1 or "full", got 0'),
+    "batch size text": (["batch_size=fulll"], 'batch_size must be a whole number >= 1 or "full", got fulll'),
+    "batch size fraction": (["batch_size=1.5"], 'batch_size must be a whole number >= 1 or "full", got 1.5'),
+    "negative rate": (["optimizer.lr=-1"], "optimizer: lr must be >= 0, got -1"),
+    "torch's own message": (["optimizer=torch_adam", "optimizer.lr=-1"], "optimizer: Invalid learning rate: -1"),
+    "unknown argument": (["+optimizer.rate=1"], "optimizer: SGD.__init__() got an unexpected keyword argument 'rate'"),
+    "seed": (["seed=-1"], "seed must be a whole number >= 0, got -1"),
+    "loss for another task": (
+        ["loss=hinge", "data=diabetes"],
+        "loss Hinge is for classification, but the data is for regression; losses that fit: absolute_error, huber, mse",
+    ),
+    "loss for another task, too": (["loss=huber"], "losses that fit: cross_entropy, hinge, mse, squared_hinge"),
+    "label smoothing": (["loss.label_smoothing=1.5"], "loss: label_smoothing must be in [0, 1), got 1.5"),
+    "unknown metric": (["metric=val/acuracy"], "unknown metric val/acuracy (did you mean val/accuracy?); there are val/accuracy"),
+    "test metric": (["metric=test/accuracy"], "test data chooses nothing"),
+    "missing file": (["data=array", "data.path=none.npz"], "none.npz"),
+    "no file named": (["data=array"], "data.path"),
+    "missing data set": (["data=mnist", "data.root=nowhere"], "data.download=true"),
+    "no budget": (["budget.epochs=null"], "give one of budget.epochs, budget.steps, budget.samples, budget.seconds; got none"),
+    "two budgets": (["budget.steps=1", "budget.epochs=1"], "got budget.epochs=1, budget.steps=1"),
+    "budget 0": (["budget.steps=0"], "budget.steps must be a whole number >= 1, got 0"),
+    "budget below 0": (["budget.seconds=-1"], "budget.seconds must be a number > 0, got -1"),
+    "clipping twice": (["clip.norm=1", "clip.value=1"], "give clip.norm or clip.value, not both"),
+    "schedule": (["schedule=warmup_cosine", "schedule.warmup=2"], "schedule: warmup must be in [0, 1), got 2"),
+    "class that is not there": (["model._target_=nope.Net"], "model: cannot import nope.Net: No module named 'nope'"),
+    "class that is no net": (["model._target_=collections.OrderedDict"], "not a torch.nn.Module"),
+    "net of another size": (
+        ["model._target_=torch.nn.Linear", "+model.in_features=3", "+model.out_features=10"],
+        "model: Linear does not take examples of shape (1, 8, 8)",
+    ),
+    "net with other outputs": (
+        ["model._target_=torch.nn.Flatten"], "model: Flatten gives 64 outputs, but the data needs n_out=10",
+    ),
+    "no such group folder": (["--config-dir", "nowhere"], "nowhere' not found"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "message"), CASES.values(), ids=CASES)
+def test_one_message_and_nothing_left(bakeoff, tmp_path, arguments, message):
+    result = bakeoff(*arguments)
+    assert result.status == 2
+    assert message in result.err
+    assert result.err.startswith("bakeoff: ")
+    assert "Traceback" not in result.err + result.out
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written(bakeoff, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for arguments in (["root=file"], ["-m", "root=file", "seed=0,1"], ["root=/proc/nowhere"]):
+        result = bakeoff("budget.steps=1", *arguments)
+        assert result.status == 2
+        assert "cannot write to" in result.err
+        assert "choose another folder with root=" in result.err
+        assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 cut"], ids=["empty", "text", "truncated"])
+def test_a_corrupt_data_file(bakeoff, tmp_path, content):
+    (tmp_path / "mine.npz").write_bytes(content)
+    result = bakeoff("data=array", "data.path=mine.npz")
+    assert result.status == 2
+    assert "mine.npz" in result.err
+    assert len(result.err.strip().splitlines()) == 1
+
+
+def test_data_that_is_not_finite(bakeoff, tmp_path):
+    np.savez(tmp_path / "mine.npz", x=np.full((50, 3), np.nan), y=np.arange(50) % 2)
+    result = bakeoff("data=array", "data.path=mine.npz")
+    assert result.status == 2
+    assert "mine.npz" in result.err
+
+
+def test_a_sweep_with_bad_runs_starts_none(bakeoff, tmp_path):
+    result = bakeoff("-m", "data=digits,diabetes", "loss=mse,hinge", "seed=0,1", "budget.steps=1")
+    assert result.status == 2
+    assert "2 of 8 runs cannot be built; none was started" in result.err
+    assert "losses that fit: absolute_error, huber, mse" in result.err
+    assert not list(tmp_path.rglob("outcome.json"))
+
+
+def test_the_stack_trace_is_there_for_the_asking(bakeoff, monkeypatch):
+    monkeypatch.setattr("bakeoff.app._wants_trace", True)
+    with pytest.raises(Exception, match="lr must be >= 0"):
+        bakeoff("optimizer.lr=-1")
