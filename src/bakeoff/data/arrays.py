@@ -1,0 +1,76 @@
+"""One data set held as tensors: its three parts, and what a net and its metrics must know of it."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from bakeoff.errors import UserError
+
+Task = Literal["classification", "regression"]
+Part = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, eq=False)  # two sets of tensors have no single truth value: compare digests
+class Arrays:
+    """Training, validation and test data, each a pair `(x, y)` of tensors with samples along the first axis.
+
+    `y` is int64 `(N,)` in `[0, n_out)` for classification and `(N, n_out)` for regression. Metrics undo the
+    standardisation of regression targets: `y * target_std + target_mean`. Raises UserError if the parts do
+    not fit together. They are not scanned for NaN: the factories do that, where the file can still be named.
+    """
+
+    train: Part
+    val: Part
+    test: Part
+    task: Task
+    n_out: int
+    target_mean: float = 0.0
+    target_std: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.task not in get_args(Task):
+            raise UserError(f"task must be classification or regression, got {self.task!r}")
+        for name, (x, y) in self.parts().items():
+            self._check(name, x, y)
+
+    def parts(self) -> dict[str, Part]:
+        """The three parts by name."""
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        return tuple(self.train[0].shape[1:])
+
+    @property
+    def n_in(self) -> int:
+        """Numbers in one input."""
+        return math.prod(self.in_shape)
+
+    def digest(self) -> str:
+        """Hex SHA-256 of the content, which is the same whatever path or device the data is on."""
+        sha = hashlib.sha256(f"{self.task} {self.n_out} {self.target_mean} {self.target_std}".encode())
+        for name, part in self.parts().items():
+            for tensor in part:
+                sha.update(f" {name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+                # as bytes, since NumPy has no bfloat16; flat, since 0 features cannot be viewed otherwise
+                flat = tensor.detach().cpu().contiguous().flatten()
+                sha.update(flat.view(torch.uint8).numpy().data)
+        return sha.hexdigest()
+
+    def _check(self, name: str, x: Tensor, y: Tensor) -> None:
+        if len(x) != len(y) or not len(x):
+            raise UserError(f"{name} must hold one y for each x, and at least one, got {len(x)} x and {len(y)} y")
+        if tuple(x.shape[1:]) != self.in_shape:
+            raise UserError(f"inputs of {name} must have shape {self.in_shape} as in train, got {tuple(x.shape[1:])}")
+        regression = self.task == "regression"
+        fits = y.is_floating_point() if regression else y.dtype == torch.int64
+        if not fits or tuple(y.shape[1:]) != ((self.n_out,) if regression else ()):
+            wanted = f"floating-point (N, {self.n_out})" if regression else "int64 (N,)"
+            raise UserError(f"y of {name} must be {wanted} for {self.task}, got {y.dtype} {tuple(y.shape)}")
+        if not regression and not 0 <= y.min() <= y.max() < self.n_out:
+            raise UserError(f"y of {name} must be in [0, {self.n_out}), got [{y.min()}, {y.max()}]")

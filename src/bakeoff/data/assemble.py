@@ -1,0 +1,62 @@
+"""Raw parts -> Arrays: check, split off what is missing, encode targets, standardise by the training part."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bakeoff.data.arrays import Arrays, Task
+from bakeoff.data.checks import RawPart, check_parts
+from bakeoff.data.split import Sizes, split
+from bakeoff.data.standardise import moments, standardise
+from bakeoff.data.targets import as_columns, find_task, flat_labels, scale_of
+
+ByPart = dict[str, NDArray]
+
+
+def assemble(
+    raw: dict[str, RawPart],
+    *,
+    where: str,
+    sizes: Sizes,
+    split_seed: int,
+    task: Task | None = None,
+    scale: bool = True,
+) -> Arrays:
+    """Arrays from `train` and, where the data set has its own, `val` and `test`.
+
+    A missing part is split off the training part, by its size in `sizes`, before any statistic is taken.
+    `where` names the source in messages. With `scale=False` values stay as they are, floats as float32.
+    """
+    parts = check_parts(raw, where)
+    xs: ByPart = {part: x for part, (x, _) in parts.items()}
+    ys: ByPart = {part: y for part, (_, y) in parts.items()}
+    task = find_task(ys["train"], task, where)
+    mean, std = 0.0, 1.0
+    if task == "classification":
+        labels, classes = flat_labels(ys, where)
+        xs, labels = _complete(xs, labels, sizes, split_seed, stratified=True)
+        ys, n_out = {part: np.searchsorted(classes, y) for part, y in labels.items()}, len(classes)
+    else:
+        xs, ys = _complete(xs, as_columns(ys, where), sizes, split_seed, stratified=False)
+        n_out = ys["train"].shape[1]
+        if scale:
+            mean, std = scale_of(ys["train"], where)
+            ys = {part: (y - mean) / std for part, y in ys.items()}
+    if scale:
+        statistics = moments(xs["train"])
+        xs = {part: standardise(x, *statistics) for part, x in xs.items()}
+    train, val, test = ((_tensor(xs[part]), _tensor(ys[part])) for part in ("train", "val", "test"))
+    return Arrays(train, val, test, task=task, n_out=n_out, target_mean=mean, target_std=std)
+
+
+def _complete(xs: ByPart, ys: ByPart, sizes: Sizes, split_seed: int, stratified: bool) -> tuple[ByPart, ByPart]:
+    missing = {part: sizes[part] for part in ("test", "val") if part not in xs}
+    x, y = xs["train"], ys["train"]
+    drawn = split(len(x), missing, split_seed=split_seed, labels=y if stratified else None)
+    xs = xs | {part: x[index] for part, index in drawn.items()}
+    return xs, ys | {part: y[index] for part, index in drawn.items()}
+
+
+def _tensor(array: NDArray) -> torch.Tensor:
+    # splitting has copied what standardising did not: this is never the caller's own array
+    return torch.from_numpy(array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array)

@@ -1,0 +1,20 @@
+"""The batch size as a user gives it: a number of samples, or the whole training set."""
+
+from typing import Literal
+
+from bakeoff.errors import UserError
+
+BatchSize = int | Literal["full"]
+
+
+def check_batch_size(batch_size: BatchSize, name: str = "batch_size") -> BatchSize:
+    """`batch_size` unchanged; raises UserError unless it is a whole number >= 1 or "full"."""
+    whole = isinstance(batch_size, int) and not isinstance(batch_size, bool)
+    if batch_size != "full" and not (whole and batch_size >= 1):
+        raise UserError(f'{name} must be a whole number >= 1 or "full", got {batch_size!r}')
+    return batch_size
+
+
+def samples_per_batch(batch_size: BatchSize, n: int) -> int:
+    """Samples in a full batch of a training set of `n`: never more than there are."""
+    return n if batch_size == "full" else min(batch_size, n)

@@ -1,0 +1,26 @@
+"""The data sets inside scikit-learn's wheel: nothing to download, small enough for a first run in seconds."""
+
+import numpy as np
+from sklearn.datasets import load_diabetes, load_digits
+
+from bakeoff.data.arrays import Arrays
+from bakeoff.data.assemble import assemble
+
+
+def digits(*, val_size: float = 0.2, test_size: float = 0.2, split_seed: int = 0) -> Arrays:
+    """1797 handwritten digits, `(1, 8, 8)`, 10 classes (UCI Optical Recognition of Handwritten Digits)."""
+    source = load_digits()
+    images = source.images[:, None].astype(np.float32)
+    sizes = {"val": val_size, "test": test_size}
+    return assemble({"train": (images, source.target)}, where="digits", sizes=sizes, split_seed=split_seed)
+
+
+def diabetes(*, val_size: float = 0.2, test_size: float = 0.2, split_seed: int = 0) -> Arrays:
+    """442 patients, 10 features, one disease progression score to regress on (Efron et al. 2004).
+
+    Taken unscaled: scikit-learn's scaled version has seen the statistics of all samples, test ones included.
+    """
+    source = load_diabetes(scaled=False)
+    sizes = {"val": val_size, "test": test_size}
+    raw = {"train": (source.data, source.target)}
+    return assemble(raw, where="diabetes", sizes=sizes, split_seed=split_seed)

@@ -1,0 +1,54 @@
+"""What raw inputs and targets must be; every message names the array and the file it came from."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bakeoff.errors import UserError
+
+RawPart = tuple[NDArray, NDArray]
+
+
+def as_numpy(value: object, name: str, where: str) -> NDArray:
+    """A numeric array in the machine's byte order from a tensor, an array or nested lists."""
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        value = value.float() if value.dtype == torch.bfloat16 else value  # NumPy has no bfloat16
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise UserError(f"{name} must be an array of numbers in {where}: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise UserError(f"{name} must hold real numbers in {where}, got dtype {array.dtype}: encode it as numbers")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def check_parts(raw: dict[str, RawPart], where: str) -> dict[str, RawPart]:
+    """The parts, their inputs at least `(N, 1)`, once they fit together and hold finite numbers only."""
+    parts = {}
+    for part, (x, y) in raw.items():
+        names = ("x", "y") if len(raw) == 1 else (f"x_{part}", f"y_{part}")
+        if x.ndim == 0 or y.ndim == 0:
+            raise UserError(f"{names[0]} and {names[1]} must have a samples axis in {where}, got a single number")
+        if len(x) != len(y):
+            raise UserError(
+                f"{names[0]} and {names[1]} must be equally long in {where}, got {len(x)} and {len(y)} samples"
+            )
+        _check_values(x, names[0], where)
+        _check_values(y, names[1], where)
+        parts[part] = (x[:, None] if x.ndim == 1 else x), y
+    shapes = {part: x.shape[1:] for part, (x, _) in parts.items()}
+    if len(set(shapes.values())) > 1:
+        raise UserError(f"inputs must have one shape in all parts of {where}, got {shapes}")
+    return parts
+
+
+def _check_values(array: NDArray, name: str, where: str) -> None:
+    if array.size == 0:
+        raise UserError(f"{name} must not be empty in {where}, got shape {array.shape}")
+    # NaN passes through min and max, so the ends tell of all values without an array of booleans
+    with np.errstate(over="ignore"):
+        ends = np.array([array.min(), array.max()]).astype(np.float32)
+    if not np.isfinite(ends).all():
+        raise UserError(f"{name} must hold no NaN, infinity or number over 3e38 in {where}: drop it")

@@ -1,0 +1,50 @@
+"""The order of the data: a permutation that depends on a seed and an epoch, and on nothing else."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from bakeoff.errors import UserError
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
+    """A permutation of `0..n-1`, int64, drawn on the CPU so that every device sees the same order.
+
+    torch's CPU generator uses the low 32 bits of its seed alone, so `seed` and `epoch` are hashed into 32
+    bits; a sum or a shift would give epoch 1 of seed 0 the order of epoch 0 of seed 1.
+    """
+    mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+    return torch.randperm(n, generator=torch.Generator().manual_seed(mixed))
+
+
+def check_seed(seed: int) -> int:
+    """`seed`, if it is a whole number >= 0; raises UserError otherwise."""
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise UserError(f"seed must be a whole number >= 0, got {seed!r}")
+    return seed
+
+
+class EpochSampler(Sampler[int]):
+    """Shuffles a map-style data set for a DataLoader: the order depends on `(seed, epoch)` alone.
+
+    `epoch` grows with every full pass, and Lightning sets it before each of its epochs, on a resumed run too.
+    """
+
+    def __init__(self, n: int, seed: int) -> None:
+        self.n, self.seed, self.epoch = n, check_seed(seed), 0
+
+    def __len__(self) -> int:
+        return self.n
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch of the next pass."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        *head, last = epoch_order(self.n, self.seed, self.epoch).tolist()
+        yield from head
+        self.epoch += 1  # not after the last one: who counts to len() never asks for the end
+        yield last
