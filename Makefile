@@ -12,7 +12,7 @@ BIN := .venv/bin
 	touch $@
 
 demo: .venv/installed
-	$(BIN)/bakeoff -m experiment=demo optimizer=sgd,rmsprop,adam loss=cross_entropy,mse,hinge batch_size=16,128,full seed=0,1,2
+	$(BIN)/bakeoff -m optimizer=sgd,rmsprop,adam loss=cross_entropy,mse,hinge batch_size=16,128,full seed=0,1,2 experiment=demo
 	@echo "open it: $(BIN)/tensorboard --logdir outputs/demo    then http://localhost:6006"
 
 lint: .venv/installed
