@@ -4,8 +4,9 @@
     python benchmarks/steps.py --cnn --root /path/to/data            # Fashion-MNIST, 2c2d CNN, batch 128
 
 A run of ours is everything that `bakeoff` does with a configuration: loss curve, validations, sampled gradient norms
-and phase times, event files, outcome. The bare loop does forward, loss, backward and update over tensors sliced beforehand,
-with torch's own optimizer and loss. Plain Lightning is `Trainer.fit` with a shuffling DataLoader and `self.log`.
+and phase times, event files, outcome. The bare loop does forward, loss, backward and update over tensors sliced
+beforehand, with torch's own optimizer and loss. Plain Lightning is `Trainer.fit` with a shuffling DataLoader and
+`self.log`.
 
 The cost of a step is the slope between a short and a long run, so that start-up does not count; the number of
 validations is the same in both. Pairs are interleaved; the table gives medians over them, of times and of ratios.

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,15 @@ def chromium() -> str:
     if found is None:
         absent("Chromium", "install it with the system's packages (Debian: apt-get install chromium)")
     return str(found)
+
+
+@pytest.fixture(scope="session")
+def small_sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a real sweep: 2 optimizers x 2 losses x 2 batch sizes x 2 seeds, 60 steps each; read it only."""
+    root = tmp_path_factory.mktemp("outputs")
+    choices = ["optimizer=sgd,adam", "loss=cross_entropy,mse", "batch_size=16,full", "seed=0,1"]
+    # a validation every 10 steps: between two of them a whole window of training losses, and so a point of `lr`
+    settings = ["budget.steps=60", "budget.validations=6", "trainer.accelerator=cpu", "trainer.threads=1"]
+    place = [f"root={root}", "sweep=small"]
+    subprocess.run([sys.executable, "-m", "bakeoff", "-m", *choices, *settings, *place], cwd=root, check=True)
+    return root / "small"

@@ -32,7 +32,7 @@ def options(group):
 
 
 def test_the_groups_are_those_agreed():
-    assert GROUPS == {"data", "model", "loss", "optimizer", "schedule", "budget", "trainer", "experiment"}
+    assert {"data", "model", "loss", "optimizer", "schedule", "budget", "trainer", "experiment"} == GROUPS
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)

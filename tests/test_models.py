@@ -145,9 +145,7 @@ def test_resnet18_initialises_its_stem_as_torchvision_does_the_rest():
 @every_image_model
 @pytest.mark.parametrize("in_shape", [(10,), (8, 8), (2, 1, 8, 8)], ids=str)
 def test_what_is_no_image_is_refused_with_a_remedy(model, in_shape):
-    message = (
-        f"in_shape must be (channels, height, width) for {model.__name__}, got {in_shape}: Linear and MLP"
-    )
+    message = f"in_shape must be (channels, height, width) for {model.__name__}, got {in_shape}: Linear and MLP"
     with pytest.raises(ValueError, match=re.escape(message)):
         build(model, in_shape)
 
@@ -159,17 +157,13 @@ def test_mlp_refuses_an_empty_layer():
 
 def test_every_model_has_a_config_that_states_its_defaults():
     configs = {path.stem: OmegaConf.load(path) for path in CONF.glob("*.yaml")}
-    assert {get_method(config._target_).__name__ for config in configs.values()} == {
-        m.__name__ for m in EVERY_MODEL
-    }
+    assert {get_method(config._target_).__name__ for config in configs.values()} == {m.__name__ for m in EVERY_MODEL}
     for config in configs.values():
         wanted = inspect.signature(get_method(config._target_)).parameters
         stated = OmegaConf.to_container(config)
         del stated["_target_"]
         assert {name: tuple(value) for name, value in stated.items()} == {
-            name: parameter.default
-            for name, parameter in wanted.items()
-            if parameter.default is not parameter.empty
+            name: parameter.default for name, parameter in wanted.items() if parameter.default is not parameter.empty
         }
         from_data = {"in_shape": IMAGE, "n_in": 64, "n_out": N_OUT}
         net = instantiate(config, **{name: value for name, value in from_data.items() if name in wanted})

@@ -53,9 +53,7 @@ def numpy_rescaled_mse(logits, targets, k, M):
 
 def sklearn_hinge(logits, targets):
     labels = np.arange(logits.shape[1])
-    return [
-        sklearn.metrics.hinge_loss([y], [row], labels=labels) for row, y in zip(logits, targets, strict=True)
-    ]
+    return [sklearn.metrics.hinge_loss([y], [row], labels=labels) for row, y in zip(logits, targets, strict=True)]
 
 
 def numpy_hinge(logits, targets, over_classes, margin=1.0, power=1):
@@ -108,14 +106,10 @@ WW = {"variant": "weston_watkins"}
 
 CASES = {
     "cross_entropy": Case(*ENTROPY, sklearn_cross_entropy),
-    "cross_entropy smoothed": Case(
-        *ENTROPY, lambda f, y: numpy_cross_entropy(f, y, 0.2), {"label_smoothing": 0.2}
-    ),
+    "cross_entropy smoothed": Case(*ENTROPY, lambda f, y: numpy_cross_entropy(f, y, 0.2), {"label_smoothing": 0.2}),
     "mse of classes": Case(*SQUARED, torch_one_hot_mse),
     "mse of classes, k": Case(*SQUARED, lambda f, y: numpy_rescaled_mse(f, y, k=15, M=1), {"k": 15.0}),
-    "mse of classes, k, M": Case(
-        *SQUARED, lambda f, y: numpy_rescaled_mse(f, y, k=0.5, M=30), {"k": 0.5, "M": 30.0}
-    ),
+    "mse of classes, k, M": Case(*SQUARED, lambda f, y: numpy_rescaled_mse(f, y, k=0.5, M=30), {"k": 0.5, "M": 30.0}),
     "mse": Case(*SQUARED, sklearn_over_outputs(sklearn.metrics.mean_squared_error), real_targets=True),
     "hinge": Case(*HINGE, sklearn_hinge),
     "hinge, margin": Case(*HINGE, lambda f, y: numpy_hinge(f, y, max, margin=3), {"margin": 3.0}),
@@ -129,9 +123,7 @@ CASES = {
     "squared_hinge WW, margin": Case(
         *SQUARED_HINGE, lambda f, y: numpy_hinge(f, y, sum, margin=2, power=2), WW | {"margin": 2.0}
     ),
-    "absolute_error": Case(
-        *ABSOLUTE, sklearn_over_outputs(sklearn.metrics.mean_absolute_error), real_targets=True
-    ),
+    "absolute_error": Case(*ABSOLUTE, sklearn_over_outputs(sklearn.metrics.mean_absolute_error), real_targets=True),
     "huber": Case(*HUBER, scipy_huber, real_targets=True),
     "huber, delta": Case(*HUBER, lambda f, t: scipy_huber(f, t, 0.3), {"delta": 0.3}, real_targets=True),
 }
@@ -165,9 +157,7 @@ def test_agrees_with_an_independent_reference(case):
     for seed in range(20):
         output, target = case.inputs(seed=seed)
         expected = np.asarray(case.reference(output.numpy(), target.numpy()))
-        np.testing.assert_allclose(
-            case.function(output, target, **case.options), expected, rtol=1e-10, atol=1e-12
-        )
+        np.testing.assert_allclose(case.function(output, target, **case.options), expected, rtol=1e-10, atol=1e-12)
 
 
 @every_case
@@ -238,9 +228,7 @@ def test_task_says_what_a_loss_fits():
     assert set(TASKS) == {case.module for case in CASES.values()}
 
 
-@pytest.mark.parametrize(
-    "function", dict.fromkeys(case.function for case in CASES.values()), ids=lambda f: f.__name__
-)
+@pytest.mark.parametrize("function", dict.fromkeys(case.function for case in CASES.values()), ids=lambda f: f.__name__)
 def test_hyperparameters_are_keyword_only(function):
     _, _, *hyperparameters = inspect.signature(function).parameters.values()
     assert all(p.kind is p.KEYWORD_ONLY for p in hyperparameters)
@@ -329,21 +317,15 @@ def test_double_targets_do_not_change_the_dtype_of_the_loss(function):
 )
 def test_regression_shapes_never_broadcast(function, shapes):
     predictions, targets = map(torch.zeros, shapes)
-    with pytest.raises(
-        ValueError, match=rf"got {re.escape(str(shapes[0]))} .* and {re.escape(str(shapes[1]))} "
-    ):
+    with pytest.raises(ValueError, match=rf"got {re.escape(str(shapes[0]))} .* and {re.escape(str(shapes[1]))} "):
         function(predictions, targets)
 
 
 @every_classification
-@pytest.mark.parametrize(
-    "shapes", [((4, 3), (4, 1)), ((4, 3), (3,)), ((4,), (4,)), ((4, 3, 2), (4, 2))], ids=str
-)
+@pytest.mark.parametrize("shapes", [((4, 3), (4, 1)), ((4, 3), (3,)), ((4,), (4,)), ((4, 3, 2), (4, 2))], ids=str)
 def test_classification_shapes_never_broadcast(function, shapes):
     logits, targets = torch.zeros(shapes[0]), torch.zeros(shapes[1], dtype=torch.long)
-    with pytest.raises(
-        ValueError, match=rf"got {re.escape(str(shapes[0]))} .* and {re.escape(str(shapes[1]))} "
-    ):
+    with pytest.raises(ValueError, match=rf"got {re.escape(str(shapes[0]))} .* and {re.escape(str(shapes[1]))} "):
         function(logits, targets)
 
 
@@ -402,15 +384,11 @@ def test_every_loss_has_a_config_that_states_its_defaults():
         parameters = inspect.signature(type(loss)).parameters
         stated = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
         del stated["_target_"]
-        assert stated == {
-            parameter: p.default for parameter, p in parameters.items() if p.kind is p.KEYWORD_ONLY
-        }
+        assert stated == {parameter: p.default for parameter, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
 
 
 def test_importing_the_losses_imports_torch_alone():
     command = "import sys, bakeoff.losses; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    loaded = subprocess.run(
-        [sys.executable, "-c", command], check=True, capture_output=True, text=True
-    ).stdout.split()
+    loaded = subprocess.run([sys.executable, "-c", command], check=True, capture_output=True, text=True).stdout.split()
     assert "torch" in loaded
     assert not {"lightning", "hydra", "omegaconf", "torchvision", "torchmetrics", "sklearn"} & set(loaded)

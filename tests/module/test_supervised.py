@@ -97,6 +97,15 @@ def test_the_curve_holds_window_means_of_the_losses(tmp_path):
     assert [e.step for e in points["val/accuracy"]] == [8, 16, 24, 32, 40]
 
 
+def test_windows_are_whole_however_often_validation_comes(tmp_path):
+    options = {"logger": EventLogger(tmp_path), "val_check_interval": 3, "check_val_every_n_epoch": None}
+    trainer(tmp_path, max_epochs=3, log_every_n_steps=1, **options).fit(
+        module(log_every_n_steps=10), loader(Y), loader(Y)
+    )
+    points = curves(tmp_path)
+    assert [e.step for e in points["train/loss"]] == [e.step for e in points["lr"]] == [10, 20, 24]
+
+
 def test_sampled_steps_show_norm_ratio_and_phases(tmp_path):
     logger = EventLogger(tmp_path)
     trainer(tmp_path, logger=logger, max_epochs=2).fit(module(sample_every_n_steps=5), loader(Y), loader(Y))

@@ -26,9 +26,7 @@ def test_class_follows_the_definition(optimizer_class, amsgrad, maximize):
     for t, grad in enumerate(grads, start=1):
         param.grad = grad.clone()
         optimizer.step()
-        theta, m, v, v_max = adam_update(
-            theta, grad, m, v, v_max, t=t, decoupled_weight_decay=decoupled, **options
-        )
+        theta, m, v, v_max = adam_update(theta, grad, m, v, v_max, t=t, decoupled_weight_decay=decoupled, **options)
     torch.testing.assert_close(param.detach(), theta, rtol=1e-14, atol=1e-14)
 
 

@@ -83,9 +83,7 @@ def test_state_has_the_keys_types_and_values_of_torch(name, options):
 
 
 @each_optimizer
-@pytest.mark.parametrize(
-    "copied", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))], ids=["deepcopy", "pickle"]
-)
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))], ids=["deepcopy", "pickle"])
 def test_a_copy_goes_its_own_way(name, copied):
     optimizer = ours(name, new_params())
     before = [param.detach().clone() for param in train(optimizer, range(5))]

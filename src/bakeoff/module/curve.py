@@ -24,17 +24,16 @@ class LossCurve:
     def add(self, loss: Tensor, lr: float) -> bool:
         """Keeps a detached scalar loss, still on its device; true when it is time to fetch what was collected."""
         self._losses.append(loss)
-        if len(self._losses) % self.window == 0:
-            self._lrs.append(lr)
+        self._lrs.append(lr)
         return len(self._losses) >= self.window * WINDOWS_PER_FETCH
 
-    def points(self) -> Iterator[tuple[int, float, float | None]]:
-        """(step, mean loss, lr) of the windows collected so far; the last may be short and has no lr."""
-        if not self._losses:
+    def points(self, *, last: bool = False) -> Iterator[tuple[int, float, float]]:
+        """(step, mean loss, lr of that step) of the whole windows collected; with `last`, of a short one too."""
+        count = len(self._losses) if last else len(self._losses) // self.window * self.window
+        if not count:
             return
-        losses = torch.stack(self._losses).float().cpu()
-        lrs = dict(enumerate(self._lrs))
-        self._losses, self._lrs = [], []
-        for k, window in enumerate(losses.split(self.window)):
+        losses, lrs = torch.stack(self._losses[:count]).float().cpu(), self._lrs[:count]
+        del self._losses[:count], self._lrs[:count]
+        for start, window in zip(range(0, count, self.window), losses.split(self.window), strict=True):
             self._steps += len(window)
-            yield self._steps, float(window.mean()), lrs.get(k)
+            yield self._steps, float(window.mean()), lrs[start + len(window) - 1]

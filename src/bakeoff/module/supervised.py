@@ -92,10 +92,10 @@ class SupervisedModule(pl.LightningModule):
 
     def on_train_end(self) -> None:
         """Writes what is left of the curve."""
-        self._write_curve()
+        self._write_curve(last=True)
 
     def on_validation_start(self) -> None:
-        """Writes the curve first, so that its points are in order."""
+        """Brings the curve up to date, for whoever watches."""
         self._write_curve()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
@@ -125,8 +125,7 @@ class SupervisedModule(pl.LightningModule):
         # `step` is Lightning's own key for the x-axis, which it would otherwise count one too low here
         self.log_dict({**values, "step": float(self.trainer.global_step)})
 
-    def _write_curve(self) -> None:
-        for step, loss, lr in self._curve.points():
-            values = {"train/loss": loss} if lr is None else {"train/loss": loss, "lr": lr}
+    def _write_curve(self, *, last: bool = False) -> None:
+        for step, loss, lr in self._curve.points(last=last):
             for logger in self.loggers:
-                logger.log_metrics(values, step=step)
+                logger.log_metrics({"train/loss": loss, "lr": lr}, step=step)
