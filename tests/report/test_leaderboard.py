@@ -267,7 +267,7 @@ def test_a_short_name_finds_its_validation_metric(make_record):
 
 
 def test_the_footer_says_how_to_read_the_table(make_arm):
-    footer = lines(render(make_arm("a", 0.9, 0.91) + make_arm("b", 0.8, 0.81), policy="best of 3\nat seed 100\x1b"))[2]
+    footer = lines(render(make_arm("a", 0.9, 0.91) + make_arm("b", 0.8, 0.82), policy="best of 3\nat seed 100\x1b"))[2]
     how = "final value on validation data, higher is better; mean ± 95% Student t interval over 2 seeds"
     for part in (
         "budget: every completed run: 600 optimizer steps, 20 epochs, 76800 samples",
@@ -397,3 +397,11 @@ def test_any_sweep_gives_a_row_an_arm_and_the_order_of_records_changes_nothing(m
     ranked = [row.rank is not None for row in rows]
     assert ranked == sorted(ranked, reverse=True)
     assert render(random.sample(records, len(records))) == render(records)
+
+
+def test_a_gap_without_spread_is_cautioned(make_record):
+    best = [make_record("adam", seed, 0.95 + seed / 100) for seed in range(3)]
+    shifted = [make_record("sgd", seed, 0.94 + seed / 100) for seed in range(3)]
+    varied = [make_record("rmsprop", seed, 0.94 - seed / 100) for seed in range(3)]
+    assert "caution: 1 arm(s) differ from the best by the same amount" in lines(render([*best, *shifted, *varied]))[2]
+    assert "same amount" not in lines(render([*best, *varied]))[2]

@@ -9,6 +9,7 @@ from bakeoff.report.arms import common_choices, differing_keys
 from bakeoff.report.ranking import Row, lower_is_better
 from bakeoff.report.records import STATUSES, Problem, Record
 from bakeoff.report.table import shorten, visible
+from bakeoff.stats import paired_difference
 
 WIDTH = 110
 QUANTITIES: dict[str, Callable[[Record], float]] = {
@@ -93,7 +94,10 @@ def _cautions(
     missing = sum(record.status == "completed" and record.final(metric) is None for record in records)
     seeds = {tuple(record.seed for record in row.arm.records) for row in rows}
     losses_differ = any(key == "loss" or key.startswith("loss.") for key in differing_keys(arms))
+    alike = sum(_same_gap_everywhere(row, rows[0], metric) for row in rows if row.rank is not None)
     cautions = {
+        f"{alike} arm(s) differ from the best by the same amount in every seed: an interval of no width shows that "
+        f"{visible(metric)} is coarse, not that the difference is sure": alike > 0,
         f"{missing} completed run(s) have no finite {visible(metric)}": missing > 0,
         "the arms do not have the same seeds; differences are paired over those they share": len(seeds) > 1,
         "val/loss means something else under each loss; rank by another metric": (
@@ -101,6 +105,14 @@ def _cautions(
         ),
     }
     return [f"caution: {text}" for text, applies in cautions.items() if applies]
+
+
+def _same_gap_everywhere(row: Row, best: Row, metric: str) -> bool:
+    """Whether seeds show no spread in a difference, as happens where a metric counts a few hundred examples."""
+    gap = paired_difference(row.arm.completed(metric), best.arm.completed(metric))
+    if gap is None or gap.half_width is None:
+        return False
+    return abs(gap.mean) > 0 and gap.half_width <= 1e-6 * abs(gap.mean)
 
 
 def _seeds(low: int, high: int) -> str:
