@@ -215,6 +215,17 @@ def test_says_why_it_steps_aside(tmp_path):
     assert reason(tmp_path, OwnStep) == "the module's own optimizer_step"
 
 
+def test_it_says_once_that_it_steps_aside(tmp_path, caplog):
+    from bakeoff.module.loop import _say_once
+
+    _say_once.cache_clear()
+    with caplog.at_level("INFO", "bakeoff"):
+        for _ in range(2):
+            fit(tmp_path, lean=True, accumulate_grad_batches=2)
+    said = [record.message for record in caplog.records if record.name == "bakeoff.module.loop"]
+    assert said == ["training goes through Lightning's own loop, which is slower: gradient accumulation"]
+
+
 def test_a_callback_that_needs_a_logger_still_works(tmp_path):
     from bakeoff.train.summary import Summary
 

@@ -2,6 +2,7 @@ import itertools
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -401,7 +402,7 @@ def test_any_sweep_gives_a_row_an_arm_and_the_order_of_records_changes_nothing(m
 
 def test_a_gap_without_spread_is_cautioned(make_record):
     best = [make_record("adam", seed, 0.95 + seed / 100) for seed in range(3)]
-    shifted = [make_record("sgd", seed, 0.94 + seed / 100) for seed in range(3)]
+    shifted = [make_record("sgd", seed, float(np.float32(0.94 + seed / 100))) for seed in range(3)]
     varied = [make_record("rmsprop", seed, 0.94 - seed / 100) for seed in range(3)]
     assert "caution: 1 arm(s) differ from the best by the same amount" in lines(render([*best, *shifted, *varied]))[2]
     assert "same amount" not in lines(render([*best, *varied]))[2]

@@ -13,9 +13,10 @@ It subclasses a protected class of Lightning (`_TrainingEpochLoop`), hence the u
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import lightning.pytorch as pl
@@ -26,6 +27,8 @@ from lightning.pytorch.plugins.precision import Precision
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
+
+log = logging.getLogger(__name__)
 
 HOOKS = (
     "on_train_batch_start",
@@ -85,8 +88,13 @@ class LeanEpochLoop(_TrainingEpochLoop):
     def on_run_start(self, data_fetcher: _DataFetcher) -> None:
         """Before the batches of an epoch: finds out who listens."""
         super().on_run_start(data_fetcher)
-        self._lean = why_not_lean(self.trainer) is None and not isinstance(data_fetcher, _DataLoaderIterDataFetcher)
-        if self._lean:
+        reason = why_not_lean(self.trainer)
+        if isinstance(data_fetcher, _DataLoaderIterDataFetcher):
+            reason = "a training step that takes the iterator itself"
+        self._lean = reason is None
+        if reason is not None:
+            _say_once(reason)
+        else:
             data_fetcher._start_profiler = data_fetcher._stop_profiler = _nothing
             self._module = self.trainer.lightning_module
             self._listeners = {name: self._who_listens(name) for name in HOOKS}
@@ -210,6 +218,11 @@ def _as_outputs(returned: Any) -> dict[str, Any]:
     if returned is None:
         return {}
     return dict(returned) if isinstance(returned, Mapping) else {"loss": returned}
+
+
+@lru_cache
+def _say_once(reason: str) -> None:
+    log.info("training goes through Lightning's own loop, which is slower: %s", reason)
 
 
 def _nothing() -> None:

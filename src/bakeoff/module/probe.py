@@ -5,14 +5,15 @@
     backward  dloss/dtheta
     update    theta <- theta - lr * ...
 
-On a GPU the phases are timed by events in the stream, read when the values are written: no step waits for the device.
+On a GPU the phases are timed by events in the stream. What was seen is read and logged with the next look, so that
+no step waits for the device.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
 import torch
@@ -45,6 +46,15 @@ class Stopwatch:
         return [(b - a) * 1e3 for a, b in zip(self._marks, self._marks[1:], strict=False)]
 
 
+class Sight(NamedTuple):
+    """What was seen of one step; the tensors and the stopwatch are still on the device."""
+
+    step: int
+    grad_norm: Tensor
+    update_ratio: Tensor
+    watch: Stopwatch
+
+
 class StepProbe(pl.Callback):
     """Logs `grad/norm`, `update/ratio` and `time/*` (milliseconds) at the first and then at every n-th step.
 
@@ -60,11 +70,13 @@ class StepProbe(pl.Callback):
         self._handles: list[Any] = []
         self._before: list[Tensor] = []
         self._grad_norm = torch.tensor(0.0)
+        self._seen: Sight | None = None
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Begins to look if this step's turn has come."""
         if trainer.global_step % self.every_n_steps:
             return
+        self._log(trainer)
         watch = self._watch = Stopwatch(pl_module.device)
         net: nn.Module = pl_module.net
         self._handles = [
@@ -93,7 +105,7 @@ class StepProbe(pl.Callback):
             self._watch.mark()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """The update is done: what was seen is logged."""
+        """The update is done: what was seen is kept on the device until the next look."""
         if not self._watch:
             return
         watch, self._watch = self._watch, None
@@ -101,9 +113,19 @@ class StepProbe(pl.Callback):
         change = [p.detach() - old for p, old in zip(pl_module.net.parameters(), self._before, strict=True)]
         ratio = _norm(change) / _norm(self._before).clamp_min(torch.finfo(torch.float32).tiny)
         self._before = []
-        values = {"grad/norm": float(self._grad_norm), "update/ratio": float(ratio), **_phases(watch)}
+        self._seen = Sight(trainer.global_step, self._grad_norm, ratio, watch)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Logs the last look."""
+        self._log(trainer)
+
+    def _log(self, trainer: pl.Trainer) -> None:
+        if self._seen is None:
+            return
+        (step, norm, ratio, watch), self._seen = self._seen, None
+        values = {"grad/norm": float(norm), "update/ratio": float(ratio), **_phases(watch)}
         for logger in trainer.loggers:
-            logger.log_metrics(values, step=trainer.global_step)
+            logger.log_metrics(values, step=step)
 
 
 def _phases(watch: Stopwatch) -> dict[str, float]:
