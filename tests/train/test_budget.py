@@ -40,6 +40,15 @@ def test_a_budget_of_samples_is_reached_and_not_by_more_than_a_batch(n, batch, s
     assert samples_seen(needed - 1, n, per_epoch, batch) < samples + max(batch, equal)
 
 
+@pytest.mark.parametrize(
+    ("budget", "looks"),
+    [({"epochs": 1}, 1), ({"epochs": 20}, 20), ({"epochs": 500}, 100), ({"epochs": 0.1}, 1), ({"steps": 600}, 20)],
+)
+def test_usual_validations(budget, looks):
+    made = budget_from({**EMPTY, "validations": None, **budget}, n_train=1000, steps_per_epoch=10)
+    assert made.validations == looks
+
+
 def test_samples_seen_counts_short_batches():
     assert samples_seen(4, 1000, 4, 300) == 1000
     assert samples_seen(5, 1000, 4, 300) == 1300

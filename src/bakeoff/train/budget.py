@@ -9,6 +9,9 @@ from typing import Any
 
 from bakeoff.errors import UserError
 
+USUAL_VALIDATIONS = 20
+MOST_VALIDATIONS = 100
+
 
 class Budget:
     """A budget in optimizer steps or in seconds, to which epochs and samples are turned.
@@ -59,7 +62,8 @@ def budget_from(settings: Mapping[str, Any], *, n_train: int | None, steps_per_e
 
     """
     unit = next(u for u in ("epochs", "steps", "samples", "seconds") if settings.get(u) is not None)
-    amount, validations = settings[unit], settings["validations"]
+    amount = settings[unit]
+    validations = settings["validations"] or _usual_validations(unit, amount)
     if unit == "seconds":
         return Budget(steps=None, seconds=amount, validations=validations)
     if unit == "steps":
@@ -72,6 +76,11 @@ def budget_from(settings: Mapping[str, Any], *, n_train: int | None, steps_per_e
     else:
         steps = math.ceil(amount * steps_per_epoch)
     return Budget(steps=max(1, steps), seconds=None, validations=validations)
+
+
+def _usual_validations(unit: str, amount: float) -> int:
+    """One an epoch where epochs are counted: more would cost more than the training does."""
+    return min(math.ceil(amount), MOST_VALIDATIONS) if unit == "epochs" else USUAL_VALIDATIONS
 
 
 def _steps_for(samples: int, n_train: int, steps_per_epoch: int) -> int:

@@ -79,14 +79,13 @@ def check(settings: Mapping[str, Any]) -> None:
         fits = value is None or (_whole(value, 1) if unit in ("steps", "samples") else _positive(value))
         kind = "a whole number >= 1" if unit in ("steps", "samples") else "a number > 0"
         _require(fits, f"budget.{unit}", kind, value)
-    _require_whole(settings, "budget.validations")
     _require_whole(settings, "trainer.log_every_n_steps")
     _require_whole(settings, "trainer.sample_every_n_steps")
     _require_positive_or_null(settings, "clip.norm")
     _require_positive_or_null(settings, "clip.value")
     if settings["clip"]["norm"] is not None and settings["clip"]["value"] is not None:
         raise UserError("give clip.norm or clip.value, not both")
-    for key in ("early_stopping.patience", "trainer.threads"):
+    for key in ("budget.validations", "early_stopping.patience", "trainer.threads"):
         value = _get(settings, key)
         _require(value is None or _whole(value, 1), key, "a whole number >= 1 or null", value)
 
