@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from bakeoff.report.arms import common_choices, differing_keys
-from bakeoff.report.ranking import Row, lower_is_better
-from bakeoff.report.records import STATUSES, Problem, Record
+from bakeoff.report.ranking import Row
+from bakeoff.report.records import Problem, Record
 from bakeoff.report.table import shorten, visible
+from bakeoff.runs import lower_is_better
+from bakeoff.runs.outcome import STATUSES
 from bakeoff.stats import paired_difference
 
 WIDTH = 110

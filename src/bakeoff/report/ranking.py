@@ -13,12 +13,12 @@ from statistics import mean
 from bakeoff.errors import UserError
 from bakeoff.report.arms import Arm, group_arms
 from bakeoff.report.records import Problem, Record
+from bakeoff.runs import lower_is_better
 from bakeoff.stats import Estimate, mean_interval, too_close_to_call
 from bakeoff.words import did_you_mean
 
 METRIC = "val/accuracy"
 LOST = "lost"
-LOWER_IS_BETTER = frozenset({"loss", "nll", "ece", "rmse", "mae"})
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,6 @@ def rank_arms(records: Iterable[Record], problems: Iterable[Problem] = (), *, me
     rows = [_row(arm, lost[arm.folder], metric) for arm in group_arms(records)]
     rows.sort(key=lambda row: _place(row, metric))
     return [_judged(row, rows, metric) for row in rows]
-
-
-def lower_is_better(metric: str) -> bool:
-    """True for losses and errors; a metric that we have never heard of counts as higher is better."""
-    return metric.rpartition("/")[2] in LOWER_IS_BETTER
 
 
 def on_test_data(metric: str) -> str:

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from bakeoff.errors import UserError
-
-SCHEMA = 1
-STATUSES = ("completed", "diverged", "failed", "interrupted", "running")
+from bakeoff.runs.outcome import SCHEMA, STATUSES
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One run, as its `outcome.json` tells it (see ARCHITECTURE.md, "The run folder").
+    """One run, as its `outcome.json` tells it (`bakeoff.runs.Outcome`).
 
     `arm` maps override keys to typed values. `metrics` maps a name to `final` and, but for test metrics, `best` and
     `best_step`; None stands for a value that was not finite. `error` has `type`, `message`, `step` and `traceback`.

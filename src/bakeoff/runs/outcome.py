@@ -14,7 +14,7 @@ from typing import Any
 
 SCHEMA = 1
 FILE_NAME = "outcome.json"
-STATUSES = ("running", "completed", "diverged", "failed", "interrupted")
+STATUSES = ("completed", "diverged", "failed", "interrupted", "running")
 LOWER_IS_BETTER = frozenset({"loss", "nll", "ece", "rmse", "mae"})
 
 
