@@ -8,7 +8,7 @@ from bakeoff.report.records import Record
 
 
 def outcome(seed=0, accuracy=0.9, status="completed", arm=None, **changes):
-    """An `outcome.json` as ARCHITECTURE.md describes it."""
+    """An `outcome.json` as a run writes it."""
     ended = status == "completed"
     metrics = {
         "val/accuracy": {"final": accuracy, "best": accuracy, "best_step": 500},
