@@ -12,11 +12,15 @@ from collections.abc import Sequence
 
 def cosine(p: float, *, final: float = 0.0) -> float:
     """lr(p) = lr * (final + (1 - final) * (1 + cos(pi p)) / 2)   (Loshchilov & Hutter 2017, eq. 5, no restart)."""
+    if not 0 <= final <= 1:
+        raise ValueError(f"final must be in [0, 1], got {final}")
     return final + (1 - final) * (1 + math.cos(math.pi * p)) / 2
 
 
 def step(p: float, *, milestones: Sequence[float] = (0.5, 0.75), gamma: float = 0.1) -> float:
     """lr(p) = lr * gamma^k with k the milestones passed, each a share of the budget (He et al. 2016, section 4.2)."""
+    if not 0 < gamma <= 1:
+        raise ValueError(f"gamma must be in (0, 1], got {gamma}")
     return gamma ** sum(p >= m for m in milestones)
 
 

@@ -14,7 +14,7 @@ CASES = {
     "negative rate": (["optimizer.lr=-1"], "optimizer: lr must be >= 0, got -1"),
     "torch's own message": (["optimizer=torch_adam", "optimizer.lr=-1"], "optimizer: Invalid learning rate: -1"),
     "unknown argument": (["+optimizer.rate=1"], "optimizer: SGD.__init__() got an unexpected keyword argument 'rate'"),
-    "seed": (["seed=-1"], "seed must be a whole number >= 0, got -1"),
+    "seed": (["seed=-1"], "seed must be a whole number from 0 to 4294967295, got -1"),
     "loss for another task": (
         ["loss=hinge", "data=diabetes"],
         "loss Hinge is for classification, but the data is for regression; losses that fit: absolute_error, huber, mse",
@@ -27,6 +27,20 @@ CASES = {
     "no file named": (["data=array"], "data.path"),
     "missing data set": (["data=mnist", "data.root=nowhere"], "data.download=true"),
     "no budget": (["budget.epochs=null"], "give one of budget.epochs, budget.steps, budget.samples, budget.seconds; got none"),
+    "seed too large": (["seed=5000000000"], "seed must be a whole number from 0 to 4294967295, got 5000000000"),
+    "sweep outside root": (["sweep=../x"], "sweep must be the name of one folder (root=... says where), got '../x'"),
+    "group left out": (["clip=null"], "clip must be a group of settings, got None"),
+    "group removed": (["~optimizer"], "optimizer must be a group of settings, got None"),
+    "precision": (["trainer.precision=bf61"], "trainer: Precision 'bf61' is invalid"),
+    "accelerator": (["trainer.accelerator=gpuu"], "trainer: "),
+    "compile": (["trainer.compile=maybe"], "trainer.compile must be true or false, got maybe"),
+    "min_delta": (["early_stopping.min_delta=abc"], "early_stopping.min_delta must be a number >= 0, got abc"),
+    "betas": (["optimizer=torch_adam", "optimizer.betas=[0.9]"], "optimizer: "),
+    "negative schedule": (["schedule=cosine", "schedule.final=-3"], "schedule: final must be in [0, 1], got -3"),
+    "no rate in the demo": (
+        ["experiment=demo", "optimizer=adamw"], "learning_rates.adamw.cross_entropy' not found; give optimizer.lr=...",
+    ),
+    "budget overruled": (["experiment=demo", "budget=seconds"], "budget=seconds is overruled by an experiment; give budget.seconds="),
     "two budgets": (["budget.steps=1", "budget.epochs=1"], "got budget.epochs=1, budget.steps=1"),
     "budget 0": (["budget.steps=0"], "budget.steps must be a whole number >= 1, got 0"),
     "budget below 0": (["budget.seconds=-1"], "budget.seconds must be a number > 0, got -1"),
@@ -52,7 +66,14 @@ def test_one_message_and_nothing_left(bakeoff, tmp_path, arguments, message):
     assert message in result.err
     assert result.err.startswith("bakeoff: ")
     assert "Traceback" not in result.err + result.out
-    assert not any(tmp_path.iterdir())
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] in ([], ["outputs"])
+
+
+def test_a_gpu_where_there_is_none(bakeoff, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    result = bakeoff("trainer=gpu")
+    assert result.status == 2
+    assert result.err == "bakeoff: trainer=gpu, but torch finds no GPU here; use trainer=cpu or trainer=auto\n"
 
 
 def test_a_folder_that_cannot_be_written(bakeoff, tmp_path):

@@ -187,6 +187,22 @@ def test_validation_comes_when_it_is_due(tmp_path):
     assert seen == [3, 7, 10]
 
 
+class Doubles(SupervisedModule):
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        return batch[0] * 2, batch[1]
+
+
+@pytest.mark.filterwarnings("ignore:You have overridden `on_after_batch_transfer`")
+def test_a_module_that_changes_batches_is_heard(tmp_path):
+    def make():
+        made = module()
+        return Doubles(made.net, made.loss, made._optimizer_factory, n_out=3)
+
+    ours, theirs = fit(tmp_path, lean=True, make=make)[0], fit(tmp_path, lean=False, make=make)[0]
+    assert torch.equal(ours.net[0].weight, theirs.net[0].weight)
+    assert not torch.equal(ours.net[0].weight, fit(tmp_path, lean=True)[0].net[0].weight)
+
+
 class Manual(SupervisedModule):
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)

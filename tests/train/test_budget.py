@@ -13,7 +13,7 @@ EMPTY = {"epochs": None, "steps": None, "samples": None, "seconds": None, "valid
 
 
 def steps(batch, n=1000, **budget):
-    return budget_from({**EMPTY, **budget}, n_train=n, steps_per_epoch=math.ceil(n / batch)).steps
+    return budget_from({**EMPTY, **budget}, n_train=n, steps_per_epoch=math.ceil(n / batch), batch_size=batch).steps
 
 
 def test_units():
@@ -30,14 +30,12 @@ def test_units():
 
 
 @given(st.integers(1, 500), st.integers(1, 64), st.integers(1, 5000))
-def test_a_budget_of_samples_is_reached_and_not_by_more_than_a_batch(n, batch, samples):
-    batch = min(batch, n)
+def test_a_budget_of_samples_ends_with_the_first_step_that_reaches_it(n, batch, samples):
     per_epoch = math.ceil(n / batch)
-    needed = budget_from({**EMPTY, "samples": samples}, n_train=n, steps_per_epoch=per_epoch).steps
-    # the budget counts batches of an epoch as equal when it does not know their size
-    equal = math.ceil(n / per_epoch)
-    assert samples_seen(needed, n, per_epoch, batch) >= min(samples, samples // n * n)
-    assert samples_seen(needed - 1, n, per_epoch, batch) < samples + max(batch, equal)
+    given = {"n_train": n, "steps_per_epoch": per_epoch, "batch_size": batch}
+    needed = budget_from({**EMPTY, "samples": samples}, **given).steps
+    assert samples_seen(needed, n, per_epoch, batch) >= samples
+    assert samples_seen(needed - 1, n, per_epoch, batch) < samples
 
 
 @pytest.mark.parametrize(
@@ -45,7 +43,7 @@ def test_a_budget_of_samples_is_reached_and_not_by_more_than_a_batch(n, batch, s
     [({"epochs": 1}, 1), ({"epochs": 20}, 20), ({"epochs": 500}, 100), ({"epochs": 0.1}, 1), ({"steps": 600}, 20)],
 )
 def test_usual_validations(budget, looks):
-    made = budget_from({**EMPTY, "validations": None, **budget}, n_train=1000, steps_per_epoch=10)
+    made = budget_from({**EMPTY, "validations": None, **budget}, n_train=1000, steps_per_epoch=10, batch_size=100)
     assert made.validations == looks
 
 
@@ -69,7 +67,7 @@ def test_validations_are_even_and_end_with_the_budget(total, validations):
 def test_seconds(monkeypatch):
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    budget = budget_from({**EMPTY, "seconds": 10, "validations": 4}, n_train=None, steps_per_epoch=None)
+    budget = budget_from({**EMPTY, "seconds": 10, "validations": 4}, n_train=None, steps_per_epoch=None, batch_size=8)
     budget.start()
     seen = []
     for tenth in range(1, 121):
@@ -82,7 +80,7 @@ def test_seconds(monkeypatch):
 
 def test_epochs_of_unknown_length_are_refused():
     with pytest.raises(UserError, match=r"budget.epochs needs data of known length; give budget.steps"):
-        budget_from({**EMPTY, "epochs": 2}, n_train=None, steps_per_epoch=None)
+        budget_from({**EMPTY, "epochs": 2}, n_train=None, steps_per_epoch=None, batch_size=8)
 
 
 def test_a_schedule_follows_the_budget():

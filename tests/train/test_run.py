@@ -75,17 +75,6 @@ def test_arms_of_a_seed_start_alike_and_see_the_same_batches(make_run):
     assert not torch.equal(batches(one)[0], batches(other)[0])
 
 
-class WithDropout(nn.Sequential):
-    def __init__(self, *, n_in, n_out, extra=0):
-        torch.randn(extra)  # draws that another net does not make
-        super().__init__(nn.Flatten(), nn.Dropout(0.5), nn.Linear(n_in, n_out))
-
-
-def test_dropout_is_seeded_after_the_net_is_built(make_run, tmp_path):
-    command = [f"model._target_={__name__}.WithDropout", "budget.steps=5"]
-    assert metrics(make_run(*command).train(tmp_path / "a")) == metrics(make_run(*command).train(tmp_path / "b"))
-
-
 def test_a_diverged_run_is_a_result(make_run, tmp_path):
     outcome = make_run("loss=mse", "optimizer.lr=1e6", "budget.steps=300").train(tmp_path)
     record = json.loads((tmp_path / "outcome.json").read_text())
@@ -213,11 +202,3 @@ class CountBatches(Callback):
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         assert len(batch) == 2
         self.seen += 1
-
-
-@pytest.mark.slow
-def test_compiled_and_plain_nets_learn_the_same(make_run, tmp_path):
-    outcome = make_run("trainer.compile=true", "budget.steps=20").train(tmp_path / "a")
-    plain = make_run("budget.steps=20").train(tmp_path / "b")
-    assert outcome.status == "completed", outcome.error
-    assert outcome.metrics["val/loss"]["final"] == pytest.approx(plain.metrics["val/loss"]["final"], rel=1e-3)

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 import torch
@@ -53,6 +54,10 @@ class Arrays:
 
     def digest(self) -> str:
         """Hex SHA-256 of the content, which is the same whatever path or device the data is on."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         sha = hashlib.sha256(f"{self.task} {self.n_out} {self.target_mean} {self.target_std}".encode())
         for name, part in self.parts().items():
             for tensor in part:

@@ -84,7 +84,7 @@ class ResidentData(L.LightningDataModule):
     UserError if `batch_size`, `eval_batch_size` or `seed` is out of range.
     """
 
-    resident = True  # batches are on the device already: `bakeoff.loop` then leaves out the transfer
+    resident = True  # batches are on the device already: `bakeoff.module.loop` then leaves out the transfer
 
     def __init__(
         self, arrays: Arrays, *, batch_size: BatchSize, seed: int, eval_batch_size: BatchSize | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,34 +12,38 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from bakeoff.report.leaderboard import render
-from bakeoff.report.records import Sweep, read_sweep
+from bakeoff.report.ranking import usual_metric
+from bakeoff.report.records import Record, read_sweep
 from bakeoff.runs import write_whole
-from bakeoff.train.settings import DEFAULT_METRIC
 
 
 class PrintLeaderboard(Callback):
     """A Hydra callback; the sweep's exit status is 1 if any of its runs failed."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Called by Hydra before the first run: keeps the policy beside the runs, for later reports."""
-        if config.policy:
-            folder = Path(config.hydra.sweep.dir)
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / "policy.txt", f"{config.policy}\n")
+        """Called by Hydra before the first run."""
+        self._started = time.time()
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra when all runs have ended."""
         folder = Path(config.hydra.sweep.dir)
+        _keep_policy(folder, config.policy)
         sweep = read_sweep(folder)
-        print("\n" + render(sweep.records, sweep.problems, metric=_metric(config, sweep), policy=sweep.policy))
-        print(f"curves: tensorboard --logdir {folder}")
-        if any(record.status == "failed" for record in sweep.records):
+        metric = usual_metric(sweep.records, config.metric)
+        print("\n" + render(sweep.records, sweep.problems, metric=metric, policy=sweep.policy))
+        print(f"curves: tensorboard --logdir {shlex.quote(str(folder))}")
+        if any(record.status == "failed" and self._is_new(record) for record in sweep.records):
             sys.stdout.flush()
             raise SystemExit(1)  # not an Exception: Hydra would turn one into a warning
 
+    def _is_new(self, record: Record) -> bool:
+        """Whether the run ended in this multirun; its folder may hold failures of earlier ones."""
+        return (record.path / "outcome.json").stat().st_mtime >= self._started - 1
 
-def _metric(config: DictConfig, sweep: Sweep) -> str:
-    """The default metric stands for RMSE where the records are of regressions."""
-    known = {name for record in sweep.records for name in record.metrics}
-    is_default = config.metric == DEFAULT_METRIC and DEFAULT_METRIC not in known
-    return "val/rmse" if is_default and "val/rmse" in known else str(config.metric)
+
+def _keep_policy(folder: Path, policy: str | None) -> None:
+    """Beside the runs, for later reports; a sweep that states none has none."""
+    if policy:
+        write_whole(folder / "policy.txt", f"{policy}\n")
+    else:
+        (folder / "policy.txt").unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import shutil
 import sys
 import warnings
@@ -62,7 +63,11 @@ def train(config: DictConfig) -> float | None:
         refused = {"type": "UserError", "message": str(error), "step": None, "traceback": None}
         Outcome(arm_of(overrides), config.seed, "", overrides, status="failed", error=refused).write(folder)
         return None
-    outcome = run.train(folder, progress_bar=alone)
+    try:
+        outcome = run.train(folder, progress_bar=alone)
+    except SystemExit:
+        sys.stderr.write(f"\nbakeoff: stopped; recorded as interrupted in {_shown(folder)}\n")
+        raise
     if alone:
         _tell(outcome, run.metric, folder)
     return objective(outcome, run.metric)
@@ -81,14 +86,18 @@ def _discard(folder: Path) -> None:
     """Removes what Hydra wrote for a run that never started, unless an earlier run lives there."""
     if not (folder / "outcome.json").exists():
         shutil.rmtree(folder / ".hydra", ignore_errors=True)
-        for empty in (folder, *list(folder.parents)[:3]):  # run, arm, sweep, root
+        for empty in (folder, folder.parent, folder.parent.parent):  # run, arm, sweep
             if any(empty.iterdir()):
                 return
             empty.rmdir()
 
 
+def _shown(folder: Path) -> Path:
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+
+
 def _tell(outcome: Outcome, metric: str, folder: Path) -> None:
-    place = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    place = _shown(folder)
     spent = f"{outcome.steps} steps, {outcome.samples} samples, {outcome.seconds:.1f} s"
     print(f"{outcome.status}: {spent}")
     if outcome.error:
@@ -98,6 +107,6 @@ def _tell(outcome: Outcome, metric: str, folder: Path) -> None:
         if entry.get("final") is not None:
             best = f"  (best {entry['best']:.4f} at step {entry['best_step']})" if "best" in entry else ""
             print(f"{name} {entry['final']:.4f}{best}")
-    print(f"written to {place}\ncurves: tensorboard --logdir {place.parent.parent}")
+    print(f"written to {place}\ncurves: tensorboard --logdir {shlex.quote(str(place.parent.parent))}")
     if outcome.status == "failed":
         raise SystemExit(1)

@@ -2,7 +2,7 @@
 
 from bakeoff.module.divergence import Divergence, StopOnDivergence
 from bakeoff.module.loop import LeanEpochLoop, use_lean_loop, why_not_lean
-from bakeoff.module.metrics import metric_names, metrics_for
+from bakeoff.module.metrics import metrics_for
 from bakeoff.module.probe import StepProbe
 from bakeoff.module.supervised import SupervisedModule
 
@@ -12,7 +12,6 @@ __all__ = [
     "StepProbe",
     "StopOnDivergence",
     "SupervisedModule",
-    "metric_names",
     "metrics_for",
     "use_lean_loop",
     "why_not_lean",

@@ -20,11 +20,18 @@ class LossCurve:
         self._losses: list[Tensor] = []
         self._lrs: list[float] = []
         self._steps = 0
+        self.lr: float | None = None  # of the step under way; None between steps
 
-    def add(self, loss: Tensor, lr: float) -> bool:
-        """Keeps a detached scalar loss, still on its device; true when it is time to fetch what was collected."""
+    def add(self, loss: Tensor) -> bool:
+        """Keeps a detached scalar loss, still on its device; true when it is time to fetch what was collected.
+
+        A batch without a step, as where gradients are accumulated, adds nothing: points are counted in steps.
+        """
+        if self.lr is None:
+            return False
         self._losses.append(loss)
-        self._lrs.append(lr)
+        self._lrs.append(self.lr)
+        self.lr = None
         return len(self._losses) >= self.window * WINDOWS_PER_FETCH
 
     def points(self, *, last: bool = False) -> Iterator[tuple[int, float, float]]:

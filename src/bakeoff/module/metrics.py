@@ -7,13 +7,11 @@ units. torchmetrics computes them; this file names them.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError, Metric, R2Score
 from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError
-
-CLASSIFICATION = ("accuracy", "top5", "nll", "ece")
-REGRESSION = ("rmse", "mae", "r2")
 
 
 class Metrics(nn.Module):
@@ -68,29 +66,30 @@ class ClassificationMetrics(Metrics):
 
 
 class RegressionMetrics(Metrics):
-    """Outputs and targets are (N,), (N, 1) or (N, D), standardised as (y - mean) / std; metrics are in units of y."""
+    """Outputs and targets are (N,), (N, 1) or (N, D), standardised by `std`; metrics are in units of y."""
 
-    def __init__(self, mean: float = 0.0, std: float = 1.0) -> None:
+    def __init__(self, std: float = 1.0) -> None:
         super().__init__()
-        self.mean, self.std = mean, std
+        self.std = std
         self.metrics["rmse"] = MeanSquaredError(squared=False)
         self.metrics["mae"] = MeanAbsoluteError()
-        self.metrics["r2"] = R2Score()
+        # its sums of squares cancel in float32 where the mean is large beside the deviation
+        self.metrics["r2"] = R2Score().set_dtype(torch.float64)
 
     def update(self, losses: Tensor, output: Tensor, target: Tensor) -> None:
         """See `Metrics.update`."""
         super().update(losses, output, target)
-        output = output.float().flatten() * self.std + self.mean
-        target = target.float().flatten() * self.std + self.mean
-        for name in REGRESSION:
-            self._metric(name).update(output, target)
+        output, target = (_columns(t.double()) for t in (output, target))
+        self._metric("r2").update(output, target)  # the same in any units; a mean over columns
+        for name in ("rmse", "mae"):
+            self._metric(name).update((output * self.std).flatten().float(), (target * self.std).flatten().float())
 
 
-def metrics_for(task: str, n_out: int, mean: float = 0.0, std: float = 1.0) -> Metrics:
+def _columns(values: Tensor) -> Tensor:
+    """(N,) and (N, 1) as (N,), which torchmetrics takes for one output; more columns as they are."""
+    return values.squeeze(1) if values.ndim == 2 and values.shape[1] == 1 else values
+
+
+def metrics_for(task: str, n_out: int, std: float = 1.0) -> Metrics:
     """The metrics that fit a task: `classification` or `regression`."""
-    return ClassificationMetrics(n_out) if task == "classification" else RegressionMetrics(mean, std)
-
-
-def metric_names(task: str, n_out: int) -> list[str]:
-    """The names that `metrics_for` will report, without a prefix."""
-    return list(metrics_for(task, n_out).metrics)
+    return ClassificationMetrics(n_out) if task == "classification" else RegressionMetrics(std)

@@ -77,6 +77,7 @@ class StepProbe(pl.Callback):
         if trainer.global_step % self.every_n_steps:
             return
         self._log(trainer)
+        self._stop_marking()
         watch = self._watch = Stopwatch(pl_module.device)
         net: nn.Module = pl_module.net
         self._handles = [
@@ -87,33 +88,38 @@ class StepProbe(pl.Callback):
     def on_before_zero_grad(self, trainer: pl.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
         """The loss is known; Lightning zeroes the gradients between it and the backward pass."""
         if self._watch:
-            for handle in self._handles:
-                handle.remove()
+            self._stop_marking()
             self._watch.mark()
 
     def on_after_backward(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """The gradients are known; what is measured of them is kept out of the time of the update."""
+        """The gradients are known."""
         if self._watch:
             self._watch.mark()
+
+    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
+        """The update begins; what is measured before it is kept out of its time. Mixed precision is unscaled by now."""
+        if self._watch:
             grads = [p.grad for p in pl_module.net.parameters() if p.grad is not None]
             self._grad_norm = _norm(grads)
             self._before = [p.detach().clone() for p in pl_module.net.parameters()]
-
-    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
-        """The update begins."""
-        if self._watch:
             self._watch.mark()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """The update is done: what was seen is kept on the device until the next look."""
-        if not self._watch:
-            return
+        self._stop_marking()
         watch, self._watch = self._watch, None
+        if watch is None or not self._before:  # a batch without a step, as where gradients are accumulated
+            return
         watch.mark()
         change = [p.detach() - old for p, old in zip(pl_module.net.parameters(), self._before, strict=True)]
         ratio = _norm(change) / _norm(self._before).clamp_min(torch.finfo(torch.float32).tiny)
         self._before = []
         self._seen = Sight(trainer.global_step, self._grad_norm, ratio, watch)
+
+    def _stop_marking(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Logs the last look."""

@@ -28,7 +28,6 @@ class SupervisedModule(pl.LightningModule):
         n_out: number of classes, or width of the target in regression.
         task: `classification` or `regression`; by default what the loss says of itself.
         lr_factor: optimizer step, counted from 0, -> factor of the learning rate. None leaves it constant.
-        target_mean: mean that was taken from regression targets; metrics undo it.
         target_std: deviation that regression targets were divided by; metrics undo it.
         log_every_n_steps: one point of `train/loss` and `lr` per so many steps, the loss being their mean.
         sample_every_n_steps: how often gradient norm, update ratio and the phases of a step are looked at.
@@ -47,7 +46,6 @@ class SupervisedModule(pl.LightningModule):
         n_out: int,
         task: str | None = None,
         lr_factor: Callable[[int], float] | None = None,
-        target_mean: float = 0.0,
         target_std: float = 1.0,
         log_every_n_steps: int = 10,
         sample_every_n_steps: int = 50,
@@ -58,8 +56,8 @@ class SupervisedModule(pl.LightningModule):
             raise ValueError(f"task must be classification or regression where the loss fits both, got {task}")
         self.net, self.loss, self.task = net, loss, task
         self._optimizer_factory, self._lr_factor = optimizer, lr_factor
-        self.val_metrics = metrics_for(task, n_out, target_mean, target_std)
-        self.test_metrics = metrics_for(task, n_out, target_mean, target_std)
+        self.val_metrics = metrics_for(task, n_out, target_std)
+        self.test_metrics = metrics_for(task, n_out, target_std)
         self._sample_every_n_steps = sample_every_n_steps
         self._curve = LossCurve(log_every_n_steps)
 
@@ -68,7 +66,7 @@ class SupervisedModule(pl.LightningModule):
         return self.net(x)
 
     def configure_optimizers(self) -> Any:
-        """The optimizer over all parameters, and the schedule, applied a step at a time."""
+        """The optimizer over the parameters of the net, and the schedule, applied a step at a time."""
         optimizer = self._optimizer_factory(self.net.parameters())
         if self._lr_factor is None:
             return optimizer
@@ -85,9 +83,13 @@ class SupervisedModule(pl.LightningModule):
         loss = self.loss(self.net(x), y)
         return loss.mean() if loss.ndim else loss
 
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Notes the rate that this step is made with; a schedule may change it before the batch ends."""
+        self._curve.lr = optimizer.param_groups[0]["lr"]
+
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Keeps the loss on its device; now and then writes what was collected."""
-        if "loss" in outputs and self._curve.add(outputs["loss"], self.trainer.optimizers[0].param_groups[0]["lr"]):
+        """Keeps the loss on its device, if the batch ended in a step; now and then writes what was collected."""
+        if "loss" in outputs and self._curve.add(outputs["loss"]):
             self._write_curve()
 
     def on_train_end(self) -> None:

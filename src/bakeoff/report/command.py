@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bakeoff.errors import UserError
 from bakeoff.report.leaderboard import render
-from bakeoff.report.ranking import METRIC
+from bakeoff.report.ranking import METRIC, usual_metric
 from bakeoff.report.records import Sweep, read_sweep, run_folders
 from bakeoff.report.runs_csv import runs_csv
 from bakeoff.report.table import visible
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _leaderboard(sweep: Sweep, metric: str) -> str:
+    metric = usual_metric(sweep.records, metric)
     return render(sweep.records, sweep.problems, metric=metric, policy=sweep.policy)
 
 

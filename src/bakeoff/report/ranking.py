@@ -59,6 +59,13 @@ def rank_arms(records: Iterable[Record], problems: Iterable[Problem] = (), *, me
     return [_judged(row, rows, metric) for row in rows]
 
 
+def usual_metric(records: Iterable[Record], metric: str) -> str:
+    """The metric itself; the default stands for RMSE where all records are of regressions."""
+    known = {name for record in records for name in record.metrics}
+    is_default = metric == METRIC and METRIC not in known
+    return "val/rmse" if is_default and "val/rmse" in known else metric
+
+
 def on_test_data(metric: str) -> str:
     """The name of the same metric on test data."""
     return f"test/{metric.removeprefix('val/')}"

@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 # Keys that decide where a run is written or how it is executed, but not what comes out of it.
 PLACE_KEYS = frozenset({"seed", "sweep", "root"})
-EXECUTION_KEYS = frozenset({"workers", "retry", "fail_fast", "dry_run", "pack", "checkpoints", "log"})
+EXECUTION_KEYS = frozenset({"workers", "retry", "fail_fast", "dry_run", "pack", "checkpoints", "log", "policy"})
 
 MAX_NAME_BYTES = 120
 HASH_LENGTH = 8
@@ -46,13 +46,15 @@ def _plain(value: Any) -> Any:
 def folder_name(arm: Mapping[str, Any]) -> str:
     """`optimizer=adam,loss=mse,batch_size=64`; `default` for an arm that overrides nothing; at most 120 bytes."""
     name = ",".join(f"{_escape(key)}={_escape(_text(value))}" for key, value in arm.items()) or "default"
-    return name if len(name.encode()) <= MAX_NAME_BYTES else _cut(name)
-
-
-def _cut(name: str) -> str:
+    if len(name.encode()) <= MAX_NAME_BYTES:
+        return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:HASH_LENGTH]
-    kept = name.encode()[: MAX_NAME_BYTES - HASH_LENGTH - 1].decode(errors="ignore")
-    return f"{kept}~{digest}"
+    return f"{cut(name, MAX_NAME_BYTES - HASH_LENGTH - 1)}~{digest}"
+
+
+def cut(text: str, size: int) -> str:
+    """The beginning of a text, at most `size` bytes of it, in whole characters."""
+    return text.encode()[:size].decode(errors="ignore")
 
 
 def _text(value: Any) -> str:

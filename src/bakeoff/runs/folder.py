@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bakeoff.runs.arm import HASH_LENGTH, folder_name
+from bakeoff.runs.arm import HASH_LENGTH, MAX_NAME_BYTES, cut, folder_name
 from bakeoff.runs.outcome import FILE_NAME
 
 
@@ -21,7 +21,8 @@ def arm_folder(sweep: Path, arm: Mapping[str, Any], identity: Callable[[int], st
     name = folder_name(arm)
     if all(_recorded_identity(path) in (None, identity(seed)) for seed, path in _seeds(sweep / name)):
         return name
-    return f"{name}~{identity(0)[:HASH_LENGTH]}"
+    digest = identity(0)[:HASH_LENGTH]
+    return f"{cut(name, MAX_NAME_BYTES - HASH_LENGTH - 1)}~{digest}"
 
 
 def _seeds(arm_folder: Path) -> list[tuple[int, Path]]:

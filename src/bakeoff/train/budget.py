@@ -54,7 +54,9 @@ class Budget:
         return lambda step: schedule(self.spent(step))
 
 
-def budget_from(settings: Mapping[str, Any], *, n_train: int | None, steps_per_epoch: int | None) -> Budget:
+def budget_from(
+    settings: Mapping[str, Any], *, n_train: int | None, steps_per_epoch: int | None, batch_size: int | str
+) -> Budget:
     """Turns `budget.epochs|steps|samples|seconds` into a `Budget` for data of this size.
 
     Raises:
@@ -72,7 +74,7 @@ def budget_from(settings: Mapping[str, Any], *, n_train: int | None, steps_per_e
         raise UserError(f"budget.{unit} needs data of known length; give budget.steps or budget.seconds")
     if unit == "samples":
         assert n_train is not None
-        steps = _steps_for(amount, n_train, steps_per_epoch)
+        steps = _steps_for(amount, n_train, steps_per_epoch, batch_size)
     else:
         steps = math.ceil(amount * steps_per_epoch)
     return Budget(steps=max(1, steps), seconds=None, validations=validations)
@@ -83,10 +85,10 @@ def _usual_validations(unit: str, amount: float) -> int:
     return min(math.ceil(amount), MOST_VALIDATIONS) if unit == "epochs" else USUAL_VALIDATIONS
 
 
-def _steps_for(samples: int, n_train: int, steps_per_epoch: int) -> int:
+def _steps_for(samples: int, n_train: int, steps_per_epoch: int, batch_size: int | str) -> int:
     """Steps after which at least `samples` were seen: the last batch of an epoch may be short."""
     epochs, rest = divmod(samples, n_train)
-    batch = math.ceil(n_train / steps_per_epoch)
+    batch = n_train if batch_size == "full" else min(int(batch_size), n_train)
     return epochs * steps_per_epoch + math.ceil(rest / batch)
 
 

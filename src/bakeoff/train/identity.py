@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,10 @@ DECISIVE = (
 PACKAGES_BY_VERSION = ("bakeoff", "torch", "torchvision", "lightning", "sklearn")
 
 
-def identity_by_seed(settings: Mapping[str, Any]) -> Callable[[int], str]:
-    """Seed -> identity of the run with these settings and that seed. Reads the data: content decides, not its path.
+def identity_by_seed(settings: Mapping[str, Any], data_digest: str | None = None) -> Callable[[int], str]:
+    """Seed -> identity of the run with these settings and that seed. The content of the data decides, not its path.
+
+    The data is read for its digest unless that is given.
 
     Raises:
         UserError: the data cannot be read.
@@ -40,7 +42,9 @@ def identity_by_seed(settings: Mapping[str, Any]) -> Callable[[int], str]:
     decisive = {key: settings[key] for key in DECISIVE}
     decisive["precision"] = settings["trainer"]["precision"]
     decisive["compile"] = settings["trainer"]["compile"]
-    decisive["data"] = _data_digest(settings)
+    if settings["early_stopping"]["patience"] is not None:
+        decisive["metric"] = settings["metric"]  # what is waited for
+    decisive["data"] = data_digest or _data_digest(settings)
     decisive["sources"] = _sources([settings[part] for part in PARTS] + list(settings["callbacks"].values()))
     return lambda seed: identity_of(decisive, seed)
 
@@ -51,11 +55,22 @@ def _data_digest(settings: Mapping[str, Any]) -> Any:
     return spec.digest or settings["data"]
 
 
-def _sources(parts: list[Mapping[str, Any]]) -> dict[str, str]:
+def _sources(parts: list[Any]) -> dict[str, str]:
     """Target -> hash of the file that defines it, for classes whose version no package states."""
-    targets = {str(part["_target_"]) for part in parts if part.get("_target_")}
+    targets = set(_targets(parts))
     own = sorted(target for target in targets if target.split(".")[0] not in PACKAGES_BY_VERSION)
     return {target: _hash_of_source(target) for target in own}
+
+
+def _targets(node: Any) -> Iterator[str]:
+    """Every `_target_` in a configuration, however deep."""
+    if isinstance(node, Mapping):
+        if node.get("_target_"):
+            yield str(node["_target_"])
+        yield from _targets(list(node.values()))
+    elif isinstance(node, list):
+        for item in node:
+            yield from _targets(item)
 
 
 def _hash_of_source(target: str) -> str:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bakeoff.data import Arrays, DataSpec, adopt
 from bakeoff.errors import UserError
 
+NO_CLASSES = "data: the number of classes is unknown; give your data class an attribute num_classes"
 FILLED_FROM_DATA = ("n_in", "n_out", "in_shape")
 
 
@@ -43,6 +44,7 @@ def build(settings: Mapping[str, Any]) -> Parts:
 
     """
     data, spec = adopt(load(settings["data"]), batch_size=settings["batch_size"], seed=settings["seed"])
+    pl.seed_everything(settings["seed"], workers=True, verbose=False)  # a loss may draw, too
     loss = instantiate("loss", settings["loss"])
     task = _task(spec, loss, settings)
     pl.seed_everything(settings["seed"], workers=True, verbose=False)
@@ -50,12 +52,16 @@ def build(settings: Mapping[str, Any]) -> Parts:
     optimizer = _optimizer(settings["optimizer"], net)
     schedule = _schedule(settings["schedule"])
     if spec.n_out is None:
-        raise UserError("data: the number of classes is unknown; give the data an attribute n_out or num_classes")
+        raise UserError(NO_CLASSES)
     return Parts(data, spec, net, loss, optimizer, schedule, task, spec.n_out)
 
 
 def load(settings: Mapping[str, Any]) -> Any:
-    """The data source that `data` names. Our own tensors never change, so the last few are kept for the next run."""
+    """The data source that `data` names, the same for every seed: one that draws its data draws it from seed 0.
+
+    Our own tensors never change, so the last few are kept for the next run.
+    """
+    pl.seed_everything(0, workers=True, verbose=False)
     return _load(json.dumps(settings, sort_keys=True, default=str))
 
 
@@ -133,6 +139,8 @@ def _net(settings: Mapping[str, Any], spec: DataSpec) -> nn.Module:
     target = _locate("model", settings)
     filled = {name: getattr(spec, name) for name in _wanted(target) if name not in settings}
     unknown = [name for name, value in filled.items() if value is None]
+    if unknown == ["n_out"]:
+        raise UserError(NO_CLASSES)
     if unknown:
         raise UserError(f"model: {', '.join(unknown)} cannot be read from the data; give {unknown[0]} in the model")
     net = instantiate("model", settings, **filled)
@@ -162,7 +170,7 @@ def _try_net(net: nn.Module, spec: DataSpec) -> None:
     """Passes two examples through the net, which also gives lazy layers their sizes."""
     if spec.example is None:
         return
-    was_training = net.training
+    training = {module: module.training for module in net.modules()}
     try:
         with torch.no_grad():
             output = net.eval()(spec.example)
@@ -170,7 +178,8 @@ def _try_net(net: nn.Module, spec: DataSpec) -> None:
         shape = tuple(spec.example.shape[1:])
         name = type(net).__name__
         raise UserError(f"model: {name} does not take examples of shape {shape}: {_one_line(error)}") from error
-    net.train(was_training)
+    for module, mode in training.items():  # one by one: a user may have frozen some
+        module.training = mode
     width = output.shape[1] if output.ndim > 1 else 1
     if spec.n_out is not None and width != spec.n_out:
         raise UserError(f"model: {type(net).__name__} gives {width} outputs, but the data needs n_out={spec.n_out}")
@@ -192,6 +201,6 @@ def _optimizer(settings: Mapping[str, Any], net: nn.Module) -> Any:
     factory = instantiate("optimizer", settings, partial=True)
     try:
         factory(net.parameters())
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever a user's optimizer, or torch's on odd settings, raises
         raise UserError(f"optimizer: {_one_line(error)}") from error
     return factory

@@ -13,7 +13,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, TQDMProgressBar
 from lightning.pytorch.loggers import Logger
 
 from bakeoff.errors import UserError
@@ -26,6 +26,8 @@ from bakeoff.train.parts import Parts, build, instantiate
 from bakeoff.train.settings import check_metric
 from bakeoff.train.summary import Summary
 
+USUAL_THREADS = torch.get_num_threads()  # torch's own choice, before a run of another number of threads
+STOPPED_STATUS = 130  # a shell's own for a command that was stopped
 PACKAGES = ("bakeoff", "torch", "lightning", "hydra-core", "torchmetrics", "numpy")
 
 
@@ -43,16 +45,17 @@ class Run:
 
     def __init__(self, settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
         self.settings, self.overrides = settings, list(overrides)
-        if settings["trainer"]["threads"]:
-            torch.set_num_threads(settings["trainer"]["threads"])
         self.parts: Parts = build(settings)
         spec = self.parts.spec
         self.metric = check_metric(settings["metric"], self.parts.task, self.parts.n_out)
         self.budget: Budget = budget_from(
-            settings["budget"], n_train=spec.n_train, steps_per_epoch=spec.steps_per_epoch
+            settings["budget"],
+            n_train=spec.n_train,
+            steps_per_epoch=spec.steps_per_epoch,
+            batch_size=settings["batch_size"],
         )
         self.callbacks = [instantiate(f"callbacks.{k}", v) for k, v in settings["callbacks"].items()]
-        _check_device(settings["trainer"]["accelerator"])
+        _check_device(settings["trainer"])
 
     def train(self, folder: Path, *, progress_bar: bool = False) -> Outcome:
         """Trains to the end of the budget, tests once on the last weights, and writes `outcome.json` and event files.
@@ -60,9 +63,10 @@ class Run:
         What an earlier run left in `folder` is replaced. A failure is recorded and returned, not raised.
 
         Raises:
-            KeyboardInterrupt, SystemExit: after the run is recorded as interrupted.
+            SystemExit: stopped from outside; the run is recorded as interrupted.
 
         """
+        torch.set_num_threads(self.settings["trainer"]["threads"] or USUAL_THREADS)
         outcome = self._begin(folder)
         summary, guard, started = Summary(), StopOnDivergence(), time.monotonic()
         trainer: pl.Trainer | None = None
@@ -76,7 +80,8 @@ class Run:
                 outcome.error = _error("Divergence", str(what), step=what.step)
         except (KeyboardInterrupt, SystemExit) as stop:
             outcome.status, outcome.error = "interrupted", _error(type(stop).__name__, "stopped from outside")
-            raise
+            # Lightning turns Ctrl-C into exit status 1, and a scheduler's SIGTERM into 0
+            raise SystemExit(STOPPED_STATUS) from stop
         except Exception as error:
             step = trainer.global_step + 1 if trainer else None
             outcome.status = "failed"
@@ -90,7 +95,7 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob("events.out.tfevents.*"):
             old.unlink()
-        identity = identity_by_seed(self.settings)(self.settings["seed"])
+        identity = identity_by_seed(self.settings, self.parts.spec.digest)(self.settings["seed"])
         outcome = Outcome(arm_of(self.overrides), self.settings["seed"], identity, self.overrides)
         outcome.versions = {"python": platform.python_version()}
         outcome.versions |= {name: importlib.metadata.version(name) for name in PACKAGES}
@@ -116,7 +121,7 @@ class Run:
             log_every_n_steps=settings["log_every_n_steps"],
             default_root_dir=folder,
             num_sanity_val_steps=0,
-            enable_checkpointing=False,
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in self.callbacks),
             enable_model_summary=False,
             enable_progress_bar=progress_bar,
         )
@@ -151,7 +156,6 @@ class Run:
             n_out=parts.n_out,
             task=parts.task,
             lr_factor=self.budget.lr_factor(parts.schedule) if parts.schedule else None,
-            target_mean=parts.spec.target_mean,
             target_std=parts.spec.target_std,
             log_every_n_steps=settings["log_every_n_steps"],
             sample_every_n_steps=settings["sample_every_n_steps"],
@@ -181,9 +185,15 @@ def objective(outcome: Outcome, metric: str) -> float:
     return worst if value is None else float(value)
 
 
-def _check_device(accelerator: str) -> None:
-    if accelerator == "gpu" and not torch.cuda.is_available() and not torch.backends.mps.is_available():
+def _check_device(settings: Mapping[str, Any]) -> None:
+    """Lets Lightning refuse a device or a precision now, not in the middle of a sweep."""
+    if settings["accelerator"] == "gpu" and not torch.cuda.is_available() and not torch.backends.mps.is_available():
         raise UserError("trainer=gpu, but torch finds no GPU here; use trainer=cpu or trainer=auto")
+    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    try:
+        pl.Trainer(accelerator=settings["accelerator"], devices=1, precision=settings["precision"], **quiet)
+    except Exception as error:  # each kind of accelerator and precision has errors of its own
+        raise UserError(f"trainer: {str(error).splitlines()[0]}") from error
 
 
 def _device_name(device: torch.device) -> str:

@@ -18,6 +18,8 @@ METRICS = {
     "classification": ("accuracy", "loss", "top5", "nll", "ece"),
     "regression": ("rmse", "loss", "mae", "r2"),
 }
+LARGEST_SEED = 2**32 - 1  # what NumPy takes
+MAPPINGS = (*PARTS, "budget", "trainer", "clip", "early_stopping", "callbacks")
 DEFAULT_METRIC = "val/accuracy"
 
 
@@ -34,10 +36,13 @@ def settle(config: DictConfig, overrides: Iterable[str]) -> dict[str, Any]:
     try:
         plain: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, _keys(config)), resolve=True)
     except OmegaConfBaseException as error:
-        raise UserError(str(error).splitlines()[0]) from error
+        place = f"{error.full_key}: " if error.full_key else ""
+        raise UserError(f"{place}{str(error).splitlines()[0]}; give {error.full_key or 'the key'}=...") from error
     settings = {str(key): value for key, value in dict(plain).items()}
+    for key in MAPPINGS:
+        _require(isinstance(settings.get(key), dict), key, "a group of settings", settings.get(key))
     given = {override.get_key_element().lstrip("+") for override in _parse(overrides)}
-    _settle_budget(settings["budget"], given)
+    _settle_budget(settings["budget"], given, _choice("budget", overrides))
     for part in PARTS:
         if f"{part}._target_" in given:
             settings[part] = {k: v for k, v in settings[part].items() if f"{part}.{k}" in given or k == "_partial_"}
@@ -53,10 +58,17 @@ def _parse(overrides: Iterable[str]) -> list[Any]:
     return OverridesParser.create().parse_overrides(list(overrides))
 
 
-def _settle_budget(budget: dict[str, Any], given: set[str]) -> None:
+def _choice(group: str, overrides: Iterable[str]) -> str | None:
+    chosen = [str(o.value()) for o in _parse(overrides) if o.get_key_element() == group]
+    return chosen[-1] if chosen else None
+
+
+def _settle_budget(budget: dict[str, Any], given: set[str], choice: str | None) -> None:
     chosen = [unit for unit in BUDGETS if f"budget.{unit}" in given and budget.get(unit) is not None]
     if len(chosen) == 1:
         budget.update({unit: None for unit in BUDGETS if unit != chosen[0]})
+    if choice in BUDGETS and budget.get(choice) is None and not chosen:
+        raise UserError(f"budget={choice} is overruled by an experiment; give budget.{choice}=...")
     spent_in = [unit for unit in BUDGETS if budget.get(unit) is not None]
     if len(spent_in) != 1:
         found = ", ".join(f"budget.{unit}={budget[unit]}" for unit in spent_in) or "none"
@@ -73,7 +85,12 @@ def check(settings: Mapping[str, Any]) -> None:
     batch_size = settings["batch_size"]
     if batch_size != "full" and not _whole(batch_size, 1):
         raise UserError(f'batch_size must be a whole number >= 1 or "full", got {batch_size}')
-    _require(_whole(settings["seed"], 0), "seed", "a whole number >= 0", settings["seed"])
+    seed, sweep, compiled = settings["seed"], settings["sweep"], settings["trainer"]["compile"]
+    _require(_whole(seed, 0) and seed <= LARGEST_SEED, "seed", f"a whole number from 0 to {LARGEST_SEED}", seed)
+    _require(_is_name(sweep), "sweep", "the name of one folder (root=... says where)", repr(sweep))
+    _require(isinstance(compiled, bool), "trainer.compile", "true or false", compiled)
+    min_delta = settings["early_stopping"]["min_delta"]
+    _require(_positive(min_delta) or min_delta == 0, "early_stopping.min_delta", "a number >= 0", min_delta)
     for unit in BUDGETS:
         value = settings["budget"].get(unit)
         fits = value is None or (_whole(value, 1) if unit in ("steps", "samples") else _positive(value))
@@ -125,6 +142,10 @@ def _require_positive_or_null(settings: Mapping[str, Any], key: str) -> None:
 def _require(holds: bool, key: str, bound: str, value: Any) -> None:
     if not holds:
         raise UserError(f"{key} must be {bound}, got {value}")
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value not in ("", ".", "..") and not set(value) & set("/\\\0")
 
 
 def _whole(value: Any, least: int) -> bool:

@@ -1,0 +1,126 @@
+"""Every setting of a run reaches the training."""
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from bakeoff.report.curves import read_curves
+from bakeoff.train.identity import identity_by_seed
+
+
+class Spy(pl.Callback):
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.net, self.dtype = type(pl_module.net).__name__, next(pl_module.net.parameters()).dtype
+        self.batch_dtype = batch[0].dtype
+
+    def on_train_start(self, trainer, pl_module):
+        self.threads = torch.get_num_threads()
+
+
+def spied(make_run, folder, *overrides):
+    run = make_run(f"+callbacks.spy._target_={__name__}.Spy", "budget.steps=10", *overrides)
+    outcome = run.train(folder)
+    assert outcome.status == "completed", outcome.error
+    return run.callbacks[0]
+
+
+def test_precision(make_run, tmp_path):
+    assert spied(make_run, tmp_path, "trainer.precision=64-true").dtype == torch.float64
+    assert spied(make_run, tmp_path, "trainer.precision=bf16-true").dtype == torch.bfloat16
+
+
+def test_threads(make_run, tmp_path):
+    torch.set_num_threads(2)
+    assert spied(make_run, tmp_path, "trainer.threads=1").threads == 1
+
+
+@pytest.mark.slow
+def test_compile(make_run, tmp_path):
+    assert spied(make_run, tmp_path, "trainer.compile=true").net == "OptimizedModule"
+
+
+def test_a_schedule_reaches_the_optimizer(make_run, tmp_path):
+    make_run("schedule=cosine", "optimizer.lr=0.2", "budget.steps=100").train(tmp_path)
+    curve = read_curves(tmp_path)["lr"]
+    # the point of step s is made with the factor of s - 1 steps
+    cosine = [0.1 * (1 + torch.cos(torch.tensor((s - 1) / 100 * torch.pi)).item()) for s in curve.steps]
+    assert list(curve.steps) == list(range(10, 101, 10))
+    assert list(curve.values) == pytest.approx(cosine, abs=1e-6)
+
+
+def test_early_stopping_of_a_metric_that_falls(make_run, tmp_path):
+    command = ("metric=val/nll", "early_stopping.patience=3", "optimizer=adam", "optimizer.lr=0.003")
+    outcome = make_run(*command, "budget.steps=100", "budget.validations=10").train(tmp_path)
+    assert outcome.steps == 100  # nll falls in every look: nothing to stop for
+
+
+def test_a_budget_in_seconds_ends_with_a_validation(make_run, tmp_path):
+    outcome = make_run("budget.seconds=0.4", "budget.validations=2").train(tmp_path)
+    assert outcome.status == "completed"
+    assert read_curves(tmp_path)["val/accuracy"].steps[-1] == outcome.steps
+
+
+class DrawsAfter(nn.Sequential):
+    """Two nets with the same weights, one of which takes more random numbers while it is built."""
+
+    def __init__(self, *, n_in, n_out, extra):
+        super().__init__(nn.Flatten(), nn.Dropout(0.5), nn.Linear(n_in, n_out))
+        torch.randn(extra)
+
+
+def test_dropout_draws_the_same_whatever_was_drawn_before(make_run, tmp_path):
+    command = (f"model._target_={__name__}.DrawsAfter", "budget.steps=5")
+    few, many = (make_run(*command, f"+model.extra={n}").train(tmp_path / str(n)) for n in (1, 50))
+    assert few.metrics == many.metrics
+    other = make_run(*command, "+model.extra=1", "seed=1").train(tmp_path / "other")
+    assert other.metrics != few.metrics
+
+
+class OwnData(pl.LightningDataModule):
+    """No test data, no attribute of ours but the number of classes."""
+
+    num_classes = 2
+
+    def __init__(self, batch_size=8):
+        super().__init__()
+        self.batch_size = batch_size
+        x = torch.arange(80.0).reshape(40, 2) / 80
+        self.pairs = TensorDataset(x, (x[:, 0] > 0.5).long())
+
+    def train_dataloader(self):
+        return DataLoader(self.pairs, self.batch_size, shuffle=True)
+
+    def val_dataloader(self):
+        return DataLoader(self.pairs, 40)
+
+
+def test_a_users_data_module_without_test_data(make_run, tmp_path):
+    run = make_run(f"data._target_={__name__}.OwnData", "batch_size=5", "budget.epochs=2")
+    outcome = run.train(tmp_path)
+    assert outcome.status == "completed", outcome.error
+    assert (outcome.steps, outcome.samples, outcome.epochs) == (16, 80, 2.0)
+    assert "val/accuracy" in outcome.metrics
+    assert not [name for name in outcome.metrics if name.startswith("test/")]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["budget.steps=7", "budget.validations=3", "early_stopping.patience=2", f"+callbacks.spy._target_={__name__}.Spy"],
+)
+def test_identity_changes_with(make_run, change):
+    base = make_run("budget.steps=5").settings
+    assert identity_by_seed(base)(0) != identity_by_seed(make_run("budget.steps=5", change).settings)(0)
+
+
+def test_identity_follows_the_source_of_a_users_class(make_run, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    source = "import torch\nclass Net(torch.nn.Sequential):\n    def __init__(self, *, n_in, n_out):\n"
+    source += "        super().__init__(torch.nn.Flatten(), torch.nn.Linear(n_in, n_out))\n"
+    file = tmp_path / "changing_net.py"
+    file.write_text(source)
+    settings = make_run("model._target_=changing_net.Net").settings
+    before = identity_by_seed(settings)(0)
+    file.write_text(source + "# changed\n")
+    assert identity_by_seed(settings)(0) != before
