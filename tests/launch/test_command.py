@@ -179,3 +179,37 @@ def test_the_policy_is_kept_beside_the_runs(bakeoff, tmp_path):
 def test_the_flag_may_stand_anywhere(bakeoff, tmp_path):
     assert bakeoff("trainer=cpu", "-m", "budget.steps=2", "seed=0,1").status == 0
     assert len(outcomes(tmp_path)) == 2
+
+
+def test_threads_of_one_run_do_not_reach_the_next(bakeoff, tmp_path):
+    result = bakeoff("-m", "trainer=cpu", "budget.steps=2", "trainer.threads=null,1,2,null")
+    assert result.status == 0, result.err
+    from bakeoff.train.run import USUAL_THREADS
+
+    found = {r["arm"]["trainer.threads"]: r["threads"] for r in outcomes(tmp_path).values()}
+    assert found == {None: USUAL_THREADS, 1: 1, 2: 2}
+
+
+def test_a_sweep_without_a_policy_says_none(bakeoff, tmp_path):
+    bakeoff("-m", "policy='rates were guessed'", "seed=0,1", *FAST)
+    assert "guessed" not in bakeoff("-m", "seed=0,1", *FAST).out
+
+
+def test_a_refused_run_removes_nothing_that_was_there(bakeoff, tmp_path):
+    (tmp_path / "mine").mkdir()
+    assert bakeoff("root=mine", "optimizer.lr=-1").status == 2
+    assert (tmp_path / "mine").is_dir()
+
+
+def test_data_that_draws_at_random_is_the_same_each_time(bakeoff, tmp_path):
+    (tmp_path / "drawn.py").write_text(
+        "import torch\nfrom torch.utils.data import TensorDataset\n"
+        "def make():\n"
+        "    x = torch.randn(200, 4)\n"
+        "    return TensorDataset(x, (x[:, 0] > 0).long())\n"
+    )
+    for root in ("a", "b"):
+        assert bakeoff("data._target_=drawn.make", f"root={root}", *FAST).status == 0
+    one, two = outcomes(tmp_path).values()
+    assert (one["identity"], one["metrics"]) == (two["identity"], two["metrics"])
+    sys.modules.pop("drawn", None)

@@ -175,7 +175,7 @@ def test_exact_ties_share_a_rank_in_the_order_of_their_folders(make_arm):
 
 def test_a_single_seed_has_no_interval_and_calls_nothing(make_arm):
     _, rows, footer = lines(render(make_arm("a", 0.9) + make_arm("b", 0.1)))
-    assert [row[:4] for row in rows] == [["1", "a", "0.9000", "0.8900"], ["=", "2", "b", "0.1000"]]
+    assert [row[:4] for row in rows] == [["1", "a", "0.9000", "0.8900"], ["?", "2", "b", "0.1000"]]
     assert "over 1 seed (no interval)" in footer
 
 

@@ -124,3 +124,33 @@ def test_identity_follows_the_source_of_a_users_class(make_run, tmp_path, monkey
     before = identity_by_seed(settings)(0)
     file.write_text(source + "# changed\n")
     assert identity_by_seed(settings)(0) != before
+
+
+class Frozen(nn.Sequential):
+    def __init__(self, *, n_in, n_out):
+        super().__init__(nn.Flatten(), nn.BatchNorm1d(n_in), nn.Linear(n_in, n_out))
+        self[1].eval()
+
+
+def test_a_part_that_a_user_froze_stays_frozen(make_run):
+    net = make_run(f"model._target_={__name__}.Frozen").parts.net
+    assert (net.training, net[1].training, net[2].training) == (True, False, True)
+
+
+def test_a_users_checkpoint_callback_works(make_run, tmp_path):
+    command = (
+        "+callbacks.keep._target_=lightning.pytorch.callbacks.ModelCheckpoint",
+        f"+callbacks.keep.dirpath='{tmp_path}'",
+    )
+    outcome = make_run(*command, "budget.steps=10").train(tmp_path)
+    assert outcome.status == "completed", outcome.error
+    assert list(tmp_path.glob("*.ckpt"))
+
+
+def test_identity_depends_on_the_metric_that_early_stopping_waits_for(make_run):
+    def identity(*overrides):
+        return identity_by_seed(make_run(*overrides).settings)(0)
+
+    assert identity("metric=val/nll") == identity("metric=val/accuracy")
+    stop = "early_stopping.patience=1"
+    assert identity(stop, "metric=val/nll") != identity(stop, "metric=val/accuracy")

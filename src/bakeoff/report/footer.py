@@ -85,8 +85,9 @@ def _mark(ranked: int) -> list[str]:
     if ranked == 1:
         return []
     return [
-        "=: too close to the best to call: the 95% interval of the difference, paired by seed, includes 0 "
-        f"(below 2 shared seeds there is none); not corrected for multiple comparisons ({ranked - 1} here)"
+        "=: too close to the best to call: the 95% interval of the difference, paired by seed, includes 0; "
+        "?: fewer than 2 seeds shared with the best, no interval; "
+        f"not corrected for multiple comparisons ({ranked - 1} here)"
     ]
 
 

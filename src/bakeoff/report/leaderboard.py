@@ -52,7 +52,10 @@ def render(
 
 
 def _rank(row: Row) -> str:
-    return "-" if row.rank is None else f"= {row.rank}" if row.too_close else str(row.rank)
+    if row.rank is None:
+        return "-"
+    mark = "" if not row.too_close else "= " if row.shared_seeds > 1 else "? "
+    return f"{mark}{row.rank}"
 
 
 def _choices(row: Row, keys: Sequence[str]) -> list[str]:

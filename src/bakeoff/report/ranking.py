@@ -27,7 +27,7 @@ class Row:
 
     `counts` maps a status, or `lost` for an outcome that could not be read, to a number of runs. `test` is None too
     when one of those runs lacks the test metric. `rank` is None unless every run completed. `too_close`: the
-    difference from the best may be 0.
+    difference from the best may be 0. `shared_seeds`: how many seeds that difference rests on.
     """
 
     arm: Arm
@@ -39,6 +39,7 @@ class Row:
     seconds: float | None = None
     rank: int | None = None
     too_close: bool = False
+    shared_seeds: int = 0
 
     @property
     def all_completed(self) -> bool:
@@ -117,5 +118,6 @@ def _judged(row: Row, rows: list[Row], metric: str) -> Row:
         return row
     rank = 1 + sum(_place(other, metric) < _place(row, metric) for other in rows)
     best = rows[0]
-    close = row is not best and too_close_to_call(row.arm.completed(metric), best.arm.completed(metric))
-    return replace(row, rank=rank, too_close=close)
+    own, bests = row.arm.completed(metric), best.arm.completed(metric)
+    close = row is not best and too_close_to_call(own, bests)
+    return replace(row, rank=rank, too_close=close, shared_seeds=len(own.keys() & bests.keys()))
