@@ -140,11 +140,11 @@ def test_a_part_that_a_user_froze_stays_frozen(make_run):
 def test_a_users_checkpoint_callback_works(make_run, tmp_path):
     command = (
         "+callbacks.keep._target_=lightning.pytorch.callbacks.ModelCheckpoint",
-        f"+callbacks.keep.dirpath='{tmp_path}'",
+        f"+callbacks.keep.dirpath='{tmp_path}/kept'",
     )
     outcome = make_run(*command, "budget.steps=10").train(tmp_path)
     assert outcome.status == "completed", outcome.error
-    assert list(tmp_path.glob("*.ckpt"))
+    assert list((tmp_path / "kept").glob("*.ckpt"))
 
 
 def test_identity_depends_on_the_metric_that_early_stopping_waits_for(make_run):
