@@ -182,7 +182,7 @@ def test_the_flag_may_stand_anywhere(bakeoff, tmp_path):
 
 
 def test_threads_of_one_run_do_not_reach_the_next(bakeoff, tmp_path):
-    result = bakeoff("-m", "trainer=cpu", "budget.steps=2", "trainer.threads=null,1,2,null")
+    result = bakeoff("-m", "trainer=cpu", "budget.steps=2", "trainer.threads=2,1,null")
     assert result.status == 0, result.err
     from bakeoff.train.run import USUAL_THREADS
 
