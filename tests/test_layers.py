@@ -33,7 +33,7 @@ BELOW = {
 }
 # Part -> packages that it may import beside Python's own.
 OUTSIDE = {
-    "optim": {"torch"},
+    "optim": {"torch", "triton"},  # triton within the kernels alone, which are imported when there is a GPU
     "losses": {"torch"},
     "models": {"torch", "torchvision"},
     "schedules": set(),

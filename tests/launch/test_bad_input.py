@@ -11,7 +11,7 @@ CASES = {
     "batch size 0": (["batch_size=0"], 'batch_size must be a whole number >= 1 or "full", got 0'),
     "batch size text": (["batch_size=fulll"], 'batch_size must be a whole number >= 1 or "full", got fulll'),
     "batch size fraction": (["batch_size=1.5"], 'batch_size must be a whole number >= 1 or "full", got 1.5'),
-    "negative rate": (["optimizer.lr=-1"], "optimizer: lr must be >= 0, got -1"),
+    "negative rate": (["optimizer.lr=-1"], "optimizer: Invalid learning rate: -1. lr must be >= 0, got -1"),
     "torch's own message": (["optimizer=torch_adam", "optimizer.lr=-1"], "optimizer: Invalid learning rate: -1"),
     "unknown argument": (["+optimizer.rate=1"], "optimizer: SGD.__init__() got an unexpected keyword argument 'rate'"),
     "seed": (["seed=-1"], "seed must be a whole number from 0 to 4294967295, got -1"),

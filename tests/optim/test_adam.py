@@ -81,10 +81,10 @@ def test_decoupling_travels_with_a_state_dict_and_adamw_keeps_its_own():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"betas": (1.0, 0.999)}, r"betas must be two values in \[0, 1\), got \(1.0, 0.999\)"),
-        ({"betas": (0.9, float("nan"))}, r"betas must be two values in \[0, 1\), got \(0.9, nan\)"),
+        ({"betas": (1.0, 0.999)}, r"Invalid beta parameter at index 0: 1.0. betas\[0\] must be in \[0, 1\), got 1.0"),
+        ({"betas": (0.9, float("nan"))}, r"index 1: nan. betas\[1\] must be in \[0, 1\), got nan"),
         ({"betas": [0.9]}, r"betas must be two values in \[0, 1\), got \(0.9,\)"),
-        ({"eps": -1e-8}, "eps must be >= 0, got -1e-08"),
+        ({"eps": -1e-8}, "Invalid epsilon value: -1e-08. eps must be >= 0, got -1e-08"),
         ({"weight_decay": -1}, "weight_decay must be >= 0, got -1"),
     ],
 )

@@ -155,8 +155,9 @@ def test_late_and_missing_gradients(name, options):
 
 
 @each_variant
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 2**-7)], ids=str)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 2**-3)], ids=str)
 def test_single_and_half_precision(name, options, dtype, tolerance):
+    """In bf16 torch rounds after every operation and we when a value is stored: 20 steps of a few half ulps apart."""
     pair, generator = both(name, lambda: random_params(dtype), **options), torch.Generator().manual_seed(3)
     for _ in range(20):
         step_both(pair, generator)

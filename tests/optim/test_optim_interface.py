@@ -30,6 +30,10 @@ def test_importing_the_optimizers_imports_torch_alone():
 @pytest.mark.parametrize("name", optim.__all__)
 def test_arguments_and_defaults_are_those_of_torch(name):
     ours, theirs = (inspect.signature(getattr(o, name)).parameters for o in (optim, torch.optim))
-    positional = [p.name for p in ours.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    assert positional == list(theirs)[: len(positional)]
-    assert {n: p.default for n, p in ours.items()} == {n: theirs[n].default for n in ours}
+    added = {"replicas", "fused"} if name == "RMSprop" else {"replicas"}
+    assert {n: (p.kind, p.default) for n, p in ours.items() if n not in added} == {
+        n: (p.kind, p.default) for n, p in theirs.items()
+    }
+    positional = [[p.name for p in o.values() if p.kind is p.POSITIONAL_OR_KEYWORD] for o in (ours, theirs)]
+    assert positional[0] == positional[1]
+    assert all(ours[name].kind is ours[name].KEYWORD_ONLY for name in added)

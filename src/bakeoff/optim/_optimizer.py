@@ -1,82 +1,210 @@
-"""What the optimizers share: the walk over the parameters, state that starts at zero, the check of a bound.
+"""What the optimizers share: state, groups and the walk from `.grad` to one of the ways to take a step.
 
-State is rebound to the new tensors that a pure update returns, never written in place: optimizers that loaded
-one state dict share its tensors safely.
+A subclass gives its bounds, the names of its averages and three ways to take a step: the definition, applied to
+one parameter after the other; the same on lists (`_foreach`); and fused kernels (`_fused`). `_ways` says which
+tensors go which way.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any, overload
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import ParamsT, _use_grad_for_differentiable
 
-Group = dict[str, Any]
+from bakeoff.optim import _replicas
+from bakeoff.optim._bounds import check_flags, check_lr
+from bakeoff.optim._tensors import Group, Tensors
+from bakeoff.optim._ways import Way, plan
+
 State = dict[str, Any]
 
-# torch counts steps in float32 on the CPU, and its state dicts carry the count so
-_STEP_ZERO = torch.zeros((), dtype=torch.float32, device="cpu")
 
+class UpdateOptimizer(torch.optim.Optimizer):
+    """An optimizer given by its pure update, with all that `torch.optim.Optimizer` offers around it."""
 
-class PerParameterOptimizer(torch.optim.Optimizer):
-    """Applies one pure update to each parameter in turn; a subclass gives the bounds and the update."""
+    counts_steps = True
+    refuses_sparse: str | None = None  # torch's words, if the algorithm cannot use sparse gradients
+
+    def __init__(self, params: ParamsT, defaults: Group, replicas: _replicas.Replicas | None = None) -> None:
+        if replicas is not None:
+            self._refuse_two_rates(defaults["lr"], replicas)
+            defaults |= _replicas.as_group(replicas, self._may_differ)
+        self._check(defaults)
+        super().__init__(params, defaults)
+
+    def _refuse_two_rates(self, lr: float | Tensor, replicas: _replicas.Replicas) -> None:
+        if "lr" in replicas and lr not in (1, inspect.signature(type(self)).parameters["lr"].default):
+            raise ValueError(f"give lr or replicas={{'lr': ...}}, not both: got lr = {lr} and {replicas['lr']}")
+
+    # --- what a subclass gives
+
+    _may_differ: tuple[str, ...] = ()  # hyperparameters that may differ by replica
 
     def _check(self, group: Group) -> None:
         """Raise ValueError if a hyperparameter of this group is out of bounds."""
+        check_lr(group)
+        check_flags(group)
+        _replicas.check(group, self._check)
+
+    def _averages(self, group: Group) -> tuple[str, ...]:
+        """The state names of the running averages that this group's options call for; they start at zero."""
         raise NotImplementedError
 
-    def _update(self, param: Tensor, grad: Tensor, group: Group) -> None:
-        """Move one parameter along its gradient, and its state with it."""
+    def _define(self, tensors: Tensors, group: Group) -> None:
+        """Take the step by the definition."""
         raise NotImplementedError
+
+    def _foreach(self, tensors: Tensors, group: Group) -> None:
+        """Take the step by operations on lists of tensors, all on one device and of one dtype."""
+        raise NotImplementedError
+
+    def _fused(self, tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
+        """Take the step by kernels that read and write each tensor once."""
+        raise NotImplementedError
+
+    # --- what torch's own classes do
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """Whether GradScaler leaves unscaling to `step`; Lightning then refuses to clip, so only if asked for."""
+        return bool(self.defaults["fused"])
 
     def add_param_group(self, param_group: Group) -> None:
         """Add a group as torch does, its own hyperparameters checked like the defaults."""
+        if param_group.get("replicas"):
+            param_group |= _replicas.as_group(param_group["replicas"], self._may_differ)
         self._check({**self.defaults, **param_group})
         super().add_param_group(param_group)
-        for param in self.param_groups[-1]["params"]:
-            if param.is_complex():
-                name = type(self).__name__
-                raise TypeError(f"{name} needs real parameters, got {param.dtype}: use torch.optim.{name}")
+        _replicas.check_shapes(self.param_groups[-1])
+
+    def load_state_dict(self, state_dict: State) -> None:
+        """Load as torch does, and own what was loaded: steps write in place, and torch shares the tensors."""
+        super().load_state_dict(state_dict)
+        for group in self.param_groups:
+            _replicas.check_shapes(group)
+        for state in self.state.values():
+            state.update({name: value.clone() for name, value in state.items() if isinstance(value, Tensor)})
+
+    def __setstate__(self, state: State) -> None:
+        super().__setstate__(state)
+        arguments = inspect.signature(type(self)).parameters
+        for group in self.param_groups:
+            for name in self.defaults:
+                if name in arguments:
+                    group.setdefault(name, arguments[name].default)
+            for param in group["params"]:
+                values = self.state.get(param, {})
+                for name in [name for name, value in values.items() if value is None]:
+                    del values[name]  # torch's SGD used to keep None for the buffer that is yet to begin
+                if "step" in values and not isinstance(values["step"], Tensor):
+                    values["step"] = _count(values["step"], param, group)
 
     @overload
     def step(self, closure: None = None) -> None: ...
     @overload
     def step(self, closure: Callable[[], float]) -> float: ...
-    @torch.no_grad()
+    @_use_grad_for_differentiable
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Update every parameter that has a gradient; return what the closure, called first, returned.
 
-        Raises RuntimeError on a sparse gradient.
+        Raises RuntimeError on a gradient that the algorithm cannot use (sparse ones, but for SGD).
         """
+        if "capturable" in self.defaults:
+            _check_capture(self)
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        grad_scale, found_inf = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
+        if found_inf is not None and (found_inf.is_cpu or self._begins()):
+            # kernels could not leave unmade the state that a first step makes, so ask
+            if found_inf.item():
+                return loss
+            found_inf = None
         for group in self.param_groups:
-            for param in group["params"]:
-                if (grad := param.grad) is not None:
-                    if grad.is_sparse:
-                        raise RuntimeError(
-                            f"{type(self).__name__} needs dense gradients, got a sparse one: "
-                            "make the layer with sparse=False"
-                        )
-                    self._update(param, grad, group)
+            for tensors in self._gather(group):
+                self._update(tensors, group, grad_scale, found_inf)
         return loss
 
+    # --- from gradients to the ways
 
-def next_step(state: State) -> Tensor:
-    """The number of the step being taken, counted from 1."""
-    step: Tensor = state.get("step", _STEP_ZERO)
-    return step + 1
+    def _begins(self) -> bool:
+        """Whether this step is the first for some parameter."""
+        return any(
+            param.grad is not None and not self.state.get(param)
+            for group in self.param_groups
+            if self._averages(group)
+            for param in group["params"]
+        )
+
+    def _gather(self, group: Group) -> list[Tensors]:
+        """The tensors of the parameters that have a gradient."""
+        params, grads = group["params"], [param.grad for param in group["params"]]
+        if any(grad is None for grad in grads):
+            params = [param for param, grad in zip(params, grads, strict=True) if grad is not None]
+            grads = [grad for grad in grads if grad is not None]
+        names = self._averages(group)
+        if not params or not (names or self.counts_steps):
+            return [Tensors(params, grads, {}, [])] if params else []
+        states = [self.state[param] for param in params]
+        try:
+            averages = {name: [state[name] for state in states] for name in names}
+            steps = [state["step"] for state in states] if self.counts_steps else []
+        except KeyError:
+            return self._begin(params, grads, states, group)
+        return [Tensors(params, grads, averages, steps)]
+
+    def _begin(self, params: list[Tensor], grads: list[Tensor], states: list[State], group: Group) -> list[Tensors]:
+        """Gather once more, the missing state made: averages of zero after no step."""
+        for param, state in zip(params, states, strict=True):
+            if "step" not in state:
+                state["step"] = _count(0, param, group)
+            for name in self._averages(group):
+                if name not in state:
+                    state[name] = torch.zeros_like(param, memory_format=torch.preserve_format)
+        return self._gather(group)
+
+    def _update(self, tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
+        for way, part in plan(self, tensors, group):
+            if part.steps:
+                _add_one(part.steps)
+            if way is Way.FUSED and part.params[0].is_cuda:
+                self._fused(part, group, grad_scale, found_inf)
+                if part.steps and found_inf is not None:
+                    torch._foreach_sub_(part.steps, [found_inf] * len(part))
+                continue
+            if found_inf is not None and found_inf.item():
+                if part.steps:
+                    torch._foreach_sub_(part.steps, 1)
+                continue
+            for slices, own in _replicas.each(part, group):
+                if way is Way.FUSED:
+                    self._fused(slices, own, grad_scale, None)
+                    continue
+                if grad_scale is not None:
+                    for grad in slices.grads:
+                        grad.div_(grad_scale)
+                (self._foreach if way is Way.FOREACH else self._define)(slices, own)
 
 
-def from_zero(state: State, name: str, param: Tensor) -> Tensor:
-    """The named average of this parameter; zeros before its first gradient."""
-    average: Tensor | None = state.get(name)
-    return torch.zeros_like(param) if average is None else average
+def _count(steps: float, param: Tensor, group: Group) -> Tensor:
+    """A step count as torch keeps it: beside the parameter for kernels that read it, else on the CPU."""
+    fused = group["fused"]
+    dtype = torch.float64 if torch.get_default_dtype() == torch.float64 and not fused else torch.float32
+    return torch.tensor(float(steps), dtype=dtype, device=param.device if fused or group["capturable"] else "cpu")
 
 
-def check_at_least_zero(group: Group, *names: str) -> None:
-    """Raise ValueError unless each named value is >= 0; NaN is not."""
-    for name in names:
-        if not group[name] >= 0:
-            raise ValueError(f"{name} must be >= 0, got {group[name]}")
+def _add_one(steps: list[Tensor]) -> None:
+    if steps[0].is_cpu and not torch.compiler.is_compiling():
+        # a Python number would be wrapped into a tensor anew for every count
+        torch._foreach_add_(steps, torch.ones((), dtype=steps[0].dtype), alpha=1.0)
+    else:
+        torch._foreach_add_(steps, 1)
+
+
+def _check_capture(optimizer: torch.optim.Optimizer) -> None:
+    """Torch's own check that a captured step is of capturable groups; it has changed its name."""
+    name = "_accelerator_graph_capture_health_check"
+    getattr(optimizer, name if hasattr(optimizer, name) else "_cuda_graph_capture_health_check")()

@@ -15,10 +15,17 @@ alone scales λ; in torch and here the whole of γ does.
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from bakeoff.optim._optimizer import Group, PerParameterOptimizer, check_at_least_zero, from_zero, next_step
+from bakeoff.optim import _foreach, _fused
+from bakeoff.optim._bounds import check_at_least_zero, check_below_one
+from bakeoff.optim._optimizer import UpdateOptimizer
+from bakeoff.optim._replicas import Replicas
+from bakeoff.optim._tensors import Group, Tensors, in_single
+
+Betas = tuple[float | Tensor, float | Tensor]
 
 
 def adam_update(
@@ -28,9 +35,9 @@ def adam_update(
     v: Tensor,
     v_max: Tensor | None = None,
     *,
-    t: float,
-    lr: float,
-    betas: tuple[float, float],
+    t: float | Tensor,
+    lr: float | Tensor,
+    betas: Betas,
     eps: float,
     weight_decay: float = 0.0,
     maximize: bool = False,
@@ -42,41 +49,52 @@ def adam_update(
     g = -grad if maximize else grad
     if decoupled_weight_decay:
         # θ_{t-1} <- θ_{t-1} - γ λ θ_{t-1}
-        param = param.mul(1 - lr * weight_decay)
+        param = param * (1 - lr * weight_decay)
     elif weight_decay != 0:
         # g_t <- g_t + λ θ_{t-1}
-        g = g.add(param, alpha=weight_decay)
+        g = g + weight_decay * param
     # m_t = β₁ m_{t-1} + (1 - β₁) g_t
-    m = m.lerp(g, 1 - beta1)
+    m = beta1 * m + (1 - beta1) * g
     # v_t = β₂ v_{t-1} + (1 - β₂) g_t²
-    v = v_hat = v.mul(beta2).addcmul_(g, g, value=1 - beta2)
+    v = v_hat = beta2 * v + (1 - beta2) * g**2
     if v_max is not None:
         # v_max_t = max(v_max_{t-1}, v_t)
         v_max = v_hat = v_max.maximum(v)
-    # √v̂_t + ε,  v̂_t = v_t / (1 - β₂^t)
-    root = v_hat.sqrt().div_((1 - beta2**t) ** 0.5).add_(eps)
-    # θ_t = θ_{t-1} - γ m̂_t / (√v̂_t + ε),  m̂_t = m_t / (1 - β₁^t)
-    return param.addcdiv(m, root, value=-lr / (1 - beta1**t)), m, v, v_max
+    # m̂_t = m_t / (1 - β₁^t)
+    m_hat = m / (1 - beta1**t)
+    # v̂_t = v_t / (1 - β₂^t)
+    v_hat = v_hat / (1 - beta2**t)
+    # θ_t = θ_{t-1} - γ m̂_t / (√v̂_t + ε)
+    return param - lr * m_hat / (v_hat.sqrt() + eps), m, v, v_max
 
 
-class Adam(PerParameterOptimizer):
+class Adam(UpdateOptimizer):
     """Adam with the arguments, defaults and state keys of `torch.optim.Adam`.
 
-    The state's `exp_avg` is m, `exp_avg_sq` is v and `max_exp_avg_sq` is v_max. A bf16 parameter stops moving
-    once its step is under half its ulp. Raises ValueError on a hyperparameter out of bounds, in any group.
+    The state's `exp_avg` is m, `exp_avg_sq` is v and `max_exp_avg_sq` is v_max. With `replicas`, `lr`, `betas`,
+    `eps` and `weight_decay` may differ by replica (see `bakeoff.optim`). A bf16 parameter stops moving once its
+    step is under half its ulp. Raises ValueError on a hyperparameter out of bounds, in any group.
     """
+
+    refuses_sparse = "Adam does not support sparse gradients, please consider SparseAdam instead"
+    _may_differ = ("lr", "betas", "eps", "weight_decay")
 
     def __init__(
         self,
         params: ParamsT,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        lr: float | Tensor = 1e-3,
+        betas: Betas = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0,
         amsgrad: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
         decoupled_weight_decay: bool = False,
+        replicas: Replicas | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -85,39 +103,65 @@ class Adam(PerParameterOptimizer):
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
             "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
             "decoupled_weight_decay": decoupled_weight_decay,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, replicas)
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Add a group as torch does, its own hyperparameters checked like the defaults."""
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        group["betas"] = tuple(b.squeeze() if isinstance(b, Tensor) else b for b in group["betas"])
 
     def _check(self, group: Group) -> None:
-        check_at_least_zero(group, "lr", "eps", "weight_decay")
-        betas = group["betas"]
-        if not (len(betas) == 2 and all(0 <= beta < 1 for beta in betas)):
-            raise ValueError(f"betas must be two values in [0, 1), got {betas}")
+        super()._check(group)
+        check_at_least_zero(group, "eps", "weight_decay")
+        _check_betas(group)
+        for name, value in (("lr", group["lr"]), ("betas[0]", group["betas"][0]), ("betas[1]", group["betas"][1])):
+            if isinstance(value, Tensor) and group["foreach"] and not group["capturable"]:
+                raise ValueError(
+                    f"{name} as a Tensor is not supported for capturable=False and foreach=True. "
+                    "Give a number, or leave foreach out"
+                )
 
-    def _update(self, param: Tensor, grad: Tensor, group: Group) -> None:
-        state = self.state[param]
-        step = next_step(state)
-        new_param, m, v, v_max = adam_update(
-            param,
-            grad,
-            from_zero(state, "exp_avg", param),
-            from_zero(state, "exp_avg_sq", param),
-            from_zero(state, "max_exp_avg_sq", param) if group["amsgrad"] else None,
-            t=float(step),
-            lr=group["lr"],
-            betas=group["betas"],
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            maximize=group["maximize"],
-            decoupled_weight_decay=group["decoupled_weight_decay"],
-        )
-        param.copy_(new_param)
-        state["step"] = step
-        state["exp_avg"] = m
-        state["exp_avg_sq"] = v
-        if v_max is not None:
-            state["max_exp_avg_sq"] = v_max
+    def _averages(self, group: Group) -> tuple[str, ...]:
+        return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
+
+    def _define(self, tensors: Tensors, group: Group) -> None:
+        options = {name: group[name] for name in _OPTIONS}
+        for i, (param, grad, step) in enumerate(zip(tensors.params, tensors.grads, tensors.steps, strict=True)):
+            old = [averages[i] for averages in tensors.averages.values()]
+            theta = param.clone() if group["differentiable"] else in_single(param)
+            t = step.double() if group["capturable"] or torch.compiler.is_compiling() else step.item()
+            new = adam_update(theta, *map(in_single, (grad, *old)), t=t, **options)
+            for tensor, value in zip((param, *old), new, strict=False):
+                if value is not None:
+                    tensor.copy_(value)
+
+    def _foreach(self, tensors: Tensors, group: Group) -> None:
+        _foreach.adam(tensors, group)
+
+    def _fused(self, tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
+        _fused.adam(tensors, group, grad_scale, found_inf)
+
+
+_OPTIONS = ("lr", "betas", "eps", "weight_decay", "maximize", "decoupled_weight_decay")
+
+
+def _check_betas(group: Group) -> None:
+    betas = group["betas"]
+    if len(betas) != 2:
+        raise ValueError(f"betas must be two values in [0, 1), got {tuple(betas)}")
+    if len({isinstance(beta, Tensor) for beta in betas}) > 1:
+        raise ValueError(f"betas must be either both floats or both Tensors. Got {betas}")
+    for i, beta in enumerate(betas):
+        if isinstance(beta, Tensor) and beta.numel() != 1:
+            raise ValueError(f"Tensor betas[{i}] must be 1-element. It has {beta.numel()}")
+        check_below_one(f"betas[{i}]", beta, f"Invalid beta parameter at index {i}")
 
 
 class AdamW(Adam):
@@ -126,15 +170,34 @@ class AdamW(Adam):
     def __init__(
         self,
         params: ParamsT,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        lr: float | Tensor = 1e-3,
+        betas: Betas = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        replicas: Replicas | None = None,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
+            replicas=replicas,
+        )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # a state dict saved by Adam would otherwise turn this into Adam

@@ -16,7 +16,11 @@ torch's: ε stands outside the root, and γ outside the buffer b.
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from bakeoff.optim._optimizer import Group, PerParameterOptimizer, check_at_least_zero, from_zero, next_step
+from bakeoff.optim import _foreach, _fused
+from bakeoff.optim._bounds import check_at_least_zero, check_below_one
+from bakeoff.optim._optimizer import UpdateOptimizer
+from bakeoff.optim._replicas import Replicas
+from bakeoff.optim._tensors import Group, Tensors, in_single
 
 
 def rmsprop_update(
@@ -26,7 +30,7 @@ def rmsprop_update(
     m: Tensor | None = None,
     b: Tensor | None = None,
     *,
-    lr: float,
+    lr: float | Tensor,
     alpha: float,
     eps: float,
     weight_decay: float = 0.0,
@@ -38,79 +42,94 @@ def rmsprop_update(
     g = -grad if maximize else grad
     # g_t <- g_t + λ θ_{t-1}
     if weight_decay != 0:
-        g = g.add(param, alpha=weight_decay)
+        g = g + weight_decay * param
     # v_t = α v_{t-1} + (1 - α) g_t²
-    v = variance = v.mul(alpha).addcmul_(g, g, value=1 - alpha)
+    v = variance = alpha * v + (1 - alpha) * g**2
     if m is not None:
         # m_t = α m_{t-1} + (1 - α) g_t
-        m = m.lerp(g, 1 - alpha)
+        m = alpha * m + (1 - alpha) * g
         # v_t - m_t²
-        variance = v.addcmul(m, m, value=-1)
-    # √v_t + ε
-    root = variance.sqrt().add_(eps)
-    if b is None:
-        # θ_t = θ_{t-1} - γ g_t / (√v_t + ε)
-        return param.addcdiv(g, root, value=-lr), v, m, None
-    # b_t = μ b_{t-1} + g_t / (√v_t + ε)
-    b = b.mul(momentum).addcdiv_(g, root)
+        variance = v - m**2
+    # g_t / (√v_t + ε)
+    step = g / (variance.sqrt() + eps)
+    if b is not None:
+        # b_t = μ b_{t-1} + g_t / (√v_t + ε)
+        step = b = momentum * b + step
     # θ_t = θ_{t-1} - γ b_t
-    return param.add(b, alpha=-lr), v, m, b
+    return param - lr * step, v, m, b
 
 
-class RMSprop(PerParameterOptimizer):
-    """RMSprop with the arguments, defaults and state keys of `torch.optim.RMSprop`.
+class RMSprop(UpdateOptimizer):
+    """RMSprop with the arguments, defaults and state keys of `torch.optim.RMSprop`, and `fused`, which that lacks.
 
-    The state's `square_avg` is v, `grad_avg` is m and `momentum_buffer` is b. A bf16 parameter stops moving
+    The state's `square_avg` is v, `grad_avg` is m and `momentum_buffer` is b. With `replicas`, `lr`, `alpha`,
+    `eps`, `weight_decay` and `momentum` may differ by replica (see `bakeoff.optim`). A bf16 parameter stops moving
     once its step is under half its ulp. Raises ValueError on a hyperparameter out of bounds, in any group.
     """
+
+    refuses_sparse = "RMSprop does not support sparse gradients"
+    _may_differ = ("lr", "alpha", "eps", "weight_decay", "momentum")
 
     def __init__(
         self,
         params: ParamsT,
-        lr: float = 1e-2,
+        lr: float | Tensor = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
         weight_decay: float = 0,
         momentum: float = 0,
         centered: bool = False,
-        *,
+        capturable: bool = False,
+        foreach: bool | None = None,
         maximize: bool = False,
+        differentiable: bool = False,
+        *,
+        fused: bool | None = None,
+        replicas: Replicas | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
+            "momentum": momentum,
             "alpha": alpha,
             "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
             "centered": centered,
+            "weight_decay": weight_decay,
+            "capturable": capturable,
+            "foreach": foreach,
             "maximize": maximize,
+            "differentiable": differentiable,
+            "fused": fused,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, replicas)
 
     def _check(self, group: Group) -> None:
-        check_at_least_zero(group, "lr", "eps", "weight_decay", "momentum")
-        if not 0 <= group["alpha"] < 1:
-            raise ValueError(f"alpha must be in [0, 1), got {group['alpha']}")
+        super()._check(group)
+        check_at_least_zero(group, "eps", "momentum", "weight_decay")
+        check_below_one("alpha", group["alpha"], "Invalid alpha value")
 
-    def _update(self, param: Tensor, grad: Tensor, group: Group) -> None:
-        state, momentum = self.state[param], group["momentum"]
-        new_param, v, m, b = rmsprop_update(
-            param,
-            grad,
-            from_zero(state, "square_avg", param),
-            from_zero(state, "grad_avg", param) if group["centered"] else None,
-            from_zero(state, "momentum_buffer", param) if momentum != 0 else None,
-            lr=group["lr"],
-            alpha=group["alpha"],
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            momentum=momentum,
-            maximize=group["maximize"],
-        )
-        param.copy_(new_param)
-        state["step"] = next_step(state)  # the update has no use for it, but torch's state dict holds it
-        state["square_avg"] = v
-        if m is not None:
-            state["grad_avg"] = m
-        if b is not None:
-            state["momentum_buffer"] = b
+    def _averages(self, group: Group) -> tuple[str, ...]:
+        momentum = group["momentum"] or any((group.get("replicas") or {}).get("momentum", ()))
+        used = {"square_avg": True, "momentum_buffer": momentum, "grad_avg": group["centered"]}
+        return tuple(name for name, is_used in used.items() if is_used)
+
+    def _define(self, tensors: Tensors, group: Group) -> None:
+        options = {name: group[name] for name in _OPTIONS}
+        for i, (param, grad) in enumerate(zip(tensors.params, tensors.grads, strict=True)):
+            state = {name: averages[i] for name, averages in tensors.averages.items()}
+            v, m, b = state["square_avg"], state.get("grad_avg"), state.get("momentum_buffer")
+            b = b if group["momentum"] != 0 else None  # a replica without, among others with
+            theta = param.clone() if group["differentiable"] else in_single(param)
+            m_single, b_single = (None if x is None else in_single(x) for x in (m, b))
+            new = rmsprop_update(theta, in_single(grad), in_single(v), m_single, b_single, **options)
+            for old, value in zip((param, v, m, b), new, strict=True):
+                if old is not None and value is not None:
+                    old.copy_(value)
+
+    def _foreach(self, tensors: Tensors, group: Group) -> None:
+        _foreach.rmsprop(tensors, group)
+
+    def _fused(self, tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
+        _fused.rmsprop(tensors, group, grad_scale, found_inf)
+
+
+_OPTIONS = ("lr", "alpha", "eps", "weight_decay", "momentum", "maximize")

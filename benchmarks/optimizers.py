@@ -1,0 +1,240 @@
+"""A step of our optimizers against torch's: as loop, foreach, fused and compiled.
+
+    python benchmarks/optimizers.py                                    # on the GPU if there is one
+    python benchmarks/optimizers.py --device cpu --threads 1 --memory  # and the memory that a step takes
+    python benchmarks/optimizers.py --sizes --replicas 64              # only: many small runs in one optimizer
+    python benchmarks/optimizers.py --control                          # torch's foreach in place of ours
+
+Ours has its default arguments. Compiled is `torch.compile(optimizer.step)` of torch's loop on the CPU, of its foreach
+on CUDA. All ways start from the same float32 parameters and fixed gradients, and must agree before they are timed.
+GB/s counts the bytes that a step cannot do without (read gradient, read and write parameter and state); `of copy` is
+its share of what `Tensor.copy_` of a large tensor moves in the same rounds. Sizes that fit in a cache can exceed 1.
+On the CPU where tensors happen to lie makes the same step up to a fifth slower, for hundreds of rounds: a row's rounds
+are divided among several builds, each of all ways in a new order.
+"""
+
+import argparse
+import inspect
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+from typing import Any
+
+import hardware
+import torch
+from interleave import Times, interleave, kernels, peak_memory, tidy, warm
+from torch import Tensor
+from torchvision.models import resnet18
+
+import bakeoff.optim
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    name: str
+    arguments: dict[str, Any]
+    floor: int  # bytes a float32 parameter, a step
+
+    @property
+    def ours(self) -> Callable[..., torch.optim.Optimizer]:
+        return partial(getattr(bakeoff.optim, self.name), **self.arguments)
+
+    @property
+    def theirs(self) -> Callable[..., torch.optim.Optimizer]:
+        return partial(getattr(torch.optim, self.name), **self.arguments)
+
+    @property
+    def fused(self) -> dict[str, bool]:
+        """The argument that asks torch for its fused kernel, if it has one."""
+        has = "fused" in inspect.signature(getattr(torch.optim, self.name)).parameters
+        return {"fused": True} if has else {}
+
+
+ALGORITHMS = {
+    "sgd": Algorithm("SGD", {}, 12),
+    "sgd-momentum": Algorithm("SGD", {"momentum": 0.9}, 20),
+    "rmsprop": Algorithm("RMSprop", {}, 20),
+    "rmsprop-momentum": Algorithm("RMSprop", {"momentum": 0.9}, 28),
+    "rmsprop-centered": Algorithm("RMSprop", {"centered": True}, 28),
+    "adam": Algorithm("Adam", {}, 28),
+    "adamw": Algorithm("AdamW", {}, 28),
+}
+Shapes = list[tuple[int, ...]]
+with torch.device("meta"):
+    RESNET18 = [tuple(param.shape) for param in resnet18().parameters()]
+SIZES: dict[str, Shapes] = {
+    "100x10k": [(10_000,)] * 100,
+    "1x20M": [(20_000_000,)],
+    "resnet18": RESNET18,
+}
+CUDA_SIZES: dict[str, Shapes] = {"1x500M": [(500_000_000,)], "1000x10k": [(10_000,)] * 1000}
+MLP: Shapes = [(64, 64), (64,), (32, 64), (32,), (10, 32), (10,)]
+EAGER = ("loop", "foreach", "fused")
+
+
+@dataclass(frozen=True)
+class Setting:
+    device: str
+    rounds: int
+    builds: int
+    compiled: bool
+    control: bool
+
+
+@dataclass(frozen=True)
+class Way:
+    params: list[Tensor]
+    step: Callable[[], object]
+
+
+def parameters(shapes: Shapes, device: str) -> list[Tensor]:
+    """The same each time, with gradients."""
+    generator = torch.Generator(device).manual_seed(0)
+    params = [torch.randn(shape, generator=generator, device=device) for shape in shapes]
+    for param in params:
+        param.requires_grad_().grad = torch.randn(param.shape, generator=generator, device=device)
+    return params
+
+
+def factories(algorithm: Algorithm, shapes: Shapes, setting: Setting) -> dict[str, Callable[[], Way]]:
+    """Each way with its own parameters, gradients and state, made when called."""
+    theirs = algorithm.theirs
+    on_cpu = setting.device == "cpu"
+
+    def way(make: Callable[[list[Tensor]], torch.optim.Optimizer], compiled: bool = False) -> Way:
+        params = parameters(shapes, setting.device)
+        step = make(params).step
+        return Way(params, torch.compile(step) if compiled else step)
+
+    made = {
+        "ours": partial(way, partial(theirs, foreach=True) if setting.control else algorithm.ours),
+        "loop": partial(way, partial(theirs, foreach=False)),
+        "foreach": partial(way, partial(theirs, foreach=True)),
+    }
+    if algorithm.fused:
+        made["fused"] = partial(way, partial(theirs, fused=True))
+    if setting.compiled:
+        made["compiled"] = partial(way, partial(theirs, foreach=not on_cpu), compiled=True)
+    return made
+
+
+def speed_row(algorithm: Algorithm, shapes: Shapes, setting: Setting, copy: Callable[[], object]) -> Times:
+    times, builds, shuffler = Times({}), min(setting.builds, setting.rounds), random.Random(0)
+    for build in range(builds):
+        made = list(factories(algorithm, shapes, setting).items())
+        shuffler.shuffle(made)
+        ways = {name: way for name, factory in made if warm((way := factory()).step)}
+        for name, way in ways.items():
+            for param, reference in zip(way.params, ways["loop"].params, strict=True):
+                torch.testing.assert_close(param, reference, rtol=1e-4, atol=1e-5, msg=partial("{}: {}".format, name))
+        calls = {name: way.step for name, way in ways.items()} | {"copy": copy}
+        rounds = len(range(build, setting.rounds, builds))
+        times = times.joined(interleave(calls, rounds=rounds, device=setting.device))
+        del way, ways, calls
+        tidy()
+    return times
+
+
+def speed(algorithms: list[str], sizes: list[str], setting: Setting) -> None:
+    elements = 500_000_000 if setting.device == "cuda" else 20_000_000
+    source, target = torch.ones(2, elements, device=setting.device)  # ones, since pages of zeros may not be there
+    print(f"\nStep, float32, {setting.rounds} rounds: ms are medians (minima), ratios of ours medians (quartiles).\n")
+    print("| algorithm | size | ours ms | loop | foreach | fused | compiled | ours GB/s | of copy ", end="")
+    print("| ours / best eager | / compiled | / fused | / foreach |\n" + "|---" * 13 + "|")
+    for size in sizes:
+        for name in algorithms:
+            algorithm, shapes = ALGORITHMS[name], (SIZES | CUDA_SIZES)[size]
+            times = speed_row(algorithm, shapes, setting, partial(target.copy_, source))
+            floor = algorithm.floor * sum(math.prod(shape) for shape in shapes)
+            best = min((way for way in EAGER if way in times), key=times.median)
+            cells = [times.milliseconds(way) for way in ("ours", *EAGER, "compiled")]
+            cells.append(f"{floor / times.median('ours') / 1e9:.1f}")
+            cells.append(f"{median(times.ratios('copy', 'ours')) * floor / (8 * elements):.2f}")
+            cells.append(f"{best} {times.ratio('ours', best)}")
+            cells += [times.ratio("ours", way) for way in ("compiled", "fused", "foreach")]
+            print(f"| {name} | {size} | {' | '.join(cells)} |", flush=True)
+
+
+def memory(algorithms: list[str], setting: Setting) -> None:
+    print("\nPeak extra memory of one step, 1x20M, after the steps that make the state; times the parameter's bytes.\n")
+    print("| algorithm | ours | loop | foreach | fused | compiled |\n" + "|---" * 6 + "|")
+    for name in algorithms:
+        peaks = {}
+        for way_name, factory in factories(ALGORITHMS[name], SIZES["1x20M"], setting).items():
+            way = factory()
+            if warm(way.step):
+                peaks[way_name] = f"{peak_memory(way.step, setting.device) / way.params[0].nbytes:.2f}"
+            del way
+            tidy()
+        print(f"| {name} | {' | '.join(peaks.get(way, '-') for way in ('ours', *EAGER, 'compiled'))} |", flush=True)
+
+
+def replicas(algorithms: list[str], count: int, setting: Setting) -> None:
+    print(f"\n{count} replicas of the MLP 64-64-32-10, each with its learning rate, {setting.rounds} rounds:")
+    print("ours on the stacked parameters, torch as one optimizer a replica, fused where there.\n")
+    print("| algorithm | ours ms | torch ms | ours / torch | ours: kernels a step | torch |\n" + "|---" * 6 + "|")
+    rates = [1e-4 * 100 ** (k / count) for k in range(count)]
+    for name in algorithms:
+        ways = replica_ways(ALGORITHMS[name], rates, setting.device)
+        times = interleave(ways, rounds=setting.rounds, device=setting.device)
+        launched = [str(kernels(way)) if setting.device == "cuda" else "-" for way in ways.values()]
+        cells = [times.milliseconds("ours"), times.milliseconds("torch"), times.ratio("ours", "torch"), *launched]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+        tidy()
+
+
+def replica_ways(algorithm: Algorithm, rates: list[float], device: str) -> dict[str, Callable[[], object]]:
+    """Both ways, warm and found to agree."""
+    stacked = parameters([(len(rates), *shape) for shape in MLP], device)
+    solos = [[param.detach()[k].clone().requires_grad_() for param in stacked] for k in range(len(rates))]
+    for k, params in enumerate(solos):
+        for param, stack in zip(params, stacked, strict=True):
+            param.grad = stack.grad[k].clone()
+    made = partial(algorithm.theirs, **algorithm.fused)
+    optimizers = [made(params, lr=rate) for params, rate in zip(solos, rates, strict=True)]
+
+    def one_after_another() -> None:
+        for optimizer in optimizers:
+            optimizer.step()
+
+    ours = algorithm.ours(stacked, replicas={"lr": rates}).step
+    for way in (ours, one_after_another):
+        warm(way)
+    for k, params in enumerate(solos):
+        torch.testing.assert_close([stack[k] for stack in stacked], params, rtol=1e-4, atol=1e-5)
+    return {"ours": ours, "torch": one_after_another}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--threads", type=int, help="of torch, on the CPU")
+    add("--sizes", nargs="*", choices=[*SIZES, *CUDA_SIZES], help="of the first table; none to leave it out")
+    add("--algorithms", nargs="+", choices=list(ALGORITHMS), default=list(ALGORITHMS))
+    add("--rounds", type=int, default=30)
+    add("--builds", type=int, default=3, help="the rounds are divided among so many, on the CPU")
+    add("--no-compiled", action="store_true", help="leave out the compiled way: compiling takes long")
+    add("--memory", action="store_true", help="also the peak memory of a step")
+    add("--replicas", type=int, nargs="?", const=64, metavar="K", help="also K runs in one optimizer; 64 if not given")
+    add("--control", action="store_true", help="torch's foreach in place of ours: `/ foreach` should be 1")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    torch._dynamo.config.fail_on_recompile_limit_hit = True  # otherwise what is timed as compiled may not be
+    builds, everything = (1, [*SIZES, *CUDA_SIZES]) if arguments.device == "cuda" else (arguments.builds, list(SIZES))
+    setting = Setting(arguments.device, arguments.rounds, builds, not arguments.no_compiled, arguments.control)
+    print(hardware.describe())
+    if arguments.sizes != []:
+        speed(arguments.algorithms, arguments.sizes or everything, setting)
+    if arguments.memory:
+        memory(arguments.algorithms, setting)
+    if arguments.replicas:
+        replicas(arguments.algorithms, arguments.replicas, setting)
+
+
+if __name__ == "__main__":
+    main()

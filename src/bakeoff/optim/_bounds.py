@@ -1,0 +1,46 @@
+"""Hyperparameters out of bounds: torch's message, then the bound and what to give instead."""
+
+from torch import Tensor
+
+from bakeoff.optim._tensors import Group
+
+_TORCH_SAYS = {
+    "lr": "Invalid learning rate",
+    "eps": "Invalid epsilon value",
+    "momentum": "Invalid momentum value",
+    "dampening": "Invalid dampening value",
+    "weight_decay": "Invalid weight_decay value",
+    "alpha": "Invalid alpha value",
+}
+
+
+def check_at_least_zero(group: Group, *names: str) -> None:
+    """Raise ValueError unless each named value is >= 0; NaN is not."""
+    for name in names:
+        value = group[name]
+        if not value >= 0:
+            raise ValueError(f"{_TORCH_SAYS[name]}: {value}. {name} must be >= 0, got {value}")
+
+
+def check_below_one(name: str, value: float | Tensor, torch_says: str) -> None:
+    """Raise ValueError unless the decay rate of an average is in [0, 1): at 1 it would forget nothing."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{torch_says}: {value}. {name} must be in [0, 1), got {value}")
+
+
+def check_lr(group: Group) -> None:
+    """Raise ValueError unless lr is a number >= 0 or a tensor of one."""
+    lr = group["lr"]
+    if isinstance(lr, Tensor) and lr.numel() != 1:
+        raise ValueError(
+            f"Tensor lr must be 1-element. It has {lr.numel()}; give one learning rate for each replica by replicas="
+        )
+    check_at_least_zero(group, "lr")
+
+
+def check_flags(group: Group) -> None:
+    """Raise RuntimeError for ways to run that exclude each other."""
+    if group["fused"] and group["differentiable"]:
+        raise RuntimeError("`fused` does not support `differentiable`. Leave one of the two out")
+    if group["fused"] and group["foreach"]:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together. Leave one of the two out")

@@ -1,0 +1,172 @@
+"""Replicas: K runs in stacked parameters, each as if it had an optimizer to itself."""
+
+import copy
+
+import pytest
+import torch
+from torch.nn import Parameter
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from bakeoff import optim
+
+K = 4
+LR = [0.1, 0.01, 0.0, 0.3]
+# the hyperparameters that may differ, and options that are shared
+DIFFERING = {
+    "SGD": {"lr": LR, "momentum": [0.9, 0.0, 0.5, 0.9], "weight_decay": [0, 0.1, 0.01, 0]},
+    "RMSprop": {
+        "lr": LR,
+        "alpha": [0.9, 0.99, 0.5, 0.8],
+        "eps": [1e-8, 1e-3, 1e-8, 1e-2],
+        "weight_decay": [0, 0.1, 0.01, 0],
+        "momentum": [0.9, 0.0, 0.5, 0.0],
+    },
+    "Adam": {
+        "lr": LR,
+        "betas": [(0.9, 0.999), (0.5, 0.9), (0.0, 0.99), (0.9, 0.5)],
+        "eps": [1e-8, 1e-3, 1e-8, 1e-2],
+        "weight_decay": [0, 0.1, 0.01, 0],
+    },
+}
+DIFFERING["AdamW"] = DIFFERING["Adam"]
+SHARED = {
+    "SGD": [{}, {"dampening": 0.3}, {"maximize": True}],
+    "RMSprop": [{}, {"centered": True, "eps": 1e-3}, {"maximize": True}],
+    "Adam": [{}, {"amsgrad": True}, {"maximize": True}],
+    "AdamW": [{}, {"amsgrad": True}],
+}
+each_optimizer = pytest.mark.parametrize("name", DIFFERING)
+each_variant = pytest.mark.parametrize(
+    ("name", "shared"), [(name, shared) for name, of_name in SHARED.items() for shared in of_name]
+)
+each_way = pytest.mark.parametrize("way", [{}, {"foreach": False}, {"foreach": True}, {"fused": True}], ids=str)
+SHAPES = [(64, 5), (7,), (), (33, 3)]  # of one replica's parameters
+
+
+def differing(name, shared):
+    return {key: values for key, values in DIFFERING[name].items() if key not in shared}
+
+
+def stack(dtype=torch.float32):
+    generator = torch.Generator().manual_seed(0)
+    return [Parameter(torch.randn(K, *shape, generator=generator).to(dtype)) for shape in SHAPES]
+
+
+def gradients(t, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(100 + t)
+    return [torch.randn(K, *shape, generator=generator).to(dtype) for shape in SHAPES]
+
+
+def own_optimizers(name, stacked, options, replicas, **way):
+    """K separate optimizers, each over copies of its slices."""
+    slices = [[Parameter(param[k].detach().clone()) for param in stacked] for k in range(K)]
+    return [
+        getattr(optim, name)(slices[k], **options, **{key: values[k] for key, values in replicas.items()}, **way)
+        for k in range(K)
+    ]
+
+
+def train(together, apart, steps, dtype=torch.float32, schedulers=()):
+    for t in steps:
+        for i, grad in enumerate(gradients(t, dtype)):
+            together.param_groups[0]["params"][i].grad = grad
+            for k, optimizer in enumerate(apart):
+                optimizer.param_groups[0]["params"][i].grad = grad[k].clone()
+        for optimizer in (together, *apart):
+            optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+
+
+def assert_same_bits(together, apart):
+    for i, param in enumerate(together.param_groups[0]["params"]):
+        for k, optimizer in enumerate(apart):
+            own = optimizer.param_groups[0]["params"][i]
+            assert torch.equal(param[k], own), (i, k, (param[k] - own).abs().max())
+
+
+def test_every_public_optimizer_has_an_entry():
+    assert set(DIFFERING) == set(SHARED) == set(optim.__all__)
+
+
+@each_variant
+@each_way
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+def test_a_replica_is_bit_equal_to_an_optimizer_of_its_own(name, shared, way, dtype):
+    replicas, params = differing(name, shared), stack(dtype)
+    apart = own_optimizers(name, params, shared, replicas, **way)
+    together = getattr(optim, name)(params, **shared, replicas=replicas, **way)
+    train(together, apart, range(6), dtype)
+    assert_same_bits(together, apart)
+
+
+@each_optimizer
+def test_a_scheduler_drives_one_number_for_all(name):
+    replicas, params = {"lr": LR}, stack(torch.float64)
+    apart = own_optimizers(name, params, {}, replicas)
+    together = getattr(optim, name)(params, replicas=replicas)
+    schedulers = [CosineAnnealingLR(optimizer, T_max=6) for optimizer in (together, *apart)]
+    assert together.param_groups[0]["lr"] == 1
+    train(together, apart, range(5), torch.float64, schedulers)
+    assert 0 < together.param_groups[0]["lr"] < 1
+    for i, param in enumerate(together.param_groups[0]["params"]):
+        for k, optimizer in enumerate(apart):
+            torch.testing.assert_close(param[k], optimizer.param_groups[0]["params"][i].data, rtol=1e-12, atol=1e-12)
+
+
+@each_optimizer
+@each_way
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_bad_value_in_one_replica_leaves_the_others_bit_equal(name, way, bad):
+    replicas = DIFFERING[name]
+    clean, hit = (getattr(optim, name)(stack(), replicas=replicas, **way) for _ in range(2))
+    for t in range(4):
+        for i, grad in enumerate(gradients(t)):
+            clean.param_groups[0]["params"][i].grad = grad.clone()
+            hit.param_groups[0]["params"][i].grad = grad
+            if t == 1:
+                grad[2] = bad
+        clean.step()
+        hit.step()
+    for a, b in zip(clean.param_groups[0]["params"], hit.param_groups[0]["params"], strict=True):
+        for k in (0, 1, 3):
+            assert torch.equal(a[k], b[k])
+        assert not b[2].isfinite().all() or LR[2] == 0
+
+
+@each_optimizer
+def test_replicas_travel_with_the_state_dict(name):
+    replicas, params = DIFFERING[name], stack()
+    saver = getattr(optim, name)(params, replicas=replicas)
+    train(saver, [], range(3))
+    loader = getattr(optim, name)([Parameter(param.detach().clone()) for param in params])
+    loader.load_state_dict(copy.deepcopy(saver.state_dict()))
+    for optimizer in (saver, loader):
+        train(optimizer, [], range(3, 6))
+    assert all(map(torch.equal, saver.param_groups[0]["params"], loader.param_groups[0]["params"]))
+
+
+def test_groups_may_have_replicas_of_their_own():
+    first, second = stack()[:2]
+    optimizer = optim.SGD([{"params": [first], "replicas": {"lr": LR}}, {"params": [second]}], lr=0.5)
+    first.grad, second.grad = torch.ones_like(first), torch.ones_like(second)
+    before = first.detach().clone(), second.detach().clone()
+    optimizer.step()
+    torch.testing.assert_close(before[0] - first, torch.tensor(LR)[:, None, None].expand_as(first))
+    torch.testing.assert_close(before[1] - second, torch.full_like(second, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"replicas": {"nesterov": [True, False]}}, "replicas must give values of lr, momentum, weight_decay, got"),
+        ({"replicas": {}}, "replicas must give values of lr, momentum, weight_decay, got"),
+        ({"replicas": {"lr": [1, 2], "momentum": [0] * 4}}, "one value for each replica, got {'lr': 2, 'momentum': 4}"),
+        ({"replicas": {"lr": [0.1, -1, 1, 1]}}, "Invalid learning rate: -1.0. .* (replica 1)"),
+        ({"replicas": {"lr": [0.1, 0.2]}}, r"stacked \[2, ...\] for 2 replicas, got shape \(4, 64, 5\)"),
+        ({"replicas": {"lr": LR}, "lr": 0.5}, "give lr or replicas={'lr': ...}, not both"),
+    ],
+)
+def test_bad_replicas_are_refused_with_what_to_give(arguments, message):
+    with pytest.raises(ValueError, match=message.replace("(replica", r"\(replica").replace("1)", r"1\)")):
+        optim.SGD(stack()[:1], **arguments)
