@@ -7,9 +7,7 @@ stay in the cache (`Tensors.blocks`) they cost little.
 import torch
 from torch import Tensor
 
-from bakeoff.optim._tensors import Group, Tensors
-
-Tensors_ = tuple[Tensor, ...] | list[Tensor]
+from bakeoff.optim._tensors import Group, TensorList, Tensors
 
 
 def sgd(tensors: Tensors, group: Group) -> None:
@@ -83,15 +81,15 @@ def adam(tensors: Tensors, group: Group) -> None:
     torch._foreach_addcdiv_(tensors.params, m, root)
 
 
-def gradient(tensors: Tensors, group: Group, decays: bool = True) -> Tensors_:
+def gradient(tensors: Tensors, group: Group, decays: bool = True) -> TensorList:
     """-g to climb, + λ θ to decay."""
-    grads: Tensors_ = torch._foreach_neg(tensors.grads) if group["maximize"] else tensors.grads
+    grads: TensorList = torch._foreach_neg(tensors.grads) if group["maximize"] else tensors.grads
     if decays and group["weight_decay"] != 0:
         grads = torch._foreach_add(grads, tensors.params, alpha=group["weight_decay"])
     return grads
 
 
-def _average(averages: list[Tensor], values: Tensors_, beta: float | Tensor) -> None:
+def _average(averages: list[Tensor], values: TensorList, beta: float | Tensor) -> None:
     if isinstance(beta, Tensor):
         torch._foreach_mul_(averages, beta)
         torch._foreach_add_(averages, torch._foreach_mul(values, 1 - beta))
@@ -99,7 +97,7 @@ def _average(averages: list[Tensor], values: Tensors_, beta: float | Tensor) -> 
         torch._foreach_lerp_(averages, values, 1 - beta)
 
 
-def _descend(params: list[Tensor], directions: Tensors_, lr: float | Tensor) -> None:
+def _descend(params: list[Tensor], directions: TensorList, lr: float | Tensor) -> None:
     if isinstance(lr, Tensor):
         torch._foreach_sub_(params, torch._foreach_mul(directions, lr))
     else:

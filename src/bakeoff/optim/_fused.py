@@ -9,21 +9,19 @@ does. On CUDA, RMSprop and all replicas have kernels of our own (`_triton`). Non
 `_ways` compares every kernel with the definition before it is taken.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bakeoff.optim import _foreach, _replicas
-from bakeoff.optim._tensors import Group, Tensors, flat
+from bakeoff.optim._tensors import Group, TensorList, Tensors, flat
 
 # β^t = 0 for every β < 1 that a float32 can tell from 1, and t fits the kernel's 64-bit integer
 _LATE = torch.tensor(2.0**62, dtype=torch.float32, device="cpu")
 # β₂ of a v that is to stay as it is: the largest double below 1, for which β₂^t is still 0
 _ALMOST_ONE = 1 - 2.0**-53
 _BLOCK = 2**18  # elements; a block of RMSprop's five float32 tensors is 5 MB, within the reach of a shared cache
-Tensors_ = Sequence[Tensor]
 _SMALL = 2**12  # elements that are cleared faster than cut off
 _LINE = 64  # bytes; the widest vector of a kernel
 
@@ -103,7 +101,8 @@ def rmsprop(tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf
 
 def _rmsprop_block(tensors: Tensors, group: Group) -> None:
     """What lies between the passes stays in the cache."""
-    variance, alpha = tensors.averages["square_avg"], group["alpha"]
+    variance: TensorList = tensors.averages["square_avg"]
+    alpha = group["alpha"]
     if group["centered"]:
         variance, alpha = _variance(tensors, group), _ALMOST_ONE
     if group["momentum"] == 0:
@@ -112,11 +111,11 @@ def _rmsprop_block(tensors: Tensors, group: Group) -> None:
     # AdamW at a learning rate of -1 moves b from a decayed b:  b <- μ b + g / (√v + ε),  θ <- θ - γ b
     b, grads = tensors.averages["momentum_buffer"], _foreach.gradient(tensors, group)
     decayed = {**group, "lr": -1.0, "weight_decay": group["momentum"] - 1, "maximize": False}
-    _late_adam(b, grads, variance, decayed, beta2=alpha, kernel=torch._fused_adamw_)
+    _late_adam(b, grads, variance, decayed, beta2=alpha, decoupled=True)
     torch._foreach_add_(tensors.params, b, alpha=-float(group["lr"]))
 
 
-def _variance(tensors: Tensors, group: Group) -> Tensors_:
+def _variance(tensors: Tensors, group: Group) -> TensorList:
     """Move v and m, as Adam with β₁ = β₂ = α does, which leaves θ at a learning rate of 0; return v - m²."""
     v, m = tensors.averages["square_avg"], tensors.averages["grad_avg"]
     torch._fused_adam_(
@@ -138,13 +137,13 @@ def _variance(tensors: Tensors, group: Group) -> Tensors_:
 
 
 def _late_adam(
-    targets: Tensors_, grads: Tensors_, v: Tensors_, group: Group, *, beta2: float, kernel: Any = torch._fused_adam_
+    targets: TensorList, grads: TensorList, v: TensorList, group: Group, *, beta2: float, decoupled: bool = False
 ) -> None:
     """Move each target θ by -γ g / (√v + ε), after v by β₂."""
-    moments: Tensors_ = targets
+    moments: TensorList = targets
     if any(target.nbytes % _LINE for target in targets):
         targets, grads, v, moments = _with_tails_apart(targets, grads, v)
-    kernel(
+    (torch._fused_adamw_ if decoupled else torch._fused_adam_)(
         targets,
         grads,
         moments,
@@ -161,7 +160,7 @@ def _late_adam(
     )
 
 
-def _with_tails_apart(targets: Tensors_, grads: Tensors_, v: Tensors_) -> tuple[list[Tensor], ...]:
+def _with_tails_apart(targets: TensorList, grads: TensorList, v: TensorList) -> tuple[list[Tensor], ...]:
     """Targets, gradients, v and the memory for m: a small one's own, where whole vectors do not cover the target.
 
     The few elements after the last whole vector are taken one by one, and there θ is read again after m is written.

@@ -85,7 +85,8 @@ class UpdateOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             _replicas.check_shapes(group)
         for state in self.state.values():
-            state.update({name: value.clone() for name, value in state.items() if isinstance(value, Tensor)})
+            if isinstance(state, dict):
+                state.update({name: value.clone() for name, value in state.items() if isinstance(value, Tensor)})
 
     def __setstate__(self, state: State) -> None:
         super().__setstate__(state)
@@ -145,6 +146,8 @@ class UpdateOptimizer(torch.optim.Optimizer):
         if any(grad is None for grad in grads):
             params = [param for param, grad in zip(params, grads, strict=True) if grad is not None]
             grads = [grad for grad in grads if grad is not None]
+        if group["fused"]:
+            _check_fused(params)
         names = self._averages(group)
         if not params or not (names or self.counts_steps):
             return [Tensors(params, grads, {}, [])] if params else []
@@ -167,6 +170,8 @@ class UpdateOptimizer(torch.optim.Optimizer):
         return self._gather(group)
 
     def _update(self, tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
+        if isinstance(group["lr"], Tensor) and group["lr"].dim() > 0:
+            group = {**group, "lr": group["lr"].squeeze()}
         for way, part in plan(self, tensors, group):
             if part.steps:
                 _add_one(part.steps)
@@ -194,6 +199,15 @@ def _count(steps: float, param: Tensor, group: Group) -> Tensor:
     fused = group["fused"]
     dtype = torch.float64 if torch.get_default_dtype() == torch.float64 and not fused else torch.float32
     return torch.tensor(float(steps), dtype=dtype, device=param.device if fused or group["capturable"] else "cpu")
+
+
+def _check_fused(params: list[Tensor]) -> None:
+    for param in params:
+        if param.device.type not in ("cpu", "cuda") or not (param.is_floating_point() or param.is_complex()):
+            raise RuntimeError(
+                "`fused=True` requires all the params to be floating point Tensors of supported devices: "
+                f"['cpu', 'cuda'] but {param.dtype} and {param.device.type}. Leave fused out"
+            )
 
 
 def _add_one(steps: list[Tensor]) -> None:

@@ -8,6 +8,9 @@ that starts at 1. Slices never meet in an operation, so a NaN in one leaves the 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from bakeoff.optim._tensors import Group, Tensors
 
 Replicas = Mapping[str, Sequence[Any]]
@@ -44,7 +47,10 @@ def values(group: Group, *names: str) -> dict[str, Any]:
     if replicas is None:
         return {"replicas": 1, **{name: group[name] if name == "lr" else [group[name]] for name in names}}
     own_values = [own(group, k) for k in range(replicas)]
-    return {"replicas": replicas, **{name: [of_one[name] for of_one in own_values] for name in names}}
+    by_name: dict[str, Any] = {name: [of_one[name] for of_one in own_values] for name in names}
+    if isinstance(by_name["lr"][0], Tensor):
+        by_name["lr"] = torch.stack(by_name["lr"])
+    return {"replicas": replicas, **by_name}
 
 
 def each(tensors: Tensors, group: Group) -> Iterator[tuple[Tensors, Group]]:

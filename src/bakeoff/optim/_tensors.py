@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 Group = dict[str, Any]
+TensorList = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass(slots=True)
@@ -77,3 +78,8 @@ def flat(tensor: Tensor) -> Tensor:
 def in_single(tensor: Tensor) -> Tensor:
     """Half precision in single: updates compute there, as fused kernels do, and round once, when they store."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def before_step(tensor: Tensor, group: Group) -> Tensor:
+    """What an update is given of a tensor that the step writes: autograd needs the old value, if it is to see it."""
+    return tensor.clone() if group["differentiable"] else in_single(tensor)

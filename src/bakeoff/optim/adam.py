@@ -23,7 +23,7 @@ from bakeoff.optim import _foreach, _fused
 from bakeoff.optim._bounds import check_at_least_zero, check_below_one
 from bakeoff.optim._optimizer import UpdateOptimizer
 from bakeoff.optim._replicas import Replicas
-from bakeoff.optim._tensors import Group, Tensors, in_single
+from bakeoff.optim._tensors import Group, Tensors, before_step, in_single
 
 Betas = tuple[float | Tensor, float | Tensor]
 
@@ -115,7 +115,7 @@ class Adam(UpdateOptimizer):
         """Add a group as torch does, its own hyperparameters checked like the defaults."""
         super().add_param_group(param_group)
         group = self.param_groups[-1]
-        group["betas"] = tuple(b.squeeze() if isinstance(b, Tensor) else b for b in group["betas"])
+        group["betas"] = tuple(b.squeeze() if isinstance(b, Tensor) and b.dim() > 0 else b for b in group["betas"])
 
     def _check(self, group: Group) -> None:
         super()._check(group)
@@ -134,11 +134,11 @@ class Adam(UpdateOptimizer):
     def _define(self, tensors: Tensors, group: Group) -> None:
         options = {name: group[name] for name in _OPTIONS}
         for i, (param, grad, step) in enumerate(zip(tensors.params, tensors.grads, tensors.steps, strict=True)):
-            old = [averages[i] for averages in tensors.averages.values()]
-            theta = param.clone() if group["differentiable"] else in_single(param)
+            averages = [of_all[i] for of_all in tensors.averages.values()]
+            theta, *old = (before_step(tensor, group) for tensor in (param, *averages))
             t = step.double() if group["capturable"] or torch.compiler.is_compiling() else step.item()
-            new = adam_update(theta, *map(in_single, (grad, *old)), t=t, **options)
-            for tensor, value in zip((param, *old), new, strict=False):
+            new = adam_update(theta, in_single(grad), *old, t=t, **options)
+            for tensor, value in zip((param, *averages), new, strict=False):
                 if value is not None:
                     tensor.copy_(value)
 

@@ -20,7 +20,7 @@ from bakeoff.optim import _foreach, _fused
 from bakeoff.optim._bounds import check_at_least_zero, check_below_one
 from bakeoff.optim._optimizer import UpdateOptimizer
 from bakeoff.optim._replicas import Replicas
-from bakeoff.optim._tensors import Group, Tensors, in_single
+from bakeoff.optim._tensors import Group, Tensors, before_step, in_single
 
 
 def rmsprop_update(
@@ -47,7 +47,7 @@ def rmsprop_update(
     v = variance = alpha * v + (1 - alpha) * g**2
     if m is not None:
         # m_t = α m_{t-1} + (1 - α) g_t
-        m = alpha * m + (1 - alpha) * g
+        m = m.lerp(g, 1 - alpha)
         # v_t - m_t²
         variance = v - m**2
     # g_t / (√v_t + ε)
@@ -118,9 +118,9 @@ class RMSprop(UpdateOptimizer):
             state = {name: averages[i] for name, averages in tensors.averages.items()}
             v, m, b = state["square_avg"], state.get("grad_avg"), state.get("momentum_buffer")
             b = b if group["momentum"] != 0 else None  # a replica without, among others with
-            theta = param.clone() if group["differentiable"] else in_single(param)
-            m_single, b_single = (None if x is None else in_single(x) for x in (m, b))
-            new = rmsprop_update(theta, in_single(grad), in_single(v), m_single, b_single, **options)
+            theta, old_v = before_step(param, group), before_step(v, group)
+            old_m, old_b = (None if x is None else before_step(x, group) for x in (m, b))
+            new = rmsprop_update(theta, in_single(grad), old_v, old_m, old_b, **options)
             for old, value in zip((param, v, m, b), new, strict=True):
                 if old is not None and value is not None:
                     old.copy_(value)

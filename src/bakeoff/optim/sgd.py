@@ -25,7 +25,7 @@ from bakeoff.optim import _foreach, _fused
 from bakeoff.optim._bounds import check_at_least_zero
 from bakeoff.optim._optimizer import State, UpdateOptimizer
 from bakeoff.optim._replicas import Replicas
-from bakeoff.optim._tensors import Group, Tensors, in_single
+from bakeoff.optim._tensors import Group, Tensors, before_step, in_single
 
 
 def sgd_direction(
@@ -129,14 +129,13 @@ class SGD(UpdateOptimizer):
         options = {name: group[name] for name in _DIRECTION}
         buffers = tensors.averages.get("momentum_buffer", [])
         for i, (param, grad) in enumerate(zip(tensors.params, tensors.grads, strict=True)):
-            b = in_single(buffers[i]) if buffers and not tensors.first else None
+            b = before_step(buffers[i], group) if buffers and not tensors.first else None
             if grad.is_sparse:
                 # never a dense copy of a table of which a few rows move
                 d, b = sgd_direction(param, grad, b, **options)
                 param.sub_(group["lr"] * d)
             else:
-                theta = param.clone() if group["differentiable"] else in_single(param)
-                theta, b = sgd_update(theta, in_single(grad), b, lr=group["lr"], **options)
+                theta, b = sgd_update(before_step(param, group), in_single(grad), b, lr=group["lr"], **options)
                 param.copy_(theta)
             if buffers and b is not None:
                 buffers[i].copy_(b)
