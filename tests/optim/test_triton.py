@@ -1,16 +1,12 @@
 """The Triton kernels against NumPy in float64: compiled where there is CUDA, in Triton's interpreter elsewhere."""
 
-import importlib.util
 import itertools
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-
-import bakeoff.optim
 
 triton = pytest.importorskip("triton", reason="Triton comes with torch for CUDA; pip install triton")
 
@@ -24,23 +20,6 @@ DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 # one for bfloat16 in the interpreter, which cuts digits off
 TOLERANCE = {torch.float64: 1e-14, torch.float32: 4e-7, torch.float16: 2**-11}
 TOLERANCE[torch.bfloat16] = 2**-7 if DEVICE.type == "cpu" else 2**-8
-
-
-def private_copy():
-    """The module under another name, so that no other test meets kernels decorated for the interpreter."""
-    path = Path(bakeoff.optim.__file__).with_name("_triton.py")
-    spec = importlib.util.spec_from_file_location("private_copy_of_triton_kernels", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def kernels():
-    with pytest.MonkeyPatch.context() as patch:
-        if DEVICE.type == "cpu":
-            patch.setenv("TRITON_INTERPRET", "1")
-        return private_copy()
 
 
 def sgd(p, g, b=None, *, lr, momentum, dampening, weight_decay, nesterov, maximize, first_step):
@@ -368,11 +347,11 @@ FLAGS = {
 
 @pytest.mark.parametrize("type_name", ["float32", "float64", "bfloat16"])
 @pytest.mark.parametrize("name", FLAGS)
-def test_compiles_for_cuda_and_moves_16_bytes_at_a_time(name, type_name, tmp_path, monkeypatch):
+def test_compiles_for_cuda_and_moves_16_bytes_at_a_time(name, type_name, tmp_path, monkeypatch, compilable_kernels):
     """No GPU is needed to compile; the interpreter takes code that the compiler does not."""
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     element, math = getattr(triton.language, type_name), "fp64" if type_name == "float64" else "fp32"
-    kernel = getattr(private_copy(), name)
+    kernel = getattr(compilable_kernels, name)
     pointers = {"rows": "*i64", "row_of_block": "*i32", "hyperparameters": f"*{math}", "lr": "*fp32"}
     constants = {"TYPE": element, "LR_STRIDE": 1, "grad_scale": None, "found_inf": None, **FLAGS[name]}
     source = triton.compiler.ASTSource(

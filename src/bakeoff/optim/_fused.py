@@ -31,7 +31,7 @@ def sgd(tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Te
     buffers = tensors.averages.get("momentum_buffer", [])
     flags: dict[str, Any] = {"nesterov": group["nesterov"], "maximize": group["maximize"]}
     scaling: dict[str, Any] = {"grad_scale": grad_scale, "found_inf": found_inf}
-    if tensors.params[0].is_cuda and _replicas.count(group):
+    if tensors.on_cuda and _replicas.count(group):
         from bakeoff.optim import _triton
 
         values = _replicas.values(group, "lr", "momentum", "weight_decay")
@@ -58,7 +58,7 @@ def adam(tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: T
     lists: list[Any] = [tensors.params, tensors.grads, m, v, v_max[0] if v_max else [], _beside(tensors)]
     decoupled, maximize = group["decoupled_weight_decay"], group["maximize"]
     scaling: dict[str, Any] = {"grad_scale": grad_scale, "found_inf": found_inf}
-    if tensors.params[0].is_cuda and _replicas.count(group):
+    if tensors.on_cuda and _replicas.count(group):
         from bakeoff.optim import _triton
 
         values = _replicas.values(group, "lr", "betas", "eps", "weight_decay")
@@ -81,7 +81,7 @@ def adam(tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: T
 
 def rmsprop(tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
     """`rmsprop.rmsprop_update`: on CUDA by Triton, on the CPU as a late Adam or in blocks."""
-    if tensors.params[0].is_cuda:
+    if tensors.on_cuda:
         from bakeoff.optim import _triton
 
         v, m, b = (tensors.averages.get(name, []) for name in ("square_avg", "grad_avg", "momentum_buffer"))

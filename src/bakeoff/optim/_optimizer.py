@@ -175,7 +175,7 @@ class UpdateOptimizer(torch.optim.Optimizer):
         for way, part in plan(self, tensors, group):
             if part.steps:
                 _add_one(part.steps)
-            if way is Way.FUSED and part.params[0].is_cuda:
+            if way is Way.FUSED and part.on_cuda:
                 self._fused(part, group, grad_scale, found_inf)
                 if part.steps and found_inf is not None:
                     torch._foreach_sub_(part.steps, [found_inf] * len(part))

@@ -45,7 +45,8 @@ def values(group: Group, *names: str) -> dict[str, Any]:
     """What a kernel for all replicas at once needs: K, and K values of each hyperparameter."""
     replicas = count(group)
     if replicas is None:
-        return {"replicas": 1, **{name: group[name] if name == "lr" else [group[name]] for name in names}}
+        values = {name: [group[name]] for name in names}
+        return {"replicas": 1, **values, **({"lr": group["lr"]} if isinstance(group["lr"], Tensor) else {})}
     own_values = [own(group, k) for k in range(replicas)]
     by_name: dict[str, Any] = {name: [of_one[name] for of_one in own_values] for name in names}
     if isinstance(by_name["lr"][0], Tensor):

@@ -24,6 +24,11 @@ class Tensors:
     def __len__(self) -> int:
         return len(self.params)
 
+    @property
+    def on_cuda(self) -> bool:
+        """Where they are, if they are all on one device."""
+        return self.params[0].is_cuda
+
     def lists(self) -> list[list[Tensor]]:
         """The lists of parameter-sized tensors."""
         return [self.params, self.grads, *self.averages.values()]

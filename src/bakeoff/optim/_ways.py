@@ -52,7 +52,7 @@ def plan(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> list[t
     if group["differentiable"] or not (fused or foreach or by_choice):
         return [(Way.DEFINITION, tensors.real())]
     if torch.compiler.is_compiling():  # the compiler fuses by itself
-        return [(Way.FOREACH if foreach or tensors.params[0].is_cuda else Way.DEFINITION, tensors.real())]
+        return [(Way.FOREACH if foreach or tensors.on_cuda else Way.DEFINITION, tensors.real())]
     alike, others = _by_layout(tensors, has_sparse)
     ways = [(Way.DEFINITION, others.real())] if others else []
     if others and fused:
@@ -61,7 +61,7 @@ def plan(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> list[t
         if not foreach and _may_fuse(optimizer, part, group):
             ways.append((Way.FUSED, part))
         else:
-            ways.append((Way.FOREACH if foreach or part.params[0].is_cuda else Way.DEFINITION, part))
+            ways.append((Way.FOREACH if foreach or part.on_cuda else Way.DEFINITION, part))
     return ways
 
 
@@ -110,7 +110,7 @@ def _may_fuse(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> b
     kind = (type(optimizer), *tensors.averages, tensors.first)
     key = (kind, param.device, param.dtype, options, _replicas.count(group))
     if key not in _agreed:
-        if param.is_cuda and torch.cuda.is_current_stream_capturing():
+        if tensors.on_cuda and torch.cuda.is_current_stream_capturing():
             return False
         _agreed[key] = _agrees(optimizer, tensors, group)
     return _agreed[key]
@@ -130,7 +130,7 @@ def _agrees(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> boo
         return [(scale * tensor).to(param.device, param.dtype) for tensor in examples]
 
     # a mean that is small beside the root of the mean square, as any is: their difference is what centered divides by
-    scales = [1.0, 1.0, *(0.1 if name == "grad_avg" else 1.0 for name in tensors.averages)]
+    scales = [1.0, 1.0, *({"grad_avg": 0.1}.get(name, 1.0 - tensors.first) for name in tensors.averages)]
     expected = tensors.with_lists(
         [example(scale) for scale in scales],
         steps=[torch.full_like(step, 3) for step in tensors.steps[:1] * 2],
@@ -139,7 +139,7 @@ def _agrees(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> boo
     for slices, own in _replicas.each(expected, group):
         optimizer._define(slices, own)
     try:
-        for slices, own in [(found, group)] if param.is_cuda else _replicas.each(found, group):
+        for slices, own in [(found, group)] if tensors.on_cuda else _replicas.each(found, group):
             optimizer._fused(slices, own, None, None)
     except Exception as error:  # an operator that is gone, a compiler that is missing: whatever it is
         _say_once(f"fused kernels cannot be used with torch {torch.__version__} ({error}); steps go another way")
