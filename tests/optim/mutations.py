@@ -90,9 +90,7 @@ BREAKS = [
     Break("_fused.py", "is_first_step=tensors.first", "is_first_step=False"),
     Break("_fused.py", "[copies[count] for count in counts]", "[copies[counts[0]] for count in counts]"),
     # who goes which way
-    Break(
-        "_ways.py", "if types <= _PLAIN and not has_sparse and all(", "if types <= _PLAIN and not has_sparse or all("
-    ),
+    Break("_ways.py", "if is_plain and all(all(", "if is_plain or all(all("),
     Break("_ways.py", "tensor.stride() == param.stride() for tensor in of_param", "True for tensor in of_param"),
     Break("_ways.py", "if size != 1 and stride != elements:", "if False:"),
     Break("_ways.py", "if not same:\n", "same = True\n    if not same:\n"),

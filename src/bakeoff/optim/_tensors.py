@@ -50,8 +50,7 @@ class Tensors:
 
     def real(self) -> "Tensors":
         """Complex tensors as pairs of reals: the updates act on the two parts alike, as torch's do."""
-        views = [[torch.view_as_real(t) if t.is_complex() else t for t in tensors] for tensors in self.lists()]
-        return self.with_lists(views)
+        return self.with_lists([[_real(tensor) for tensor in tensors] for tensors in self.lists()])
 
     def blocks(self, size: int) -> Iterator["Tensors"]:
         """Flat views of at most `size` elements in all, in order; the tensors of a parameter are equally strided."""
@@ -73,6 +72,11 @@ class Tensors:
         cuts = zip(*(flat(tensors[i]).split(size) for tensors in self.lists()), strict=True)
         for cut in cuts:
             yield self.with_lists([[view] for view in cut], steps=self.steps[i : i + 1])
+
+
+def _real(tensor: Tensor) -> Tensor:
+    # what is yet to be conjugated, as gradients of conjugated weights are, has no such view
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
 def flat(tensor: Tensor) -> Tensor:

@@ -68,7 +68,8 @@ def plan(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> list[t
 def _by_layout(tensors: Tensors, has_sparse: bool) -> tuple[Tensors | None, Tensors | None]:
     """What a kernel may walk as flat memory, and what not."""
     types = {*map(type, tensors.params), *map(type, tensors.grads)}
-    if types <= _PLAIN and not has_sparse and all(all(map(Tensor.is_contiguous, ts)) for ts in tensors.lists()):
+    is_plain = types <= _PLAIN and not has_sparse and not any(map(Tensor.is_neg, tensors.grads))
+    if is_plain and all(all(map(Tensor.is_contiguous, of_kind)) for of_kind in tensors.lists()):
         return tensors, None
     flat = [_is_flat([of_kind[i] for of_kind in tensors.lists()]) for i in range(len(tensors))]
     alike, others = ([i for i, is_flat in enumerate(flat) if is_flat is wanted] for wanted in (True, False))
@@ -78,7 +79,7 @@ def _by_layout(tensors: Tensors, has_sparse: bool) -> tuple[Tensors | None, Tens
 def _is_flat(of_param: list[Tensor]) -> bool:
     """Whether a parameter, its gradient and state are dense and lie in the same order in memory."""
     param, grad, *_ = of_param
-    if type(param) not in _PLAIN or type(grad) not in _PLAIN or grad.layout is not torch.strided:
+    if type(param) not in _PLAIN or type(grad) not in _PLAIN or grad.layout is not torch.strided or grad.is_neg():
         return False
     if all(map(Tensor.is_contiguous, of_param)):
         return True
