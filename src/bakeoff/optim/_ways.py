@@ -28,6 +28,8 @@ _TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 4e-3, to
 _PLAIN = {Tensor, Parameter}
 # Those that take a kernel another path through its code.
 _OPTIONS = ("momentum", "dampening", "nesterov", "weight_decay", "decoupled_weight_decay", "maximize")
+# With a remainder after whole vectors and without; and so that no number of threads parts the vectors evenly.
+_SIZES = (67, 64, 263 * 16 + 3)
 _agreed: dict[tuple[object, ...], bool] = {}
 _said: set[str] = set()
 
@@ -109,7 +111,7 @@ def _may_fuse(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> b
         return False
     options = tuple([bool(group.get(name)) for name in _OPTIONS])
     kind = (type(optimizer), *tensors.averages, tensors.first)
-    key = (kind, param.device, param.dtype, options, _replicas.count(group))
+    key = (kind, param.device, param.dtype, options, _replicas.count(group), torch.get_num_threads())
     if key not in _agreed:
         if tensors.on_cuda and torch.cuda.is_current_stream_capturing():
             return False
@@ -126,15 +128,14 @@ def _agrees(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> boo
     generator = torch.Generator().manual_seed(0)
 
     def example(scale: float) -> list[Tensor]:
-        # 67 and 64 elements: with and without a remainder after whole vectors
-        examples = [torch.rand(*stacked, n, generator=generator) + 1 for n in (67, 64)]
+        examples = [torch.rand(*stacked, n, generator=generator) + 1 for n in _SIZES]
         return [(scale * tensor).to(param.device, param.dtype) for tensor in examples]
 
     # a mean that is small beside the root of the mean square, as any is: their difference is what centered divides by
     scales = [1.0, 1.0, *({"grad_avg": 0.1}.get(name, 1.0 - tensors.first) for name in tensors.averages)]
     expected = tensors.with_lists(
         [example(scale) for scale in scales],
-        steps=[torch.full_like(step, 3) for step in tensors.steps[:1] * 2],
+        steps=[torch.full_like(step, 3) for step in tensors.steps[:1] * len(_SIZES)],
     )
     found = expected.with_lists([[t.clone() for t in of_kind] for of_kind in expected.lists()])
     for slices, own in _replicas.each(expected, group):
