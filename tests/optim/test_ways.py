@@ -148,17 +148,17 @@ def test_rmsprops_late_adam_needs_threads_to_part_whole_vectors(monkeypatch):
     """A kernel whose threads share a tensor out by elements has a remainder in its middle: that too is found out."""
     real = torch._fused_adam_
 
-    def by_halves(*lists, **options):
+    def by_thirds(*lists, **options):
         *of_params, maxima, steps = lists
-        halves = [[h for t in tensors for h in t.view(-1).split((t.numel() + 1) // 2)] for tensors in of_params]
-        real(*halves, maxima, [steps[0]] * len(halves[0]), **options)
+        parts = [[part for t in tensors for part in t.view(-1).split((t.numel() + 2) // 3)] for tensors in of_params]
+        real(*parts, maxima, [steps[0]] * len(parts[0]), **options)
 
     def long_params():
-        made = [Parameter(torch.linspace(-1, 1, 16 * 1001))]
+        made = [Parameter(torch.linspace(-1, 1, 16 * 1000))]
         made[0].grad = torch.ones_like(made[0])
         return made
 
-    monkeypatch.setattr(torch, "_fused_adam_", by_halves)
+    monkeypatch.setattr(torch, "_fused_adam_", by_thirds)
     ours, theirs = long_params(), long_params()
     optimizer, reference = optim.RMSprop(ours), torch.optim.RMSprop(theirs, foreach=False)
     optimizer.step()
