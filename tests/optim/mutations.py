@@ -34,6 +34,8 @@ TESTS = [
     "test_drop_in.py",
     "test_optim_db.py",
     "test_optim_properties.py",
+    "test_native_rmsprop.py",
+    "test_optim_cuda.py",
     "test_compiled_and_sharded.py",
 ]
 
@@ -90,21 +92,23 @@ BREAKS = [
     Break("_fused.py", "is_first_step=tensors.first", "is_first_step=False"),
     Break("_fused.py", "[copies[count] for count in counts]", "[copies[counts[0]] for count in counts]"),
     # who goes which way
-    Break("_ways.py", "if is_plain and all(all(", "if is_plain or all(all("),
+    Break("_ways.py", "== sizes for of_kind in lists[1:]", "== sizes for of_kind in lists[:1]"),
     Break("_ways.py", "tensor.stride() == param.stride() for tensor in of_param", "True for tensor in of_param"),
     Break("_ways.py", "if size != 1 and stride != elements:", "if False:"),
     Break("_ways.py", "if not same:\n", "same = True\n    if not same:\n"),
-    Break("_ways.py", "if has_sparse and optimizer.refuses_sparse:", "if False:"),
+    Break("_ways.py", "if optimizer.refuses_sparse and", "if False and"),
+    Break("_ways.py", 'len(set(map(attrgetter("dtype"), every))) == 1', "True"),
+    Break("_ways.py", "if replicas is not None and param.stride(0) * replicas != param.numel():", "if False:"),
     Break("_ways.py", 'if group["differentiable"] or not', "if not"),
     # state, groups, mixed precision
-    Break("_optimizer.py", "name: value.clone() for name", "name: value for name"),
-    Break("_optimizer.py", 'return bool(self.defaults["fused"])', "return True"),
-    Break("_optimizer.py", 'return bool(self.defaults["fused"])', "return False"),
+    Break("_optimizer.py", "return state.clone()", "return state"),
+    Break("_optimizer.py", 'if self.defaults["fused"]:', "if True:"),
+    Break("_optimizer.py", 'if self.defaults["fused"]:', "if False:"),
     Break(
         "_optimizer.py", "if found_inf.item():\n                return loss", "if False:\n                return loss"
     ),
     Break("_optimizer.py", "del values[name]", "pass"),
-    Break("_optimizer.py", "group.setdefault(name, arguments[name].default)", "pass"),
+    Break("_optimizer.py", "group.setdefault(name, self._default(name))", "pass"),
     Break("_optimizer.py", 'values["step"] = _count(values["step"], param, group)', "pass"),
     Break("_optimizer.py", "grad.div_(grad_scale)", "pass"),
     Break("_optimizer.py", "self._check({**self.defaults, **param_group})", "pass"),
@@ -115,7 +119,7 @@ BREAKS = [
         'return tensor.clone() if group["differentiable"] else in_single(tensor)',
         "return in_single(tensor)",
     ),
-    Break("_tensors.py", "torch.view_as_real(t) if t.is_complex() else t", "t"),
+    Break("_tensors.py", "grad.resolve_conj() if grad.is_complex() else grad", "grad"),
     Break("_tensors.py", "if waiting:\n            yield", "if False:\n            yield"),
     # replicas
     Break("_replicas.py", 'values["lr"] = values["lr"] * group["lr"]', "pass"),

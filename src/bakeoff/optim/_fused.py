@@ -181,10 +181,10 @@ def _with_tails_apart(targets: TensorList, grads: TensorList, v: TensorList) -> 
 
 
 def _beside(tensors: Tensors) -> list[Tensor]:
-    """Step counts where the kernel reads them: a copy, one for all that count alike, if they are kept elsewhere."""
+    """Step counts where and as the kernel reads them; a copy, one for all that count alike, if from elsewhere."""
     device = tensors.params[0].device
     if tensors.steps[0].device == device:
-        return tensors.steps
+        return [step.float() for step in tensors.steps] if tensors.on_cuda else tensors.steps
     counts = [step.item() for step in tensors.steps]
     copies = {count: torch.full((), count, dtype=torch.float32, device=device) for count in set(counts)}
     return [copies[count] for count in counts]

@@ -1,12 +1,14 @@
 """What the optimizers share: state, groups and the walk from `.grad` to one of the ways to take a step.
 
 A subclass gives its bounds, the names of its averages and three ways to take a step: the definition, applied to
-one parameter after the other; the same on lists (`_foreach`); and fused kernels (`_fused`). `_ways` says which
+one parameter after the other; the same on lists (`_foreach`); and fused kernels (`_kernels`). `_ways` says which
 tensors go which way.
 """
 
 import inspect
 from collections.abc import Callable
+from itertools import product
+from operator import attrgetter
 from typing import Any, overload
 
 import torch
@@ -16,7 +18,7 @@ from torch.optim.optimizer import ParamsT, _use_grad_for_differentiable
 from bakeoff.optim import _replicas
 from bakeoff.optim._bounds import check_flags, check_lr
 from bakeoff.optim._tensors import Group, Tensors
-from bakeoff.optim._ways import Way, plan
+from bakeoff.optim._ways import Kernel, Way, plan
 
 State = dict[str, Any]
 
@@ -32,11 +34,25 @@ class UpdateOptimizer(torch.optim.Optimizer):
             self._refuse_two_rates(defaults["lr"], replicas)
             defaults |= _replicas.as_group(replicas, self._may_differ)
         self._check(defaults)
+        check_flags(defaults)
         super().__init__(params, defaults)
+        self._take_scale_if_fused()
+
+    @classmethod
+    def _default(cls, name: str) -> Any:
+        """What our own class has as default, whatever arguments a user's subclass takes."""
+        ours = [base for base in cls.__mro__ if base.__module__.startswith("bakeoff.optim.")]
+        arguments = (inspect.signature(base).parameters for base in ours)
+        return next(of_base[name].default for of_base in arguments if name in of_base)
 
     def _refuse_two_rates(self, lr: float | Tensor, replicas: _replicas.Replicas) -> None:
-        if "lr" in replicas and lr not in (1, inspect.signature(type(self)).parameters["lr"].default):
+        if "lr" in replicas and lr not in (1, self._default("lr")):
             raise ValueError(f"give lr or replicas={{'lr': ...}}, not both: got lr = {lr} and {replicas['lr']}")
+
+    def _take_scale_if_fused(self) -> None:
+        # GradScaler then leaves unscaling to `step`, and Lightning refuses to clip: only if it was asked for
+        if self.defaults["fused"]:
+            self._step_supports_amp_scaling = True
 
     # --- what a subclass gives
 
@@ -45,7 +61,6 @@ class UpdateOptimizer(torch.optim.Optimizer):
     def _check(self, group: Group) -> None:
         """Raise ValueError if a hyperparameter of this group is out of bounds."""
         check_lr(group)
-        check_flags(group)
         _replicas.check(group, self._check)
 
     def _averages(self, group: Group) -> tuple[str, ...]:
@@ -60,41 +75,63 @@ class UpdateOptimizer(torch.optim.Optimizer):
         """Take the step by operations on lists of tensors, all on one device and of one dtype."""
         raise NotImplementedError
 
-    def _fused(self, tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
-        """Take the step by kernels that read and write each tensor once."""
+    def _kernels(self, tensors: Tensors) -> tuple[Kernel, ...]:
+        """What takes the step reading and writing each tensor once; the best for these tensors first."""
         raise NotImplementedError
 
     # --- what torch's own classes do
 
-    @property
-    def _step_supports_amp_scaling(self) -> bool:
-        """Whether GradScaler leaves unscaling to `step`; Lightning then refuses to clip, so only if asked for."""
-        return bool(self.defaults["fused"])
-
     def add_param_group(self, param_group: Group) -> None:
         """Add a group as torch does, its own hyperparameters checked like the defaults."""
-        if param_group.get("replicas"):
-            param_group |= _replicas.as_group(param_group["replicas"], self._may_differ)
-        self._check({**self.defaults, **param_group})
+        if isinstance(param_group, dict):
+            self._take_replicas(param_group)
+            self._check({**self.defaults, **param_group})
         super().add_param_group(param_group)
-        _replicas.check_shapes(self.param_groups[-1])
+        try:
+            for param in self.param_groups[-1]["params"]:
+                if param.is_neg() or param.is_conj():
+                    raise ValueError(
+                        "a parameter is yet to be negated or conjugated: give it resolve_conj().resolve_neg()"
+                    )
+            _replicas.check_shapes(self.param_groups[-1])
+        except ValueError:
+            self.param_groups.pop()
+            raise
+
+    def _take_replicas(self, group: Group) -> None:
+        if "replicas" not in group:
+            return
+        if group["replicas"] is not None:
+            self._refuse_two_rates(group.get("lr", 1), group["replicas"])
+            group |= _replicas.as_group(group["replicas"], self._may_differ)
+        elif "lr" in (self.defaults.get("replicas") or {}) and "lr" not in group:
+            raise ValueError("a group without replicas needs an lr of its own: the optimizer's is one for each replica")
 
     def load_state_dict(self, state_dict: State) -> None:
-        """Load as torch does, and own what was loaded: steps write in place, and torch shares the tensors."""
-        super().load_state_dict(state_dict)
+        """Load as torch does, a copy: steps write in place, and torch would share the tensors.
+
+        Raises ValueError if replicas do not fit the parameters, or are lost; RuntimeError if the state does not fit.
+        """
+        for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=False):
+            if _replicas.count(group) and not _replicas.count(saved):
+                raise ValueError("the state dict is one without replicas: load it into an optimizer without")
+            _replicas.check_shapes({**saved, "params": group["params"]})
+        super().load_state_dict({**state_dict, "state": _copied(state_dict["state"])})
         for group in self.param_groups:
-            _replicas.check_shapes(group)
-        for state in self.state.values():
-            if isinstance(state, dict):
-                state.update({name: value.clone() for name, value in state.items() if isinstance(value, Tensor)})
+            for param, name in product(group["params"], self._averages(group)):
+                value = self.state.get(param, {}).get(name, param)
+                if value.shape != param.shape and not value.is_sparse:
+                    raise RuntimeError(
+                        f"the size of {name} in the state dict, {tuple(value.shape)}, must match the size of its "
+                        f"parameter, {tuple(param.shape)}: load it into the net that it was saved with"
+                    )
 
     def __setstate__(self, state: State) -> None:
         super().__setstate__(state)
-        arguments = inspect.signature(type(self)).parameters
+        self._take_scale_if_fused()
         for group in self.param_groups:
             for name in self.defaults:
-                if name in arguments:
-                    group.setdefault(name, arguments[name].default)
+                group.setdefault(name, self._default(name))
             for param in group["params"]:
                 values = self.state.get(param, {})
                 for name in [name for name, value in values.items() if value is None]:
@@ -142,7 +179,7 @@ class UpdateOptimizer(torch.optim.Optimizer):
 
     def _gather(self, group: Group) -> list[Tensors]:
         """The tensors of the parameters that have a gradient."""
-        params, grads = group["params"], [param.grad for param in group["params"]]
+        params, grads = group["params"], list(map(attrgetter("grad"), group["params"]))
         if any(grad is None for grad in grads):
             params = [param for param, grad in zip(params, grads, strict=True) if grad is not None]
             grads = [grad for grad in grads if grad is not None]
@@ -172,26 +209,46 @@ class UpdateOptimizer(torch.optim.Optimizer):
     def _update(self, tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
         if isinstance(group["lr"], Tensor) and group["lr"].dim() > 0:
             group = {**group, "lr": group["lr"].squeeze()}
-        for way, part in plan(self, tensors, group):
+        for way, part, kernel in plan(self, tensors, group):
             if part.steps:
                 _add_one(part.steps)
-            if way is Way.FUSED and part.on_cuda:
-                self._fused(part, group, grad_scale, found_inf)
-                if part.steps and found_inf is not None:
-                    torch._foreach_sub_(part.steps, [found_inf] * len(part))
+            if grad_scale is not None:
+                grad_scale = grad_scale.to(part.params[0].device, non_blocking=True)
+            if kernel is not None and part.on_cuda:
+                self._update_on_cuda(part, group, kernel, grad_scale, found_inf)
                 continue
             if found_inf is not None and found_inf.item():
                 if part.steps:
                     torch._foreach_sub_(part.steps, 1)
                 continue
             for slices, own in _replicas.each(part, group):
-                if way is Way.FUSED:
-                    self._fused(slices, own, grad_scale, None)
+                if kernel is not None:
+                    kernel(slices, own, grad_scale, None)
                     continue
                 if grad_scale is not None:
                     for grad in slices.grads:
                         grad.div_(grad_scale)
                 (self._foreach if way is Way.FOREACH else self._define)(slices, own)
+
+    def _update_on_cuda(
+        self, part: Tensors, group: Group, kernel: Kernel, grad_scale: Tensor | None, found_inf: Tensor | None
+    ) -> None:
+        """Take the step without asking the GPU whether it overflowed."""
+        device, lr = part.params[0].device, group["lr"]
+        if isinstance(lr, Tensor) and lr.device != device:
+            group = {**group, "lr": lr.item() if lr.is_cpu else lr.to(device)}
+        if found_inf is not None:
+            found_inf = found_inf.to(device, non_blocking=True)
+        kernel(part, group, grad_scale, found_inf)
+        if part.steps and found_inf is not None:
+            torch._foreach_sub_(part.steps, [found_inf.to(part.steps[0].device)] * len(part))
+
+
+def _copied(state: Any) -> Any:
+    """State, its tensors copied."""
+    if isinstance(state, Tensor):
+        return state.clone()
+    return {key: _copied(value) for key, value in state.items()} if isinstance(state, dict) else state
 
 
 def _count(steps: float, param: Tensor, group: Group) -> Tensor:
@@ -213,7 +270,7 @@ def _check_fused(params: list[Tensor]) -> None:
 def _add_one(steps: list[Tensor]) -> None:
     if steps[0].is_cpu and not torch.compiler.is_compiling():
         # a Python number would be wrapped into a tensor anew for every count
-        torch._foreach_add_(steps, torch.ones((), dtype=steps[0].dtype), alpha=1.0)
+        torch._foreach_add_(steps, torch.ones((), dtype=steps[0].dtype, device="cpu"), alpha=1.0)
     else:
         torch._foreach_add_(steps, 1)
 

@@ -20,11 +20,18 @@ def as_group(replicas: Replicas, may_differ: tuple[str, ...]) -> Group:
     """What `replicas` puts into a group. Raises ValueError if it names what may not differ, or lengths differ."""
     if not replicas or not set(replicas) <= set(may_differ):
         raise ValueError(f"replicas must give values of {', '.join(may_differ)}, got {list(replicas)}")
+    if any(not hasattr(values, "__len__") for values in replicas.values()):
+        raise ValueError(f"replicas must give a list of values, one for each replica, got {dict(replicas)}")
     lengths = {name: len(values) for name, values in replicas.items()}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
         raise ValueError(f"replicas must give every hyperparameter one value for each replica, got {lengths} values")
-    values = {name: [tuple(v) if name == "betas" else v for v in values] for name, values in replicas.items()}
-    return {"replicas": values, **({"lr": 1.0} if "lr" in values else {})}
+    # plain numbers: a state dict is to be loaded with weights_only=True
+    plain = {name: [_plain(value) for value in values] for name, values in replicas.items()}
+    return {"replicas": plain, **({"lr": 1.0} if "lr" in plain else {})}
+
+
+def _plain(value: Any) -> float | tuple[float, ...]:
+    return tuple(map(float, value)) if isinstance(value, Sequence) else float(value)
 
 
 def count(group: Group) -> int | None:
@@ -35,20 +42,20 @@ def count(group: Group) -> int | None:
 
 def own(group: Group, k: int) -> Group:
     """The group as replica k has it."""
-    values = {name: of_all[k] for name, of_all in group["replicas"].items()}
-    if "lr" in values:
-        values["lr"] = values["lr"] * group["lr"]
-    return {**group, **values, "replicas": None}
+    differing = {name: of_all[k] for name, of_all in group["replicas"].items()}
+    if "lr" in differing:
+        differing["lr"] = differing["lr"] * group["lr"]
+    return {**group, **differing, "replicas": None}
 
 
 def values(group: Group, *names: str) -> dict[str, Any]:
     """What a kernel for all replicas at once needs: K, and K values of each hyperparameter."""
     replicas = count(group)
     if replicas is None:
-        values = {name: [group[name]] for name in names}
-        return {"replicas": 1, **values, **({"lr": group["lr"]} if isinstance(group["lr"], Tensor) else {})}
+        of_one = {name: [group[name]] for name in names}
+        return {"replicas": 1, **of_one, **({"lr": group["lr"]} if isinstance(group["lr"], Tensor) else {})}
     own_values = [own(group, k) for k in range(replicas)]
-    by_name: dict[str, Any] = {name: [of_one[name] for of_one in own_values] for name in names}
+    by_name: dict[str, Any] = {name: [of_replica[name] for of_replica in own_values] for name in names}
     if isinstance(by_name["lr"][0], Tensor):
         by_name["lr"] = torch.stack(by_name["lr"])
     return {"replicas": replicas, **by_name}
@@ -77,6 +84,10 @@ def check_shapes(group: Group) -> None:
     """Raise ValueError unless every parameter of the group has K slices."""
     replicas = count(group)
     for param in group["params"] if replicas is not None else ():
+        if any(placement.is_shard(0) for placement in getattr(param, "placements", ())):
+            raise ValueError(
+                "replicas of a DTensor must not be parted among ranks: shard it on another axis than the first"
+            )
         if param.dim() == 0 or param.shape[0] != replicas:
             raise ValueError(
                 f"parameters must be stacked [{replicas}, ...] for {replicas} replicas, got shape {tuple(param.shape)}"

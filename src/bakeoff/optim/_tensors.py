@@ -26,7 +26,7 @@ class Tensors:
 
     @property
     def on_cuda(self) -> bool:
-        """Where they are, if they are all on one device."""
+        """Whether they are, if they are all on one device."""
         return self.params[0].is_cuda
 
     def lists(self) -> list[list[Tensor]]:
@@ -50,7 +50,10 @@ class Tensors:
 
     def real(self) -> "Tensors":
         """Complex tensors as pairs of reals: the updates act on the two parts alike, as torch's do."""
-        return self.with_lists([[_real(tensor) for tensor in tensors] for tensors in self.lists()])
+        # a gradient that is yet to be conjugated, as one of a conjugated weight is, has no such view
+        grads = [grad.resolve_conj() if grad.is_complex() else grad for grad in self.grads]
+        lists = [self.params, grads, *self.averages.values()]
+        return self.with_lists([[torch.view_as_real(t) if t.is_complex() else t for t in ts] for ts in lists])
 
     def blocks(self, size: int) -> Iterator["Tensors"]:
         """Flat views of at most `size` elements in all, in order; the tensors of a parameter are equally strided."""
@@ -72,11 +75,6 @@ class Tensors:
         cuts = zip(*(flat(tensors[i]).split(size) for tensors in self.lists()), strict=True)
         for cut in cuts:
             yield self.with_lists([[view] for view in cut], steps=self.steps[i : i + 1])
-
-
-def _real(tensor: Tensor) -> Tensor:
-    # what is yet to be conjugated, as gradients of conjugated weights are, has no such view
-    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
 def flat(tensor: Tensor) -> Tensor:

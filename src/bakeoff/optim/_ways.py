@@ -6,14 +6,15 @@ they are taken once they have agreed with the definition on a small example, wit
 """
 
 import logging
+from collections.abc import Callable
 from enum import Enum
+from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.utils._foreach_utils import _group_tensors_by_device_and_dtype
 
 from bakeoff.optim import _replicas
 from bakeoff.optim._tensors import Group, Tensors
@@ -25,12 +26,22 @@ log = logging.getLogger("bakeoff.optim")
 
 # Absolute and relative error in one step from values of about 1; the kernels round in another order.
 _TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 4e-2}
+Kernel = Callable[[Tensors, Group, Tensor | None, Tensor | None], None]
 _PLAIN = {Tensor, Parameter}
+_HARMLESS: Group = {
+    "lr": 0.1,
+    "momentum": 0.9,
+    "dampening": 0.3,
+    "weight_decay": 0.1,
+    "alpha": 0.9,
+    "betas": (0.8, 0.9),
+    "eps": 1e-3,
+}
 # Those that take a kernel another path through its code.
 _OPTIONS = ("momentum", "dampening", "nesterov", "weight_decay", "decoupled_weight_decay", "maximize")
 # With a remainder after whole vectors and without; and so that no number of threads parts the vectors evenly.
 _SIZES = (67, 64, 263 * 16 + 3)
-_agreed: dict[tuple[object, ...], bool] = {}
+_agreed: dict[tuple[Kernel, tuple[object, ...]], bool] = {}
 _said: set[str] = set()
 
 
@@ -42,46 +53,91 @@ class Way(Enum):
     FUSED = "fused"
 
 
-def plan(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> list[tuple[Way, Tensors]]:
+class Part(NamedTuple):
+    """Tensors that go one way, by a kernel if they are fused."""
+
+    way: Way
+    tensors: Tensors
+    kernel: Kernel | None = None
+
+
+def plan(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> list[Part]:
     """The tensors, parted by the way that each goes. Raises as torch does if capturable on a device without."""
     fused, foreach = group["fused"], group["foreach"]
-    has_sparse = any(map(attrgetter("is_sparse"), tensors.grads))
-    if has_sparse and optimizer.refuses_sparse:
-        raise RuntimeError(f"{optimizer.refuses_sparse}. Make the layer with sparse=False")
     if not fused:
         _check_capturable(tensors, group)
     by_choice = fused is None and foreach is None
     if group["differentiable"] or not (fused or foreach or by_choice):
-        return [(Way.DEFINITION, tensors.real())]
+        _refuse_sparse(optimizer, tensors)
+        return [Part(Way.DEFINITION, tensors.real())]
     if torch.compiler.is_compiling():  # the compiler fuses by itself
-        return [(Way.FOREACH if foreach or tensors.on_cuda else Way.DEFINITION, tensors.real())]
-    alike, others = _by_layout(tensors, has_sparse)
-    ways = [(Way.DEFINITION, others.real())] if others else []
+        _refuse_sparse(optimizer, tensors)
+        return [Part(Way.FOREACH if foreach or tensors.on_cuda else Way.DEFINITION, tensors.real())]
+    if _are_alike(tensors):
+        return [_alike_part(optimizer, tensors, group)]
+    _refuse_sparse(optimizer, tensors)
+    kinds = _by_kind(tensors, _replicas.count(group))
+    others = kinds.pop(None, None)
     if others and fused:
         _say_once("fused=True: some tensors are not plain, dense and equally strided; they go by the definition")
-    for part in _by_device_and_dtype(alike) if alike else ():
-        if not foreach and _may_fuse(optimizer, part, group):
-            ways.append((Way.FUSED, part))
-        else:
-            ways.append((Way.FOREACH if foreach or part.on_cuda else Way.DEFINITION, part))
-    return ways
+    parts = [Part(Way.DEFINITION, tensors.at(others).real())] if others else []
+    return parts + [_alike_part(optimizer, tensors.at(indices), group) for indices in kinds.values()]
 
 
-def _by_layout(tensors: Tensors, has_sparse: bool) -> tuple[Tensors | None, Tensors | None]:
-    """What a kernel may walk as flat memory, and what not."""
-    types = {*map(type, tensors.params), *map(type, tensors.grads)}
-    is_plain = types <= _PLAIN and not has_sparse and not any(map(Tensor.is_neg, tensors.grads))
-    if is_plain and all(all(map(Tensor.is_contiguous, of_kind)) for of_kind in tensors.lists()):
-        return tensors, None
-    flat = [_is_flat([of_kind[i] for of_kind in tensors.lists()]) for i in range(len(tensors))]
-    alike, others = ([i for i, is_flat in enumerate(flat) if is_flat is wanted] for wanted in (True, False))
-    return tensors.at(alike) if alike else None, tensors.at(others) if others else None
+def _alike_part(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> Part:
+    if tensors.params[0].is_complex():
+        tensors = tensors.real()
+    kernel = None if group["foreach"] else _kernel(optimizer, tensors, group)
+    if kernel is not None:
+        return Part(Way.FUSED, tensors, kernel)
+    return Part(Way.FOREACH if group["foreach"] or tensors.on_cuda else Way.DEFINITION, tensors)
 
 
-def _is_flat(of_param: list[Tensor]) -> bool:
-    """Whether a parameter, its gradient and state are dense and lie in the same order in memory."""
+def _refuse_sparse(optimizer: "UpdateOptimizer", tensors: Tensors) -> None:
+    if optimizer.refuses_sparse and any(map(attrgetter("is_sparse"), tensors.grads)):
+        raise RuntimeError(f"{optimizer.refuses_sparse}. Make the layer with sparse=False")
+
+
+def _are_alike(tensors: Tensors) -> bool:
+    """Whether all are plain and contiguous, on one device, of one dtype, and as long as their parameters.
+
+    A kernel that is handed anything else writes where it should not, so every step looks; for the usual case the
+    loops are C's.
+    """
+    lists = tensors.lists()
+    every = list(chain.from_iterable(lists))
+    try:
+        is_contiguous = all(map(Tensor.is_contiguous, every))
+    except RuntimeError:  # sparse tensors have no strides
+        return False
+    sizes = list(map(Tensor.numel, tensors.params))
+    return (
+        is_contiguous
+        and {*map(type, tensors.params), *map(type, tensors.grads)} <= _PLAIN
+        and not any(map(Tensor.is_neg, tensors.grads))
+        and len(set(map(attrgetter("dtype"), every))) == 1
+        and len(set(map(Tensor.get_device, every))) == 1
+        and all(list(map(Tensor.numel, of_kind)) == sizes for of_kind in lists[1:])
+    )
+
+
+def _by_kind(tensors: Tensors, replicas: int | None) -> dict[tuple[torch.device, torch.dtype] | None, list[int]]:
+    """The parameters by device and dtype; under None those whose tensors a kernel cannot walk as flat memory."""
+    kinds: dict[tuple[torch.device, torch.dtype] | None, list[int]] = {}
+    for i, param in enumerate(tensors.params):
+        is_flat = _is_flat([of_kind[i] for of_kind in tensors.lists()], replicas)
+        kinds.setdefault((param.device, param.dtype) if is_flat else None, []).append(i)
+    return kinds
+
+
+def _is_flat(of_param: list[Tensor], replicas: int | None) -> bool:
+    """Whether a parameter, its gradient and state are alike, dense and lie in the same order in memory."""
     param, grad, *_ = of_param
     if type(param) not in _PLAIN or type(grad) not in _PLAIN or grad.layout is not torch.strided or grad.is_neg():
+        return False
+    if any((t.shape, t.dtype, t.device) != (param.shape, param.dtype, param.device) for t in of_param):
+        return False
+    if replicas is not None and param.stride(0) * replicas != param.numel():
         return False
     if all(map(Tensor.is_contiguous, of_param)):
         return True
@@ -93,58 +149,43 @@ def _is_flat(of_param: list[Tensor]) -> bool:
     return all(tensor.stride() == param.stride() for tensor in of_param)
 
 
-def _by_device_and_dtype(tensors: Tensors) -> list[Tensors]:
-    steps = [tensors.steps] if tensors.steps else []
-    lists: list[Any] = [*tensors.lists(), *steps]
-    grouped: dict[Any, Any] = _group_tensors_by_device_and_dtype(lists)
-    count = len(tensors.lists())
-    parts = [
-        tensors.with_lists(lists[:count], steps=lists[count] if steps else []) if len(grouped) > 1 else tensors
-        for lists, _ in grouped.values()
-    ]
-    return [part.real() if part.params[0].is_complex() else part for part in parts]
-
-
-def _may_fuse(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> bool:
+def _kernel(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> Kernel | None:
+    """The first of the optimizer's kernels that is right for these tensors."""
     param = tensors.params[0]
     if param.device.type not in ("cpu", "cuda") or param.dtype not in _TOLERANCE:
-        return False
+        return None
+    if tensors.on_cuda and not group["fused"] and any(isinstance(beta, Tensor) for beta in group.get("betas", ())):
+        return None  # a kernel takes numbers, and asking the GPU for them could not be captured
     options = tuple([bool(group.get(name)) for name in _OPTIONS])
     kind = (type(optimizer), *tensors.averages, tensors.first)
-    key = (kind, param.device, param.dtype, options, _replicas.count(group), torch.get_num_threads())
-    if key not in _agreed:
-        if tensors.on_cuda and torch.cuda.is_current_stream_capturing():
-            return False
-        _agreed[key] = _agrees(optimizer, tensors, group)
-    return _agreed[key]
+    counts = tensors.steps[0].dtype if tensors.steps else None
+    key = (kind, param.device, param.dtype, counts, options, _replicas.count(group), torch.get_num_threads())
+    for kernel in optimizer._kernels(tensors):
+        if (kernel, key) not in _agreed:
+            if tensors.on_cuda and torch.cuda.is_current_stream_capturing():
+                return None
+            _agreed[kernel, key] = _agrees(kernel, optimizer, tensors, group)
+        if _agreed[kernel, key]:
+            return kernel
+    return None
 
 
 @torch.no_grad()
-def _agrees(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> bool:
-    """Whether the kernels, as they are in this version of torch, do what the definition does."""
-    param, replicas = tensors.params[0], _replicas.count(group)
-    group = {**group, "lr": 0.1} if replicas is None else group
-    stacked = () if replicas is None else (replicas,)
-    generator = torch.Generator().manual_seed(0)
-
-    def example(scale: float) -> list[Tensor]:
-        examples = [torch.rand(*stacked, n, generator=generator) + 1 for n in _SIZES]
-        return [(scale * tensor).to(param.device, param.dtype) for tensor in examples]
-
-    # a mean that is small beside the root of the mean square, as any is: their difference is what centered divides by
-    scales = [1.0, 1.0, *({"grad_avg": 0.1}.get(name, 1.0 - tensors.first) for name in tensors.averages)]
-    expected = tensors.with_lists(
-        [example(scale) for scale in scales],
-        steps=[torch.full_like(step, 3) for step in tensors.steps[:1] * len(_SIZES)],
-    )
+def _agrees(kernel: Kernel, optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> bool:
+    """Whether the kernel, as it is with this torch on this machine, does what the definition does."""
+    group, param = _trial_group(group), tensors.params[0]
+    expected = _example(tensors, _replicas.count(group))
     found = expected.with_lists([[t.clone() for t in of_kind] for of_kind in expected.lists()])
     for slices, own in _replicas.each(expected, group):
         optimizer._define(slices, own)
     try:
         for slices, own in [(found, group)] if tensors.on_cuda else _replicas.each(found, group):
-            optimizer._fused(slices, own, None, None)
+            kernel(slices, own, None, None)
     except Exception as error:  # an operator that is gone, a compiler that is missing: whatever it is
-        _say_once(f"fused kernels cannot be used with torch {torch.__version__} ({error}); steps go another way")
+        _say_once(
+            f"a fused kernel of {type(optimizer).__name__} cannot be used with torch {torch.__version__} ({error}); "
+            "steps go another way"
+        )
         return False
     tolerance = _TOLERANCE[param.dtype]
     same = all(
@@ -154,10 +195,39 @@ def _agrees(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> boo
     )
     if not same:
         _say_once(
-            f"fused kernels with torch {torch.__version__} differ from the definition of {type(optimizer).__name__} "
+            f"a fused kernel of {type(optimizer).__name__} differs from the definition with torch {torch.__version__} "
             f"for {param.dtype} on {param.device}; steps go another way"
         )
     return same
+
+
+def _trial_group(group: Group) -> Group:
+    """The group with harmless values in place of its own, so that the verdict is one on the kernel."""
+    own = {name: _harmless(name, group[name]) for name in _HARMLESS if name in group}
+    replicas = group.get("replicas") and {
+        name: [_harmless(name, value) for value in values] for name, values in group["replicas"].items()
+    }
+    return {**group, **own, "replicas": replicas, **({"lr": 1.0} if replicas and "lr" in replicas else {})}
+
+
+def _harmless(name: str, value: Any) -> Any:
+    # without momentum or decay a kernel takes another path through its code
+    return _HARMLESS[name] if value or name not in _OPTIONS else value
+
+
+def _example(tensors: Tensors, replicas: int | None) -> Tensors:
+    """Tensors of a few sizes in place of these."""
+    param, generator = tensors.params[0], torch.Generator().manual_seed(0)
+    stacked = () if replicas is None else (replicas,)
+
+    def example(scale: float) -> list[Tensor]:
+        examples = [torch.rand(*stacked, n, generator=generator, device="cpu") + 1 for n in _SIZES]
+        return [(scale * tensor).to(param.device, param.dtype) for tensor in examples]
+
+    # a mean that is small beside the root of the mean square, as any is: their difference is what centered divides by
+    scales = [1.0, 1.0, *({"grad_avg": 0.1}.get(name, 1.0 - tensors.first) for name in tensors.averages)]
+    steps = [torch.full_like(step, 3) for step in tensors.steps[:1] * len(_SIZES)]
+    return tensors.with_lists([example(scale) for scale in scales], steps=steps)
 
 
 def _check_capturable(tensors: Tensors, group: Group) -> None:

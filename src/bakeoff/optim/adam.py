@@ -24,6 +24,7 @@ from bakeoff.optim._bounds import check_at_least_zero, check_below_one
 from bakeoff.optim._optimizer import UpdateOptimizer
 from bakeoff.optim._replicas import Replicas
 from bakeoff.optim._tensors import Group, Tensors, before_step, in_single
+from bakeoff.optim._ways import Kernel
 
 Betas = tuple[float | Tensor, float | Tensor]
 
@@ -145,8 +146,8 @@ class Adam(UpdateOptimizer):
     def _foreach(self, tensors: Tensors, group: Group) -> None:
         _foreach.adam(tensors, group)
 
-    def _fused(self, tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
-        _fused.adam(tensors, group, grad_scale, found_inf)
+    def _kernels(self, tensors: Tensors) -> tuple[Kernel, ...]:
+        return (_fused.adam,)
 
 
 _OPTIONS = ("lr", "betas", "eps", "weight_decay", "maximize", "decoupled_weight_decay")

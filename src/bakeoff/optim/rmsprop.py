@@ -13,14 +13,16 @@ Hinton 2012, "Neural networks for machine learning", lecture 6e; centered and wi
 torch's: ε stands outside the root, and γ outside the buffer b.
 """
 
+import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from bakeoff.optim import _foreach, _fused
+from bakeoff.optim import _foreach, _fused, _native
 from bakeoff.optim._bounds import check_at_least_zero, check_below_one
 from bakeoff.optim._optimizer import UpdateOptimizer
 from bakeoff.optim._replicas import Replicas
 from bakeoff.optim._tensors import Group, Tensors, before_step, in_single
+from bakeoff.optim._ways import Kernel
 
 
 def rmsprop_update(
@@ -128,8 +130,11 @@ class RMSprop(UpdateOptimizer):
     def _foreach(self, tensors: Tensors, group: Group) -> None:
         _foreach.rmsprop(tensors, group)
 
-    def _fused(self, tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
-        _fused.rmsprop(tensors, group, grad_scale, found_inf)
+    def _kernels(self, tensors: Tensors) -> tuple[Kernel, ...]:
+        if tensors.on_cuda or tensors.params[0].dtype not in (torch.float32, torch.float64):
+            return (_fused.rmsprop,)
+        is_large = sum(map(Tensor.numel, tensors.params)) >= _native.WORTH_COMPILING
+        return (_native.rmsprop, _fused.rmsprop) if is_large else (_fused.rmsprop,)
 
 
 _OPTIONS = ("lr", "alpha", "eps", "weight_decay", "momentum", "maximize")

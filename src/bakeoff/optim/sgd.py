@@ -26,6 +26,7 @@ from bakeoff.optim._bounds import check_at_least_zero
 from bakeoff.optim._optimizer import State, UpdateOptimizer
 from bakeoff.optim._replicas import Replicas
 from bakeoff.optim._tensors import Group, Tensors, before_step, in_single
+from bakeoff.optim._ways import Kernel
 
 
 def sgd_direction(
@@ -143,8 +144,8 @@ class SGD(UpdateOptimizer):
     def _foreach(self, tensors: Tensors, group: Group) -> None:
         _foreach.sgd(tensors, group)
 
-    def _fused(self, tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
-        _fused.sgd(tensors, group, grad_scale, found_inf)
+    def _kernels(self, tensors: Tensors) -> tuple[Kernel, ...]:
+        return (_fused.sgd,)
 
 
 _DIRECTION = ("momentum", "dampening", "weight_decay", "nesterov", "maximize")
