@@ -36,6 +36,15 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
+def c_compiler() -> str:
+    """The compiler of RMSprop's kernel, and of torch.compile's."""
+    found = shutil.which(os.environ.get("CC", "cc"))
+    if found is None or shutil.which("g++") is None:
+        absent("A C compiler", "install gcc and g++ with the system's packages")
+    return str(found)
+
+
+@pytest.fixture(scope="session")
 def small_sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a real sweep: 2 optimizers x 2 losses x 2 batch sizes x 2 seeds, 60 steps each; read it only."""
     root = tmp_path_factory.mktemp("outputs")

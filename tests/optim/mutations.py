@@ -97,7 +97,8 @@ BREAKS = [
     Break("_ways.py", "if size != 1 and stride != elements:", "if False:"),
     Break("_ways.py", "if not same:\n", "same = True\n    if not same:\n"),
     Break("_ways.py", "if optimizer.refuses_sparse and", "if False and"),
-    Break("_ways.py", 'len(set(map(attrgetter("dtype"), every))) == 1', "True"),
+    Break("_ways.py", 'len(set(map(attrgetter("dtype"), params))) == 1', "True"),
+    Break("_ways.py", "(t.dtype, t.device) == (params[0].dtype, params[0].device) for t", "True for t"),
     Break("_ways.py", "if replicas is not None and param.stride(0) * replicas != param.numel():", "if False:"),
     Break("_ways.py", 'if group["differentiable"] or not', "if not"),
     # state, groups, mixed precision

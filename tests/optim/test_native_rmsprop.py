@@ -16,6 +16,8 @@ from bakeoff import optim
 from bakeoff.optim import _fused, _native, _ways
 from bakeoff.optim._tensors import Tensors
 
+pytestmark = pytest.mark.usefixtures("c_compiler")
+
 LARGE = _native.WORTH_COMPILING
 OPTIONS = {
     "plain": {},

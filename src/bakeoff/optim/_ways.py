@@ -8,7 +8,6 @@ they are taken once they have agreed with the definition on a small example, wit
 import logging
 from collections.abc import Callable
 from enum import Enum
-from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -102,22 +101,22 @@ def _are_alike(tensors: Tensors) -> bool:
     """Whether all are plain and contiguous, on one device, of one dtype, and as long as their parameters.
 
     A kernel that is handed anything else writes where it should not, so every step looks; for the usual case the
-    loops are C's.
+    loops are C's. Of gradients and state the first stand for all, since they change device and dtype with their net.
     """
-    lists = tensors.lists()
-    every = list(chain.from_iterable(lists))
+    lists, params = tensors.lists(), tensors.params
     try:
-        is_contiguous = all(map(Tensor.is_contiguous, every))
+        is_contiguous = all(all(map(Tensor.is_contiguous, of_kind)) for of_kind in lists)
     except RuntimeError:  # sparse tensors have no strides
         return False
-    sizes = list(map(Tensor.numel, tensors.params))
+    sizes = list(map(attrgetter("nbytes"), params))
     return (
         is_contiguous
-        and {*map(type, tensors.params), *map(type, tensors.grads)} <= _PLAIN
+        and {*map(type, params), *map(type, tensors.grads)} <= _PLAIN
         and not any(map(Tensor.is_neg, tensors.grads))
-        and len(set(map(attrgetter("dtype"), every))) == 1
-        and len(set(map(Tensor.get_device, every))) == 1
-        and all(list(map(Tensor.numel, of_kind)) == sizes for of_kind in lists[1:])
+        and len(set(map(attrgetter("dtype"), params))) == 1
+        and len(set(map(Tensor.get_device, params))) == 1
+        and all(list(map(attrgetter("nbytes"), of_kind)) == sizes for of_kind in lists[1:])
+        and all((t.dtype, t.device) == (params[0].dtype, params[0].device) for t, *_ in lists[1:])
     )
 
 
