@@ -178,7 +178,7 @@ def test_a_forked_process_takes_its_steps():
 def test_small_steps_and_half_precision_compile_nothing():
     def kernels(*tensors):
         optimizer = optim.RMSprop(list(map(Parameter, tensors)))
-        return optimizer._kernels(Tensors(list(tensors), list(tensors), {}, []))
+        return optimizer._kernels(Tensors(list(tensors), list(tensors), {}, []), optimizer.param_groups[0])
 
     assert kernels(torch.zeros(LARGE - 1)) == (_fused.rmsprop,)
     assert kernels(torch.zeros(LARGE - 1), torch.zeros(1)) == (_native.rmsprop, _fused.rmsprop)

@@ -101,6 +101,22 @@ def test_a_replica_is_bit_equal_to_an_optimizer_of_its_own(name, shared, way, dt
 
 
 @each_optimizer
+@pytest.mark.parametrize("size", [20_000, 70_000])
+def test_a_large_stack_changes_no_bit_either(name, size):
+    start, grad = torch.linspace(-1, 1, K * size).view(K, size), torch.linspace(1, -2, K * size).view(K, size)
+    stacked, slices = Parameter(start.clone()), [Parameter(row.clone()) for row in start]
+    optimizers = [getattr(optim, name)([stacked], replicas={"lr": LR})]
+    optimizers += [getattr(optim, name)([own], lr=lr) for own, lr in zip(slices, LR, strict=True)]
+    for t in range(3):
+        stacked.grad = grad * (t + 1)
+        for own, row in zip(slices, grad, strict=True):
+            own.grad = row * (t + 1)
+        for optimizer in optimizers:
+            optimizer.step()
+    assert all(torch.equal(row, own) for row, own in zip(stacked, slices, strict=True))
+
+
+@each_optimizer
 def test_a_scheduler_drives_one_number_for_all(name):
     replicas, params = {"lr": LR}, stack(torch.float64)
     apart = own_optimizers(name, params, {}, replicas)

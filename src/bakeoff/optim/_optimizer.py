@@ -75,7 +75,7 @@ class UpdateOptimizer(torch.optim.Optimizer):
         """Take the step by operations on lists of tensors, all on one device and of one dtype."""
         raise NotImplementedError
 
-    def _kernels(self, tensors: Tensors) -> tuple[Kernel, ...]:
+    def _kernels(self, tensors: Tensors, group: Group) -> tuple[Kernel, ...]:
         """What takes the step reading and writing each tensor once; the best for these tensors first."""
         raise NotImplementedError
 

@@ -159,7 +159,7 @@ def _kernel(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> Ker
     kind = (type(optimizer), *tensors.averages, tensors.first)
     counts = tensors.steps[0].dtype if tensors.steps else None
     key = (kind, param.device, param.dtype, counts, options, _replicas.count(group), torch.get_num_threads())
-    for kernel in optimizer._kernels(tensors):
+    for kernel in optimizer._kernels(tensors, group):
         if (kernel, key) not in _agreed:
             if tensors.on_cuda and torch.cuda.is_current_stream_capturing():
                 return None

@@ -146,7 +146,7 @@ class Adam(UpdateOptimizer):
     def _foreach(self, tensors: Tensors, group: Group) -> None:
         _foreach.adam(tensors, group)
 
-    def _kernels(self, tensors: Tensors) -> tuple[Kernel, ...]:
+    def _kernels(self, tensors: Tensors, group: Group) -> tuple[Kernel, ...]:
         return (_fused.adam,)
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from bakeoff.optim import _foreach, _fused, _native
+from bakeoff.optim import _foreach, _fused, _native, _replicas
 from bakeoff.optim._bounds import check_at_least_zero, check_below_one
 from bakeoff.optim._optimizer import UpdateOptimizer
 from bakeoff.optim._replicas import Replicas
@@ -130,10 +130,12 @@ class RMSprop(UpdateOptimizer):
     def _foreach(self, tensors: Tensors, group: Group) -> None:
         _foreach.rmsprop(tensors, group)
 
-    def _kernels(self, tensors: Tensors) -> tuple[Kernel, ...]:
+    def _kernels(self, tensors: Tensors, group: Group) -> tuple[Kernel, ...]:
         if tensors.on_cuda or tensors.params[0].dtype not in (torch.float32, torch.float64):
             return (_fused.rmsprop,)
-        is_large = sum(map(Tensor.numel, tensors.params)) >= _native.WORTH_COMPILING
+        # of one replica, which is to go as it would alone
+        elements = sum(map(Tensor.numel, tensors.params)) // (_replicas.count(group) or 1)
+        is_large = elements >= _native.WORTH_COMPILING
         return (_native.rmsprop, _fused.rmsprop) if is_large else (_fused.rmsprop,)
 
 

@@ -144,7 +144,7 @@ class SGD(UpdateOptimizer):
     def _foreach(self, tensors: Tensors, group: Group) -> None:
         _foreach.sgd(tensors, group)
 
-    def _kernels(self, tensors: Tensors) -> tuple[Kernel, ...]:
+    def _kernels(self, tensors: Tensors, group: Group) -> tuple[Kernel, ...]:
         return (_fused.sgd,)
 
 
