@@ -95,14 +95,14 @@ BREAKS = [
     Break("_ways.py", "== sizes for of_kind in lists[1:]", "== sizes for of_kind in lists[:1]"),
     Break("_ways.py", "tensor.stride() == param.stride() for tensor in of_param", "True for tensor in of_param"),
     Break("_ways.py", "if size != 1 and stride != elements:", "if False:"),
-    Break("_ways.py", "if not same:\n", "same = True\n    if not same:\n"),
+    Break("_trial.py", "if not same:\n", "same = True\n    if not same:\n"),
     Break("_ways.py", "if optimizer.refuses_sparse and", "if False and"),
     Break("_ways.py", 'len(set(map(attrgetter("dtype"), params))) == 1', "True"),
     Break("_ways.py", "(t.dtype, t.device) == (params[0].dtype, params[0].device) for t", "True for t"),
     Break("_ways.py", "if replicas is not None and param.stride(0) * replicas != param.numel():", "if False:"),
     Break("_ways.py", 'if group["differentiable"] or not', "if not"),
     # state, groups, mixed precision
-    Break("_optimizer.py", "return state.clone()", "return state"),
+    Break("_state.py", "return state.clone()", "return state"),
     Break("_optimizer.py", 'if self.defaults["fused"]:', "if True:"),
     Break("_optimizer.py", 'if self.defaults["fused"]:', "if False:"),
     Break(
@@ -110,7 +110,7 @@ BREAKS = [
     ),
     Break("_optimizer.py", "del values[name]", "pass"),
     Break("_optimizer.py", "group.setdefault(name, self._default(name))", "pass"),
-    Break("_optimizer.py", 'values["step"] = _count(values["step"], param, group)', "pass"),
+    Break("_optimizer.py", 'values["step"] = new_count(values["step"], param, group)', "pass"),
     Break("_optimizer.py", "grad.div_(grad_scale)", "pass"),
     Break("_optimizer.py", "self._check({**self.defaults, **param_group})", "pass"),
     Break("_optimizer.py", 'group = {**group, "lr": group["lr"].squeeze()}', "pass"),
@@ -123,9 +123,9 @@ BREAKS = [
     Break("_tensors.py", "grad.resolve_conj() if grad.is_complex() else grad", "grad"),
     Break("_tensors.py", "if waiting:\n            yield", "if False:\n            yield"),
     # replicas
-    Break("_replicas.py", 'values["lr"] = values["lr"] * group["lr"]', "pass"),
+    Break("_replicas.py", 'differing["lr"] = differing["lr"] * group["lr"]', "pass"),
     Break("_replicas.py", "yield tensors.replica(k), own(group, k)", "yield tensors.replica(k), own(group, 0)"),
-    Break("_replicas.py", '**({"lr": 1.0} if "lr" in values else {})', "**{}"),
+    Break("_replicas.py", '**({"lr": 1.0} if "lr" in plain else {})', "**{}"),
     Break("_replicas.py", "param.shape[0] != replicas", "False"),
     # bounds
     Break("_bounds.py", "if not value >= 0:", "if value < 0:"),

@@ -13,7 +13,7 @@ import torch
 from torch.nn import Parameter
 
 from bakeoff import optim
-from bakeoff.optim import _fused, _native, _ways
+from bakeoff.optim import _fused, _native, _trial, _ways
 from bakeoff.optim._tensors import Tensors
 
 pytestmark = pytest.mark.usefixtures("c_compiler")
@@ -36,7 +36,7 @@ SIZES = [LARGE + 3, 1, 17, 0, 5000]
 def _forget(monkeypatch, tmp_path):
     """As at the first use on a machine."""
     monkeypatch.setattr(_ways, "_agreed", {})
-    monkeypatch.setattr(_ways, "_said", set())
+    monkeypatch.setattr(_trial, "_said", set())
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     _native._library.cache_clear()
     yield

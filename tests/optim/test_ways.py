@@ -7,7 +7,7 @@ import torch
 from torch.nn import Parameter
 
 from bakeoff import optim
-from bakeoff.optim import _ways
+from bakeoff.optim import _trial, _ways
 from bakeoff.optim._ways import Way, plan
 
 each_optimizer = pytest.mark.parametrize("name", optim.__all__)
@@ -18,7 +18,7 @@ KERNELS = {"SGD": "_fused_sgd_", "RMSprop": "_fused_adam_", "Adam": "_fused_adam
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch):
     monkeypatch.setattr(_ways, "_agreed", {})
-    monkeypatch.setattr(_ways, "_said", set())
+    monkeypatch.setattr(_trial, "_said", set())
 
 
 def params(dtype=torch.float32):

@@ -44,3 +44,13 @@ def check_flags(group: Group) -> None:
         raise RuntimeError("`fused` does not support `differentiable`. Leave one of the two out")
     if group["fused"] and group["foreach"]:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together. Leave one of the two out")
+
+
+def check_devices_of_fused(params: list[Tensor]) -> None:
+    """Raise RuntimeError for parameters that no kernel takes, in torch's words."""
+    for param in params:
+        if param.device.type not in ("cpu", "cuda") or not (param.is_floating_point() or param.is_complex()):
+            raise RuntimeError(
+                "`fused=True` requires all the params to be floating point Tensors of supported devices: "
+                f"['cpu', 'cuda'] but {param.dtype} and {param.device.type}. Leave fused out"
+            )

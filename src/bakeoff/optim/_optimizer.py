@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT, _use_grad_for_differentiable
 
 from bakeoff.optim import _replicas
-from bakeoff.optim._bounds import check_flags, check_lr
+from bakeoff.optim._bounds import check_devices_of_fused, check_flags, check_lr
+from bakeoff.optim._state import State, add_one, copied, new_count
 from bakeoff.optim._tensors import Group, Tensors
-from bakeoff.optim._ways import Kernel, Way, plan
-
-State = dict[str, Any]
+from bakeoff.optim._trial import Kernel
+from bakeoff.optim._ways import Way, plan
 
 
 class UpdateOptimizer(torch.optim.Optimizer):
@@ -116,7 +116,7 @@ class UpdateOptimizer(torch.optim.Optimizer):
             if _replicas.count(group) and not _replicas.count(saved):
                 raise ValueError("the state dict is one without replicas: load it into an optimizer without")
             _replicas.check_shapes({**saved, "params": group["params"]})
-        super().load_state_dict({**state_dict, "state": _copied(state_dict["state"])})
+        super().load_state_dict({**state_dict, "state": copied(state_dict["state"])})
         for group in self.param_groups:
             for param, name in product(group["params"], self._averages(group)):
                 value = self.state.get(param, {}).get(name, param)
@@ -137,7 +137,7 @@ class UpdateOptimizer(torch.optim.Optimizer):
                 for name in [name for name, value in values.items() if value is None]:
                     del values[name]  # torch's SGD used to keep None for the buffer that is yet to begin
                 if "step" in values and not isinstance(values["step"], Tensor):
-                    values["step"] = _count(values["step"], param, group)
+                    values["step"] = new_count(values["step"], param, group)
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -184,7 +184,7 @@ class UpdateOptimizer(torch.optim.Optimizer):
             params = [param for param, grad in zip(params, grads, strict=True) if grad is not None]
             grads = [grad for grad in grads if grad is not None]
         if group["fused"]:
-            _check_fused(params)
+            check_devices_of_fused(params)
         names = self._averages(group)
         if not params or not (names or self.counts_steps):
             return [Tensors(params, grads, {}, [])] if params else []
@@ -200,7 +200,7 @@ class UpdateOptimizer(torch.optim.Optimizer):
         """Gather once more, the missing state made: averages of zero after no step."""
         for param, state in zip(params, states, strict=True):
             if "step" not in state:
-                state["step"] = _count(0, param, group)
+                state["step"] = new_count(0, param, group)
             for name in self._averages(group):
                 if name not in state:
                     state[name] = torch.zeros_like(param, memory_format=torch.preserve_format)
@@ -211,7 +211,7 @@ class UpdateOptimizer(torch.optim.Optimizer):
             group = {**group, "lr": group["lr"].squeeze()}
         for way, part, kernel in plan(self, tensors, group):
             if part.steps:
-                _add_one(part.steps)
+                add_one(part.steps)
             if grad_scale is not None:
                 grad_scale = grad_scale.to(part.params[0].device, non_blocking=True)
             if kernel is not None and part.on_cuda:
@@ -242,37 +242,6 @@ class UpdateOptimizer(torch.optim.Optimizer):
         kernel(part, group, grad_scale, found_inf)
         if part.steps and found_inf is not None:
             torch._foreach_sub_(part.steps, [found_inf.to(part.steps[0].device)] * len(part))
-
-
-def _copied(state: Any) -> Any:
-    """State, its tensors copied."""
-    if isinstance(state, Tensor):
-        return state.clone()
-    return {key: _copied(value) for key, value in state.items()} if isinstance(state, dict) else state
-
-
-def _count(steps: float, param: Tensor, group: Group) -> Tensor:
-    """A step count as torch keeps it: beside the parameter for kernels that read it, else on the CPU."""
-    fused = group["fused"]
-    dtype = torch.float64 if torch.get_default_dtype() == torch.float64 and not fused else torch.float32
-    return torch.tensor(float(steps), dtype=dtype, device=param.device if fused or group["capturable"] else "cpu")
-
-
-def _check_fused(params: list[Tensor]) -> None:
-    for param in params:
-        if param.device.type not in ("cpu", "cuda") or not (param.is_floating_point() or param.is_complex()):
-            raise RuntimeError(
-                "`fused=True` requires all the params to be floating point Tensors of supported devices: "
-                f"['cpu', 'cuda'] but {param.dtype} and {param.device.type}. Leave fused out"
-            )
-
-
-def _add_one(steps: list[Tensor]) -> None:
-    if steps[0].is_cpu and not torch.compiler.is_compiling():
-        # a Python number would be wrapped into a tensor anew for every count
-        torch._foreach_add_(steps, torch.ones((), dtype=steps[0].dtype, device="cpu"), alpha=1.0)
-    else:
-        torch._foreach_add_(steps, 1)
 
 
 def _may_be_captured() -> bool:

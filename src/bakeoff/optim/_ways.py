@@ -5,11 +5,9 @@ that is right is taken. Kernels walk flat memory, so they get what is dense and 
 they are taken once they have agreed with the definition on a small example, with these options, on this machine.
 """
 
-import logging
-from collections.abc import Callable
 from enum import Enum
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,31 +15,13 @@ from torch.nn import Parameter
 
 from bakeoff.optim import _replicas
 from bakeoff.optim._tensors import Group, Tensors
+from bakeoff.optim._trial import OPTIONS, TOLERANCE, Kernel, agrees, say_once
 
 if TYPE_CHECKING:
     from bakeoff.optim._optimizer import UpdateOptimizer
 
-log = logging.getLogger("bakeoff.optim")
-
-# Absolute and relative error in one step from values of about 1; the kernels round in another order.
-_TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 4e-2}
-Kernel = Callable[[Tensors, Group, Tensor | None, Tensor | None], None]
 _PLAIN = {Tensor, Parameter}
-_HARMLESS: Group = {
-    "lr": 0.1,
-    "momentum": 0.9,
-    "dampening": 0.3,
-    "weight_decay": 0.1,
-    "alpha": 0.9,
-    "betas": (0.8, 0.9),
-    "eps": 1e-3,
-}
-# Those that take a kernel another path through its code.
-_OPTIONS = ("momentum", "dampening", "nesterov", "weight_decay", "decoupled_weight_decay", "maximize")
-# With a remainder after whole vectors and without; and so that no number of threads parts the vectors evenly.
-_SIZES = (67, 64, 263 * 16 + 3)
 _agreed: dict[tuple[Kernel, tuple[object, ...]], bool] = {}
-_said: set[str] = set()
 
 
 class Way(Enum):
@@ -78,7 +58,7 @@ def plan(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> list[P
     kinds = _by_kind(tensors, _replicas.count(group))
     others = kinds.pop(None, None)
     if others and fused:
-        _say_once("fused=True: some tensors are not plain, dense and equally strided; they go by the definition")
+        say_once("fused=True: some tensors are not plain, dense and equally strided; they go by the definition")
     parts = [Part(Way.DEFINITION, tensors.at(others).real())] if others else []
     return parts + [_alike_part(optimizer, tensors.at(indices), group) for indices in kinds.values()]
 
@@ -151,11 +131,11 @@ def _is_flat(of_param: list[Tensor], replicas: int | None) -> bool:
 def _kernel(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> Kernel | None:
     """The first of the optimizer's kernels that is right for these tensors."""
     param = tensors.params[0]
-    if param.device.type not in ("cpu", "cuda") or param.dtype not in _TOLERANCE:
+    if param.device.type not in ("cpu", "cuda") or param.dtype not in TOLERANCE:
         return None
     if tensors.on_cuda and not group["fused"] and any(isinstance(beta, Tensor) for beta in group.get("betas", ())):
         return None  # a kernel takes numbers, and asking the GPU for them could not be captured
-    options = tuple([bool(group.get(name)) for name in _OPTIONS])
+    options = tuple([bool(group.get(name)) for name in OPTIONS])
     kind = (type(optimizer), *tensors.averages, tensors.first)
     counts = tensors.steps[0].dtype if tensors.steps else None
     key = (kind, param.device, param.dtype, counts, options, _replicas.count(group), torch.get_num_threads())
@@ -163,70 +143,10 @@ def _kernel(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> Ker
         if (kernel, key) not in _agreed:
             if tensors.on_cuda and torch.cuda.is_current_stream_capturing():
                 return None
-            _agreed[kernel, key] = _agrees(kernel, optimizer, tensors, group)
+            _agreed[kernel, key] = agrees(kernel, optimizer, tensors, group)
         if _agreed[kernel, key]:
             return kernel
     return None
-
-
-@torch.no_grad()
-def _agrees(kernel: Kernel, optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> bool:
-    """Whether the kernel, as it is with this torch on this machine, does what the definition does."""
-    group, param = _trial_group(group), tensors.params[0]
-    expected = _example(tensors, _replicas.count(group))
-    found = expected.with_lists([[t.clone() for t in of_kind] for of_kind in expected.lists()])
-    for slices, own in _replicas.each(expected, group):
-        optimizer._define(slices, own)
-    try:
-        for slices, own in [(found, group)] if tensors.on_cuda else _replicas.each(found, group):
-            kernel(slices, own, None, None)
-    except Exception as error:  # an operator that is gone, a compiler that is missing: whatever it is
-        _say_once(
-            f"a fused kernel of {type(optimizer).__name__} cannot be used with torch {torch.__version__} ({error}); "
-            "steps go another way"
-        )
-        return False
-    tolerance = _TOLERANCE[param.dtype]
-    same = all(
-        torch.allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True)
-        for ours, theirs in zip(expected.lists(), found.lists(), strict=True)
-        for a, b in zip(ours, theirs, strict=True)
-    )
-    if not same:
-        _say_once(
-            f"a fused kernel of {type(optimizer).__name__} differs from the definition with torch {torch.__version__} "
-            f"for {param.dtype} on {param.device}; steps go another way"
-        )
-    return same
-
-
-def _trial_group(group: Group) -> Group:
-    """The group with harmless values in place of its own, so that the verdict is one on the kernel."""
-    own = {name: _harmless(name, group[name]) for name in _HARMLESS if name in group}
-    replicas = group.get("replicas") and {
-        name: [_harmless(name, value) for value in values] for name, values in group["replicas"].items()
-    }
-    return {**group, **own, "replicas": replicas, **({"lr": 1.0} if replicas and "lr" in replicas else {})}
-
-
-def _harmless(name: str, value: Any) -> Any:
-    # without momentum or decay a kernel takes another path through its code
-    return _HARMLESS[name] if value or name not in _OPTIONS else value
-
-
-def _example(tensors: Tensors, replicas: int | None) -> Tensors:
-    """Tensors of a few sizes in place of these."""
-    param, generator = tensors.params[0], torch.Generator().manual_seed(0)
-    stacked = () if replicas is None else (replicas,)
-
-    def example(scale: float) -> list[Tensor]:
-        examples = [torch.rand(*stacked, n, generator=generator, device="cpu") + 1 for n in _SIZES]
-        return [(scale * tensor).to(param.device, param.dtype) for tensor in examples]
-
-    # a mean that is small beside the root of the mean square, as any is: their difference is what centered divides by
-    scales = [1.0, 1.0, *({"grad_avg": 0.1}.get(name, 1.0 - tensors.first) for name in tensors.averages)]
-    steps = [torch.full_like(step, 3) for step in tensors.steps[:1] * len(_SIZES)]
-    return tensors.with_lists([example(scale) for scale in scales], steps=steps)
 
 
 def _check_capturable(tensors: Tensors, group: Group) -> None:
@@ -238,9 +158,3 @@ def _check_capturable(tensors: Tensors, group: Group) -> None:
                     f"If capturable=True, params and state_steps must be on supported devices: {supported}. "
                     f"Got {param.device.type} and {step.device.type}: set capturable=False"
                 )
-
-
-def _say_once(message: str) -> None:
-    if message not in _said:
-        _said.add(message)
-        log.warning(message)

@@ -24,7 +24,7 @@ from bakeoff.optim._bounds import check_at_least_zero, check_below_one
 from bakeoff.optim._optimizer import UpdateOptimizer
 from bakeoff.optim._replicas import Replicas
 from bakeoff.optim._tensors import Group, Tensors, before_step, in_single
-from bakeoff.optim._ways import Kernel
+from bakeoff.optim._trial import Kernel
 
 Betas = tuple[float | Tensor, float | Tensor]
 

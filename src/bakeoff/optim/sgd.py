@@ -23,10 +23,11 @@ from torch.optim.optimizer import ParamsT
 
 from bakeoff.optim import _foreach, _fused
 from bakeoff.optim._bounds import check_at_least_zero
-from bakeoff.optim._optimizer import State, UpdateOptimizer
+from bakeoff.optim._optimizer import UpdateOptimizer
 from bakeoff.optim._replicas import Replicas
+from bakeoff.optim._state import State
 from bakeoff.optim._tensors import Group, Tensors, before_step, in_single
-from bakeoff.optim._ways import Kernel
+from bakeoff.optim._trial import Kernel
 
 
 def sgd_direction(
