@@ -111,9 +111,9 @@ BREAKS = [
     Break("_optimizer.py", "del values[name]", "pass"),
     Break("_optimizer.py", "group.setdefault(name, self._default(name))", "pass"),
     Break("_optimizer.py", 'values["step"] = new_count(values["step"], param, group)', "pass"),
-    Break("_optimizer.py", "grad.div_(grad_scale)", "pass"),
+    Break("_step.py", "grad.div_(grad_scale)", "pass"),
     Break("_optimizer.py", "self._check({**self.defaults, **param_group})", "pass"),
-    Break("_optimizer.py", 'group = {**group, "lr": group["lr"].squeeze()}', "pass"),
+    Break("_step.py", 'group = {**group, "lr": group["lr"].squeeze()}', "pass"),
     Break("_optimizer.py", "with torch.enable_grad():", "with torch.no_grad():"),
     Break(
         "_tensors.py",
@@ -147,7 +147,9 @@ def trial(number: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / "src" / "bakeoff", Path(folder, "src", "bakeoff"))
         shutil.copytree(ROOT / "tests" / "optim", Path(folder, "tests", "optim"))
-        shutil.copy(ROOT / "pyproject.toml", folder)
+        shutil.copy(ROOT / "tests" / "conftest.py", Path(folder, "tests"))
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copy(ROOT / name, folder)
         target = Path(folder, "src", "bakeoff", "optim", file)
         text = target.read_text(encoding="utf-8")
         if right not in text:

@@ -19,13 +19,13 @@ def check_at_least_zero(group: Group, *names: str) -> None:
     for name in names:
         value = group[name]
         if not value >= 0:
-            raise ValueError(f"{_TORCH_SAYS[name]}: {value}. {name} must be >= 0, got {value}")
+            raise ValueError(f"{_TORCH_SAYS[name]}: {value}. {name} must be >= 0, got {value}: give 0 or more")
 
 
 def check_below_one(name: str, value: float | Tensor, torch_says: str) -> None:
     """Raise ValueError unless the decay rate of an average is in [0, 1): at 1 it would forget nothing."""
     if not 0 <= value < 1:
-        raise ValueError(f"{torch_says}: {value}. {name} must be in [0, 1), got {value}")
+        raise ValueError(f"{torch_says}: {value}. {name} must be in [0, 1), got {value}: give 0 or more, less than 1")
 
 
 def check_lr(group: Group) -> None:

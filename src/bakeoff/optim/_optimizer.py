@@ -17,10 +17,10 @@ from torch.optim.optimizer import ParamsT, _use_grad_for_differentiable
 
 from bakeoff.optim import _replicas
 from bakeoff.optim._bounds import check_devices_of_fused, check_flags, check_lr
-from bakeoff.optim._state import State, add_one, copied, new_count
+from bakeoff.optim._state import State, copied, new_count
+from bakeoff.optim._step import take_step
 from bakeoff.optim._tensors import Group, Tensors
 from bakeoff.optim._trial import Kernel
-from bakeoff.optim._ways import Way, plan
 
 
 class UpdateOptimizer(torch.optim.Optimizer):
@@ -163,7 +163,7 @@ class UpdateOptimizer(torch.optim.Optimizer):
             found_inf = None
         for group in self.param_groups:
             for tensors in self._gather(group):
-                self._update(tensors, group, grad_scale, found_inf)
+                take_step(self, tensors, group, grad_scale, found_inf)
         return loss
 
     # --- from gradients to the ways
@@ -205,43 +205,6 @@ class UpdateOptimizer(torch.optim.Optimizer):
                 if name not in state:
                     state[name] = torch.zeros_like(param, memory_format=torch.preserve_format)
         return self._gather(group)
-
-    def _update(self, tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
-        if isinstance(group["lr"], Tensor) and group["lr"].dim() > 0:
-            group = {**group, "lr": group["lr"].squeeze()}
-        for way, part, kernel in plan(self, tensors, group):
-            if part.steps:
-                add_one(part.steps)
-            if grad_scale is not None:
-                grad_scale = grad_scale.to(part.params[0].device, non_blocking=True)
-            if kernel is not None and part.on_cuda:
-                self._update_on_cuda(part, group, kernel, grad_scale, found_inf)
-                continue
-            if found_inf is not None and found_inf.item():
-                if part.steps:
-                    torch._foreach_sub_(part.steps, 1)
-                continue
-            for slices, own in _replicas.each(part, group):
-                if kernel is not None:
-                    kernel(slices, own, grad_scale, None)
-                    continue
-                if grad_scale is not None:
-                    for grad in slices.grads:
-                        grad.div_(grad_scale)
-                (self._foreach if way is Way.FOREACH else self._define)(slices, own)
-
-    def _update_on_cuda(
-        self, part: Tensors, group: Group, kernel: Kernel, grad_scale: Tensor | None, found_inf: Tensor | None
-    ) -> None:
-        """Take the step without asking the GPU whether it overflowed."""
-        device, lr = part.params[0].device, group["lr"]
-        if isinstance(lr, Tensor) and lr.device != device:
-            group = {**group, "lr": lr.item() if lr.is_cpu else lr.to(device)}
-        if found_inf is not None:
-            found_inf = found_inf.to(device, non_blocking=True)
-        kernel(part, group, grad_scale, found_inf)
-        if part.steps and found_inf is not None:
-            torch._foreach_sub_(part.steps, [found_inf.to(part.steps[0].device)] * len(part))
 
 
 def _may_be_captured() -> bool:
