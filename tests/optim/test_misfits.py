@@ -9,6 +9,7 @@ import torch
 from torch.nn import Parameter
 
 from bakeoff import optim
+from bakeoff.optim import _ways
 
 OPTIONS = {"SGD": {"momentum": 0.9}, "RMSprop": {}, "Adam": {}, "AdamW": {}}
 each_optimizer = pytest.mark.parametrize("name", optim.__all__)
@@ -182,3 +183,29 @@ def test_a_cache_folder_that_others_may_write_to_is_not_used(tmp_path, monkeypat
     folder = _native._cache_folder()
     assert folder != open_to_all
     assert folder.stat().st_mode & 0o022 == 0
+
+
+@torch.no_grad()
+def parts_of(optimizer):
+    group = optimizer.param_groups[0]
+    return [part for tensors in optimizer._gather(group) for part in _ways.plan(optimizer, tensors, group)]
+
+
+def test_dtypes_never_share_a_kernel_call():
+    made = [Parameter(torch.ones(70_000, dtype=dtype)) for dtype in (torch.float32, torch.float64)]
+    for param in made:
+        param.grad = torch.ones_like(param)
+    optimizer = optim.RMSprop(made)
+    assert [[p.dtype for p in part.tensors.params] for part in parts_of(optimizer)] == [
+        [torch.float32],
+        [torch.float64],
+    ]
+    optimizer.step()
+    torch.testing.assert_close(made[0].double(), made[1])
+
+
+def test_state_of_another_dtype_as_wide_goes_by_the_definition():
+    param, optimizer = one(67, "Adam", torch.float16, eps=1e-3)
+    optimizer.step()
+    optimizer.state[param]["exp_avg"] = optimizer.state[param]["exp_avg"].bfloat16()
+    assert [part.way for part in parts_of(optimizer)] == [_ways.Way.DEFINITION]
