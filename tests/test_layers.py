@@ -42,7 +42,7 @@ OUTSIDE = {
     "report": {"numpy", "tensorboard"},
     "data": {"torch", "torchvision", "sklearn", "numpy", "lightning"},
     "module": {"torch", "torchmetrics", "lightning"},
-    "tensorboard": {"tensorboard", "lightning"},
+    "tensorboard": {"tensorboard", "lightning", "google_crc32c"},
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from bakeoff.losses import MSE, CrossEntropy, Huber
 from bakeoff.module import SupervisedModule, metrics_for
 from bakeoff.optim import SGD
-from bakeoff.tensorboard import EventLogger
+from bakeoff.tensorboard.logger import EventLogger
 
 GENERATOR = torch.Generator().manual_seed(3)
 X = torch.randn(120, 5, generator=GENERATOR)

@@ -5,7 +5,8 @@ import math
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from bakeoff.tensorboard import EventFile, EventLogger
+from bakeoff.tensorboard import EventFile
+from bakeoff.tensorboard.logger import EventLogger
 
 
 def read(folder, tag):
@@ -17,7 +18,7 @@ def read(folder, tag):
 def test_what_is_written_is_read(tmp_path):
     file = EventFile(tmp_path / "run")
     for step in range(2000):
-        file.scalar("val/loss", step / 2, step)
+        file.scalars({"val/loss": step / 2}, step)
     file.close()
     assert read(tmp_path / "run", "val/loss") == [(step, step / 2) for step in range(2000)]
 
@@ -25,7 +26,7 @@ def test_what_is_written_is_read(tmp_path):
 def test_numbers_that_are_not_finite_stay_what_they_are(tmp_path):
     file = EventFile(tmp_path)
     for step, value in enumerate((math.nan, math.inf, -math.inf)):
-        file.scalar("x", value, step)
+        file.scalars({"x": value}, step)
     file.close()
     values = [value for _, value in read(tmp_path, "x")]
     assert math.isnan(values[0])
@@ -34,9 +35,9 @@ def test_numbers_that_are_not_finite_stay_what_they_are(tmp_path):
 
 def test_a_closed_file_goes_on_where_it_stopped(tmp_path):
     file = EventFile(tmp_path)
-    file.scalar("x", 1.0, 1)
+    file.scalars({"x": 1.0}, 1)
     file.close()
-    file.scalar("x", 2.0, 2)
+    file.scalars({"x": 2.0}, 2)
     file.close()
     assert read(tmp_path, "x") == [(1, 1.0), (2, 2.0)]
     assert len(list(tmp_path.iterdir())) == 1
@@ -44,7 +45,7 @@ def test_a_closed_file_goes_on_where_it_stopped(tmp_path):
 
 def test_a_running_training_can_be_watched(tmp_path):
     file = EventFile(tmp_path, flush_secs=0.0)
-    file.scalar("x", 1.0, 1)
+    file.scalars({"x": 1.0}, 1)
     assert read(tmp_path, "x") == [(1, 1.0)]
     file.close()
 
@@ -52,7 +53,7 @@ def test_a_running_training_can_be_watched(tmp_path):
 def test_two_files_of_one_second_have_two_names(tmp_path):
     for _ in range(3):
         file = EventFile(tmp_path)
-        file.scalar("x", 1.0, 1)
+        file.scalars({"x": 1.0}, 1)
         file.close()
     assert len(list(tmp_path.iterdir())) == 3
 

@@ -1,6 +1,5 @@
-"""What TensorBoard reads: event files, and the Lightning logger that writes them."""
+"""What TensorBoard reads: event files and what stands in them. `logger` is Lightning's way to them."""
 
 from bakeoff.tensorboard.events import EventFile
-from bakeoff.tensorboard.logger import EventLogger
 
-__all__ = ["EventFile", "EventLogger"]
+__all__ = ["EventFile"]

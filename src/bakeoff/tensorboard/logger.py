@@ -35,8 +35,7 @@ class EventLogger(Logger):
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Writes one point for each name; `step` counts optimizer steps."""
-        for tag, value in metrics.items():
-            self._file.scalar(tag, float(value), step or 0)
+        self._file.scalars({tag: float(value) for tag, value in metrics.items()}, step or 0)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Hyperparameters are recorded once a sweep, not in the event file of each run."""

@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import Logger
 from bakeoff.errors import UserError
 from bakeoff.module import StopOnDivergence, SupervisedModule, use_lean_loop
 from bakeoff.runs import Outcome, arm_of, lower_is_better, now
-from bakeoff.tensorboard import EventLogger
+from bakeoff.tensorboard.logger import EventLogger
 from bakeoff.train.budget import Budget, budget_from, samples_seen
 from bakeoff.train.identity import identity_by_seed
 from bakeoff.train.parts import Parts, build, instantiate
