@@ -1,16 +1,17 @@
 """Read the scalar curves of a run or an arm from event files: every point, where TensorBoard keeps 1000 a tag."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.util import tensor_util
 
 from bakeoff.report.arms import Arm
+from bakeoff.tensorboard.records import records
 
 
 class Curve(NamedTuple):
@@ -26,14 +27,18 @@ def read_curves(run: Path) -> dict[str, Curve]:
     A file that is cut short, as a killed run leaves it, or damaged gives the points before the damage. When a resumed
     run has repeated a step, the value that was written last counts.
     """
-    points: dict[str, list[tuple[int, float, float]]] = {}
+    points: dict[str, tuple[list[int], list[float], list[float]]] = {}
     for path in sorted(run.glob("events.out.tfevents.*")):
-        for event in _events(path):
+        for data in records(path.read_bytes()):
+            event = Event.FromString(data)
             for value in event.summary.value:
                 number = _scalar(value)
                 if number is not None:
-                    points.setdefault(value.tag, []).append((event.step, event.wall_time, number))
-    return {tag: _curve(triples) for tag, triples in sorted(points.items())}
+                    steps, times, values = points.setdefault(value.tag, ([], [], []))
+                    steps.append(event.step)
+                    times.append(event.wall_time)
+                    values.append(number)
+    return {tag: _curve(*points[tag]) for tag in sorted(points)}
 
 
 def arm_curves(arm: Arm) -> dict[str, Curve]:
@@ -57,13 +62,7 @@ def mean_curve(curves: Sequence[Curve]) -> Curve:
     return Curve(steps, np.mean(values, axis=0))
 
 
-def _events(path: Path) -> Iterator[event_pb2.Event]:
-    # the loader checks the checksums, and ends quietly at the first record that is cut short or fails them
-    for data in RawEventFileLoader(str(path)).Load():
-        yield event_pb2.Event.FromString(data)
-
-
-def _scalar(value: summary_pb2.Summary.Value) -> float | None:
+def _scalar(value: Summary.Value) -> float | None:
     if value.HasField("simple_value"):
         return float(value.simple_value)
     # TensorBoard's newer form: a tensor, marked as the scalars plugin's
@@ -72,6 +71,8 @@ def _scalar(value: summary_pb2.Summary.Value) -> float | None:
     return None
 
 
-def _curve(triples: list[tuple[int, float, float]]) -> Curve:
-    latest = {step: value for step, _, value in sorted(triples, key=lambda triple: triple[:2])}
-    return Curve(np.array(list(latest), dtype=np.int64), np.array(list(latest.values()), dtype=np.float64))
+def _curve(steps: list[int], times: list[float], values: list[float]) -> Curve:
+    order = np.lexsort((times, steps))  # by step, then by the clock
+    rising = np.array(steps, dtype=np.int64)[order]
+    last = np.append(rising[1:] != rising[:-1], True)
+    return Curve(rising[last], np.array(values, dtype=np.float64)[order][last])

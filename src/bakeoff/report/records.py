@@ -5,7 +5,7 @@ Nothing is dropped silently: a run folder yields a `Record`, or a `Problem` that
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -36,6 +36,7 @@ class Record:
     seconds: float
     error: Mapping[str, Any] | None = None
     device: Any = None
+    overrides: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -73,18 +74,29 @@ def read_sweep(folder: Path) -> Sweep:
     """Read every `<arm>/seed=<n>/` under `folder`; raise UserError when that is not a folder."""
     if not folder.is_dir():
         raise UserError(f"no such folder: {folder}")
-    records: list[Record] = []
-    problems: list[Problem] = []
-    for run in run_folders(folder):
-        try:
-            records.append(read_record(run))
-        # RecursionError: a file of nothing but brackets
-        except (OSError, ValueError, RecursionError) as error:
-            problems.append(Problem(run, _reason(error)))
-    records.sort(key=lambda record: (record.folder, record.seed))
+    return sweep_of([read_run(run) for run in run_folders(folder)], policy_of(folder))
+
+
+def sweep_of(read: Iterable[Record | Problem], policy: str | None) -> Sweep:
+    """Puts in order what was read."""
+    read = list(read)
+    records = sorted((r for r in read if isinstance(r, Record)), key=lambda r: (r.folder, r.seed))
+    return Sweep(tuple(records), tuple(r for r in read if isinstance(r, Problem)), policy)
+
+
+def policy_of(folder: Path) -> str | None:
+    """How the sweep was set up, in the user's words, where they said it."""
     policy = folder / "policy.txt"
-    text = policy.read_text("utf-8", errors="replace").strip() if policy.is_file() else ""
-    return Sweep(tuple(records), tuple(problems), text or None)
+    return (policy.read_text("utf-8", errors="replace").strip() or None) if policy.is_file() else None
+
+
+def read_run(run: Path) -> Record | Problem:
+    """The record in a run folder, or why there is none."""
+    try:
+        return read_record(run)
+    # RecursionError: a file of nothing but brackets
+    except (OSError, ValueError, RecursionError) as error:
+        return Problem(run, _reason(error))
 
 
 def run_folders(folder: Path) -> list[Path]:
@@ -119,6 +131,7 @@ def read_record(run: Path) -> Record:
         seconds=_number("seconds", outcome.get("seconds")),
         error=None if outcome.get("error") is None else _field(outcome, "error", dict),
         device=outcome.get("device"),
+        overrides=tuple(map(str, outcome.get("overrides") or ())),
     )
     if record.status not in STATUSES:
         raise ValueError(f"status must be one of {', '.join(STATUSES)}, got {record.status!r}")

@@ -1,0 +1,81 @@
+"""Mean curves with bands over the seeds of an arm, against any of four axes.
+
+A run takes part at a step between its first and its last point of the curve; where it has no point of its own there,
+as under a budget in seconds, its value is interpolated linearly. A point that is not finite takes no part. So a run
+that stopped early is counted (`n`) as far as it went, and never averaged in as a number after that.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from bakeoff.report.curves import Curve
+from bakeoff.stats import bootstrap_interval
+
+AXES = ("steps", "samples", "epochs", "seconds")
+METHOD = (
+    "mean over the completed runs of an arm, and a 95% percentile bootstrap band of that mean (exact up to 6 seeds; "
+    "with 3 seeds it is their range)"
+)
+
+
+class Band(NamedTuple):
+    """Columns of one length: `x`, `mean`, `low`, `high` (float64; NaN where fewer than 2 runs take part), `n` (int)."""
+
+    x: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    n: np.ndarray
+
+
+def along(curves: Mapping[str, Curve], tag: str, axis: str) -> np.ndarray | None:
+    """Where on an axis the points of a curve lie; None when the run did not record that axis.
+
+    Between two points of the axis it is interpolated: exact for samples and epochs, since the axis has a point wherever
+    the curve has one.
+    """
+    steps = curves[tag].steps
+    if axis == "steps":
+        return steps.astype(np.float64)
+    known = curves.get(f"axis/{axis}")
+    return None if known is None or not len(known.steps) else np.interp(steps, known.steps, known.values)
+
+
+def band(curves: Sequence[Curve], places: Sequence[np.ndarray]) -> Band:
+    """The band over `curves`, one a seed, whose points lie at `places` on the axis.
+
+    Points are joined by optimizer step; `x` is the mean over the runs that take part.
+
+    Raises ValueError for no curves.
+    """
+    if not curves:
+        raise ValueError("curves must hold at least 1 curve, got none")
+    steps = np.unique(np.concatenate([curve.steps for curve in curves]))
+    values = np.stack([_at(steps, curve.steps, curve.values) for curve in curves])
+    x = np.stack([_at(steps, curve.steps, place) for curve, place in zip(curves, places, strict=True)])
+    takes_part = np.isfinite(values)
+    n = takes_part.sum(axis=0)
+    some = n > 0
+    steps, values, x, takes_part, n = steps[some], values[:, some], x[:, some], takes_part[:, some], n[some]
+    low, high = _intervals(values, takes_part)
+    return Band(_mean(x, takes_part, n), _mean(values, takes_part, n), low, high, n)
+
+
+def _at(steps: np.ndarray, own: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return np.interp(steps, own, values, left=np.nan, right=np.nan) if len(own) else np.full(len(steps), np.nan)
+
+
+def _mean(values: np.ndarray, takes_part: np.ndarray, n: np.ndarray) -> np.ndarray:
+    return np.asarray(np.where(takes_part, values, 0).sum(axis=0) / n)
+
+
+def _intervals(values: np.ndarray, takes_part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One bootstrap for each set of runs that take part together: mostly there is one."""
+    low, high = np.full((2, values.shape[1]), np.nan)
+    for runs in np.unique(takes_part, axis=1).T:
+        if runs.sum() > 1:
+            points = (takes_part == runs[:, None]).all(axis=0)
+            low[points], high[points] = bootstrap_interval(values[np.ix_(runs, points)])
+    return low, high

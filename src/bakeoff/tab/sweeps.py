@@ -1,0 +1,102 @@
+"""Finds the sweeps of a logdir, and reads them: records and full curves, each file again only when it has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from bakeoff.report.arms import Arm, group_arms
+from bakeoff.report.curves import Curve, read_curves
+from bakeoff.report.records import Problem, Record, Sweep, policy_of, read_run, run_folders, sweep_of
+from bakeoff.runs.outcome import FILE_NAME
+
+T = TypeVar("T")
+Stamp = tuple[tuple[str, int, int], ...]
+DEEPEST = 3  # folders between the logdir and a sweep: further down, a search would cost more than it finds
+
+
+def find_sweeps(logdir: Path) -> dict[str, Path]:
+    """Name -> folder of each sweep at or below `logdir`; the name is the path below it, `.` for itself."""
+    return {str(folder.relative_to(logdir)): folder for folder in _sweeps_below(logdir, DEEPEST)}
+
+
+def _sweeps_below(folder: Path, deepest: int) -> Iterator[Path]:
+    if next(folder.glob(f"*/seed=*/{FILE_NAME}"), None):
+        yield folder
+    elif deepest and folder.is_dir():
+        for child in sorted(folder.iterdir()):
+            if child.is_dir() and not child.name.startswith("."):
+                yield from _sweeps_below(child, deepest - 1)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A sweep as it stood when it was read; `version` changes whenever a file of a run does."""
+
+    folder: Path
+    sweep: Sweep
+    version: str
+
+    @property
+    def arms(self) -> list[Arm]:
+        """The arms of all runs that could be read."""
+        return group_arms(self.sweep.records)
+
+
+class Reader:
+    """Reads sweeps for several threads of a server at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._records: _Cache[Record | Problem] = _Cache()
+        self._curves: _Cache[dict[str, Curve]] = _Cache()
+
+    def version(self, folder: Path) -> str:
+        """Changes whenever a record or an event file of a run does; reads none of them."""
+        stamps = [(run.name, _stamp(run)) for run in run_folders(folder)]
+        return hashlib.sha256(repr((stamps, policy_of(folder))).encode()).hexdigest()[:16]
+
+    def snapshot(self, folder: Path) -> Snapshot:
+        """Every run of the sweep; what cannot be read is among the problems."""
+        with self._lock:
+            version = self.version(folder)
+            read = [self._records.get(run, _stamp(run, FILE_NAME), read_run) for run in run_folders(folder)]
+        return Snapshot(folder, sweep_of(read, policy_of(folder)), version)
+
+    def curves(self, run: Path) -> dict[str, Curve]:
+        """Every point of every scalar curve of one run."""
+        with self._lock:
+            return self._curves.get(run, _stamp(run, "events.out.tfevents.*"), read_curves)
+
+
+class _Cache(Generic[T]):
+    """Folder -> what was read there, as long as its files look the same."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Path, tuple[Stamp, T]] = {}
+
+    def get(self, folder: Path, stamp: Stamp, read: Callable[[Path], T]) -> T:
+        kept = self._kept.get(folder)
+        if kept is None or kept[0] != stamp:
+            kept = self._kept[folder] = stamp, read(folder)
+        return kept[1]
+
+
+def _stamp(run: Path, pattern: str = "*") -> Stamp:
+    found = []
+    for path in sorted(run.glob(pattern)):
+        try:
+            state = path.stat()
+        except OSError:  # replaced in this very moment
+            continue
+        found.append((path.name, state.st_mtime_ns, state.st_size))
+    return tuple(found)
+
+
+def title(folder: Path, name: str) -> Any:
+    """What a person calls the sweep."""
+    return folder.resolve().name if name == "." else name
