@@ -37,7 +37,8 @@ def _arm(*, _root_: Container) -> str:
         return identity_by_seed(settle(_root_, overrides))(seed)
 
     sweep, arm = Path(str(_root_.root)) / str(_root_.sweep), arm_of(overrides)
+    alike = list(_root_.hydra.job.config.override_dirname.exclude_keys)
     try:
-        return arm_folder(sweep, arm, identity)
+        return arm_folder(sweep, arm, identity, alike)
     except UserError:  # the run itself will say the same, better
-        return arm_folder(Path(), arm, identity)
+        return arm_folder(Path(), arm, identity, alike)

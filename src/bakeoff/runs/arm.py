@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 
 # Keys that decide where a run is written or how it is executed, but not what comes out of it.
 PLACE_KEYS = frozenset({"seed", "sweep", "root"})
@@ -24,14 +25,30 @@ def arm_of(overrides: Iterable[str]) -> dict[str, Any]:
 
     `["optimizer=adam", "optimizer.lr=1e-2", "seed=3"]` gives `{"optimizer": "adam", "optimizer.lr": 0.01}`.
     """
-    arm = {}
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        key = override.get_key_element().lstrip("+~")
-        top = key.split(".")[0].split("/")[0]
-        if key in PLACE_KEYS or top in EXECUTION_KEYS or top == "hydra":
-            continue
-        arm[key] = None if override.is_delete() else _plain(override.value())
-    return arm
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    values = {_key(override): None if override.is_delete() else _plain(override.value()) for override in parsed}
+    return {key: value for key, value in values.items() if _is_of_arm(key)}
+
+
+def alike_in(overrides: Iterable[str]) -> list[str]:
+    """The keys of a multirun's command that have one value for all its runs.
+
+    None if there is no other key of an arm: the runs then differ in their seed alone, and what they share names them.
+    """
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    swept = {_key(override) for override in parsed if override.is_sweep_override()}
+    if not any(_is_of_arm(key) for key in swept):
+        return []
+    return [key for override in parsed if (key := _key(override)) not in swept and _is_of_arm(key)]
+
+
+def _key(override: Override) -> str:
+    return override.get_key_element().lstrip("+~")
+
+
+def _is_of_arm(key: str) -> bool:
+    top = key.split(".")[0].split("/")[0]
+    return not (key in PLACE_KEYS or top in EXECUTION_KEYS or top == "hydra")
 
 
 def _plain(value: Any) -> Any:
