@@ -1,3 +1,4 @@
+import itertools
 import math
 from fractions import Fraction
 
@@ -5,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.stats import ttest_1samp, ttest_rel
+from scipy.stats import bootstrap, ttest_1samp, ttest_rel
 
-from bakeoff.stats import mean_interval, paired_difference, too_close_to_call
+from bakeoff.stats import bootstrap_interval, mean_interval, paired_difference, too_close_to_call
 
 NUMBERS = st.floats(-1e6, 1e6, allow_subnormal=False)
 VALUES = st.lists(NUMBERS, min_size=1, max_size=8)
@@ -178,3 +179,50 @@ def test_renaming_the_seeds_changes_nothing(pairs, offset):
 @given(VALUES)
 def test_an_arm_is_too_close_to_itself(values):
     assert too_close_to_call(by_seed(values), by_seed(values))
+
+
+def every_resample(values, level):
+    """Low and high by drawing in all n^n orders, in fractions."""
+    means = sorted(sum(draw) / len(draw) for draw in itertools.product(map(Fraction, values), repeat=len(values)))
+    ranks = (Fraction(1) - Fraction(level)) / 2 * len(means), (Fraction(1) + Fraction(level)) / 2 * len(means)
+    return tuple(float(means[max(1, math.ceil(rank)) - 1]) for rank in ranks)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 6])
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
+def test_bootstrap_counts_every_resample(n, level):
+    values = np.random.default_rng(n).integers(0, 7, (n, 5)).astype(float)  # with ties
+    low, high = bootstrap_interval(values, level=level)
+    expected = [every_resample(column, level) for column in values.T]
+    np.testing.assert_allclose(np.stack([low, high], axis=1), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_bootstrap_of_many_values_agrees_with_scipy():
+    values = np.random.default_rng(0).normal(0.9, 0.02, (12, 1))
+    (low,), (high,) = bootstrap_interval(values)
+    theirs = bootstrap((values[:, 0],), np.mean, n_resamples=20000, method="percentile", rng=1).confidence_interval
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.001)  # 2,000 resamples of a spread of 0.02
+
+
+def test_bootstrap_of_three_seeds_is_their_range():
+    low, high = bootstrap_interval(np.array([[0.9, 1.0], [0.7, 2.0], [0.8, 4.0]]))
+    assert (low.tolist(), high.tolist()) == ([0.7, 1.0], [0.9, 4.0])
+
+
+@given(st.lists(NUMBERS, min_size=2, max_size=9), st.randoms())
+def test_bootstrap_brackets_the_mean_and_never_leaves_the_values(values, random):
+    low, high = (float(end[0]) for end in bootstrap_interval(np.array(values)[:, None]))
+    slack = 1e-9 * max(map(abs, values))
+    assert min(values) <= low <= np.mean(values) + slack
+    assert np.mean(values) - slack <= high <= max(values)
+    if len(values) <= 6:
+        shuffled = np.array(random.sample(values, len(values)))[:, None]
+        again = [float(end[0]) for end in bootstrap_interval(shuffled)]
+        assert again == pytest.approx([low, high], rel=1e-9, abs=1e-9)
+
+
+def test_bootstrap_refuses_one_value_and_what_is_not_finite():
+    with pytest.raises(ValueError, match="at least 2"):
+        bootstrap_interval(np.ones((1, 3)))
+    with pytest.raises(ValueError, match="finite"):
+        bootstrap_interval(np.array([[1.0], [math.nan]]))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakeoff.runs import arm_folder, arm_of, folder_name
+from bakeoff.runs import alike_in, arm_folder, arm_of, folder_name
 from bakeoff.runs.arm import MAX_NAME_BYTES
 
 
@@ -82,3 +82,30 @@ def test_identity_is_not_asked_for_in_a_fresh_sweep(tmp_path):
         raise AssertionError
 
     assert arm_folder(tmp_path, {"a": 1}, never) == "a=1"
+
+
+def test_what_one_command_gives_to_all_its_runs_is_known():
+    command = ["optimizer=sgd,adam", "loss=mse", "+x.y=1", "seed=0,1", "sweep=s", "trainer.threads=1", "log=full"]
+    assert alike_in(command) == ["loss", "x.y", "trainer.threads"]
+    assert alike_in(["optimizer.lr=range(1,4)", "loss=mse"]) == ["loss"]
+
+
+def test_runs_that_differ_in_their_seed_alone_are_named_by_what_they_share():
+    assert alike_in(["optimizer=adam", "loss=mse", "seed=0,1,2"]) == []
+    assert alike_in(["optimizer=adam"]) == []
+
+
+def test_a_folder_is_named_by_what_differs(tmp_path):
+    arm = {"optimizer": "adam", "loss": "mse"}
+    assert arm_folder(tmp_path, arm, str, alike=["loss"]) == "optimizer=adam"
+    assert arm_folder(tmp_path, arm, str, alike=["loss", "optimizer"]) == "optimizer=adam,loss=mse"
+
+
+def test_a_name_that_another_identity_has_becomes_the_whole_arm_and_then_a_hash(tmp_path):
+    arm = {"optimizer": "adam", "loss": "mse"}
+    record(tmp_path, "optimizer=adam", 0, "other")
+    assert arm_folder(tmp_path, arm, lambda seed: f"own{seed}", alike=["loss"]) == "optimizer=adam,loss=mse"
+    record(tmp_path, "optimizer=adam,loss=mse", 0, "another")
+    assert arm_folder(tmp_path, arm, lambda seed: f"own{seed}", alike=["loss"]) == "optimizer=adam,loss=mse~own0"
+    record(tmp_path, "optimizer=adam,loss=mse~own0", 0, "own0")
+    assert arm_folder(tmp_path, arm, lambda seed: f"own{seed}", alike=["loss"]) == "optimizer=adam,loss=mse~own0"

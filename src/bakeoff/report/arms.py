@@ -1,6 +1,7 @@
 """Group records into arms, and name an arm by what sets it apart from the others of its sweep."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -74,6 +75,12 @@ def plain(value: object) -> str:
 def shown(value: object) -> str:
     """A choice as a table shows it: control characters escaped, the middle of a long value cut out."""
     return shorten(visible(plain(value)), VALUE_WIDTH)
+
+
+def natural(text: str) -> tuple[Any, ...]:
+    """A key that sorts numbers in text by size, and before words: 16, 128, full."""
+    parts = [part for part in re.split(r"(\d+)", text) if part]
+    return not text[:1].isdecimal(), tuple((int(p), "") if p.isdecimal() else (-1, p) for p in parts)
 
 
 def _typed(arm: Mapping[str, Any], key: str) -> str | None:

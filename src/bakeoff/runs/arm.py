@@ -62,7 +62,7 @@ def _plain(value: Any) -> Any:
 
 def folder_name(arm: Mapping[str, Any]) -> str:
     """`optimizer=adam,loss=mse,batch_size=64`; `default` for an arm that overrides nothing; at most 120 bytes."""
-    name = ",".join(f"{_escape(key)}={_escape(_text(value))}" for key, value in arm.items()) or "default"
+    name = ",".join(f"{escaped(key)}={escaped(value)}" for key, value in arm.items()) or "default"
     if len(name.encode()) <= MAX_NAME_BYTES:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:HASH_LENGTH]
@@ -78,9 +78,9 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(";", ":"), ensure_ascii=False)
 
 
-def _escape(text: str) -> str:
-    """Percent-encodes what a file system, a shell or a reader of the name would stumble over."""
-    return "".join(c if c.isalnum() or c in PLAIN_CHARACTERS else _percent(c) for c in text)
+def escaped(value: Any) -> str:
+    """A key or value as names hold it: percent-encoded is what a file system, shell or reader would stumble over."""
+    return "".join(c if c.isalnum() or c in PLAIN_CHARACTERS else _percent(c) for c in _text(value))
 
 
 def _percent(character: str) -> str:

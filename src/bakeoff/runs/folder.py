@@ -11,9 +11,7 @@ from bakeoff.runs.arm import HASH_LENGTH, MAX_NAME_BYTES, cut, folder_name
 from bakeoff.runs.outcome import FILE_NAME
 
 
-def arm_folder(
-    sweep: Path, arm: Mapping[str, Any], identity: Callable[[int], str], alike: Collection[str] = ()
-) -> str:
+def arm_folder(sweep: Path, arm: Mapping[str, Any], identity: Callable[[int], str], alike: Collection[str] = ()) -> str:
     """The name of the arm's folder in `sweep`.
 
     It is built from the arm, without the keys that are `alike` in all arms of the command, so that it shows what

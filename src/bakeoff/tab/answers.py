@@ -5,7 +5,6 @@ The page's own words: an arm is named by its folder, a run by its path below the
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bakeoff.errors import UserError
-from bakeoff.report.arms import Arm, common_choices, differing_keys, plain
+from bakeoff.report.arms import Arm, common_choices, differing_keys, natural, plain
 from bakeoff.report.bands import AXES, METHOD, along, band
 from bakeoff.report.curves import Curve
 from bakeoff.report.ranking import LOST, METRIC, rank_arms, usual_metric
@@ -62,7 +61,11 @@ def _choice(key: str, overrides: Sequence[Any]) -> Answer:
     values = [arm[key] for arm in overrides if key in arm]
     kinds = {_kind(value) for value in values}
     kind = kinds.pop() if len(kinds) == 1 else "text"
-    return {"key": key, "type": kind, "values": sorted({_value(v, kind) for v in values}, key=_natural)}
+    return {
+        "key": key,
+        "type": kind,
+        "values": sorted({_value(v, kind) for v in values}, key=None if kind != "text" else natural),
+    }
 
 
 def _kind(value: object) -> str:
@@ -74,14 +77,6 @@ def _kind(value: object) -> str:
 def _value(value: Any, kind: str) -> Any:
     """Text and numbers never share a choice: where some values are text, all are."""
     return plain(value) if kind == "text" else value
-
-
-def _natural(value: Any) -> tuple[Any, ...]:
-    """16 before 128 before full."""
-    if not isinstance(value, str):
-        return (value,)
-    parts = re.split(r"(\d+)", value)
-    return (not value[:1].isdecimal(), *((int(p), "") if p.isdecimal() else (-1, p) for p in parts if p))
 
 
 def _arm(arm: Arm, types: dict[str, str], sweep_name: str) -> Answer:

@@ -1,0 +1,143 @@
+"""Pictures of a sweep that a person reads first, as PNG: which choices go well together, and at which learning rate.
+
+Drawn by matplotlib's `Figure`, without pyplot and its state of the whole process.
+"""
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+from statistics import mean
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bakeoff.report.arms import Arm, differing_keys, natural, shown
+from bakeoff.report.table import visible
+from bakeoff.runs import lower_is_better
+from bakeoff.stats import mean_interval
+
+USUAL_CHOICES = ("batch_size", "loss", "optimizer")  # columns, rows, panels
+RATE = "optimizer.lr"
+DEFAULT = "(default)"
+MOST_PANELS = 12
+DPI = 100
+
+
+def heat_map(arms: Sequence[Arm], metric: str) -> bytes | None:
+    """The metric by up to three choices: a panel for each value of one, in it rows and columns.
+
+    A cell is the mean over its arms of their mean over completed runs; it stays empty where none completed. None when
+    fewer than two choices vary, or no arm has the metric.
+    """
+    means = _means(arms, metric)
+    keys = _first(arms, 3)
+    if len(keys) < 2 or not means:
+        return None
+    across, down, panels = [_values(arms, key) for key in (*keys, None)[:3]]
+    panels = panels[:MOST_PANELS]
+    grids = [_grid(arms, means, keys, across, down, panel) for panel in panels]
+    low, high = np.nanmin(grids), np.nanmax(grids)
+    size = (1.5 + len(panels) * (1.2 + 0.75 * len(across)), 1.6 + 0.5 * len(down))
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    for ax, grid, panel in zip(axes, grids, panels, strict=True):
+        _draw_grid(ax, grid, across, down, low, high, lower=lower_is_better(metric))
+        ax.set(xlabel=_literal(keys[0]), title=_literal(f"{keys[2]}={panel}") if len(keys) > 2 else "")
+    axes[0].set_ylabel(_literal(keys[1]))
+    figure.suptitle(_literal(f"{metric}, mean over completed runs"), fontsize=10)
+    return _png(figure)
+
+
+def metric_by_rate(arms: Sequence[Arm], metric: str) -> bytes | None:
+    """The final metric against the learning rate, a line for each optimizer; bars are 95% t intervals over all runs at
+    that rate. None when the learning rate does not vary.
+    """
+    found: dict[str, dict[float, list[float]]] = {}
+    for arm in arms:
+        rate = arm.overrides.get(RATE)
+        if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0:
+            by_rate = found.setdefault(shown(arm.overrides.get("optimizer", DEFAULT)), {})
+            by_rate.setdefault(float(rate), []).extend(arm.completed(metric).values())
+    if len({rate for by_rate in found.values() for rate in by_rate}) < 2:
+        return None
+    figure = Figure(figsize=(7, 4), dpi=DPI, layout="constrained")
+    ax = figure.subplots()
+    for optimizer, by_rate in sorted(found.items()):
+        _draw_line(ax, _literal(optimizer), by_rate)
+    ax.set(xscale="log", xlabel="learning rate", ylabel=_literal(f"{metric}, final"))
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return _png(figure)
+
+
+def _means(arms: Iterable[Arm], metric: str) -> dict[str, float]:
+    completed = {arm.folder: arm.completed(metric) for arm in arms}
+    return {folder: mean(values.values()) for folder, values in completed.items() if values}
+
+
+def _first(arms: Sequence[Arm], count: int) -> list[str]:
+    keys = differing_keys([arm.overrides for arm in arms])
+    usual = [key for key in USUAL_CHOICES if key in keys]
+    return [*usual, *(key for key in keys if key not in usual)][:count]
+
+
+def _values(arms: Iterable[Arm], key: str | None) -> list[str]:
+    return [""] if key is None else sorted({_value(arm, key) for arm in arms}, key=natural)
+
+
+def _value(arm: Arm, key: str) -> str:
+    return shown(arm.overrides[key]) if key in arm.overrides else DEFAULT
+
+
+def _grid(
+    arms: Sequence[Arm],
+    means: Mapping[str, float],
+    keys: Sequence[str],
+    across: Sequence[str],
+    down: Sequence[str],
+    panel: str,
+) -> np.ndarray:
+    cells: dict[tuple[str, ...], list[float]] = {}
+    for arm in arms:
+        if arm.folder in means:
+            cells.setdefault(tuple(_value(arm, key) for key in keys), []).append(means[arm.folder])
+    rest = (panel,) if len(keys) > 2 else ()
+    values = [mean(cells.get((x, y, *rest), [np.nan])) for y, x in product(down, across)]
+    return np.array(values).reshape(len(down), len(across))
+
+
+def _draw_grid(
+    ax: Axes, grid: np.ndarray, across: Sequence[str], down: Sequence[str], low: float, high: float, *, lower: bool
+) -> None:
+    ax.imshow(grid, vmin=low, vmax=high, cmap="viridis_r" if lower else "viridis", aspect="auto")
+    ax.set_xticks(range(len(across)), [_literal(text) for text in across])
+    ax.set_yticks(range(len(down)), [_literal(text) for text in down])
+    for (row, column), value in np.ndenumerate(grid):
+        is_light = (value - low > 0.6 * (high - low)) != lower
+        ax.text(
+            column,
+            row,
+            "none" if np.isnan(value) else f"{value:.4g}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="black" if is_light or np.isnan(value) else "white",
+        )
+
+
+def _draw_line(ax: Axes, label: str, by_rate: Mapping[float, Sequence[float]]) -> None:
+    estimates = {rate: mean_interval(values) for rate, values in sorted(by_rate.items()) if values}
+    bars = [estimate.half_width or 0.0 for estimate in estimates.values()]
+    ax.errorbar(list(estimates), [e.mean for e in estimates.values()], bars, marker="o", capsize=3, label=label)
+
+
+def _literal(text: str) -> str:
+    """As it stands: matplotlib would set what is between two `$` as mathematics."""
+    return visible(text).replace("$", r"\$")
+
+
+def _png(figure: Figure) -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format="png")
+    return out.getvalue()
