@@ -24,10 +24,11 @@ BELOW = {
     "module": {"runs"},
     "report": {"errors", "words", "runs", "stats", "tensorboard"},
     "train": {"errors", "words", "runs", "data", "tensorboard", "module"},
+    "overview": {"errors", "runs", "report", "tensorboard"},
     "tab": {"errors", "runs", "stats", "report"},
     "resolvers": {"errors", "runs", "train"},
     "search_path": set(),
-    "launch": {"errors", "runs", "train", "report"},
+    "launch": {"errors", "runs", "train", "report", "overview", "tensorboard"},
     "app": {"errors", "words", "resolvers", "search_path", "launch"},
     "__main__": {"app"},
     "__init__": set(),
@@ -40,11 +41,12 @@ OUTSIDE = {
     "schedules": set(),
     "stats": {"numpy", "scipy"},
     "runs": {"hydra"},
-    "report": {"numpy", "tensorboard"},
+    "report": {"numpy", "tensorboard", "matplotlib"},
+    "overview": {"numpy", "tensorboard"},
     "tab": {"numpy", "tensorboard", "werkzeug"},
     "data": {"torch", "torchvision", "sklearn", "numpy", "lightning"},
     "module": {"torch", "torchmetrics", "lightning"},
-    "tensorboard": {"tensorboard", "lightning", "google_crc32c"},
+    "tensorboard": {"tensorboard", "lightning", "google_crc32c", "numpy", "PIL"},
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 

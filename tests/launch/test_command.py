@@ -157,7 +157,7 @@ def test_a_changed_default_gets_a_folder_of_its_own(bakeoff, tmp_path):
     (tmp_path / "conf" / "optimizer").mkdir(parents=True)
     (tmp_path / "conf" / "optimizer" / "adam.yaml").write_text("_target_: bakeoff.optim.Adam\nlr: 0.5\n")
     assert bakeoff("optimizer=adam", *FAST).status == 0
-    names = sorted(p.name for p in (tmp_path / "outputs" / "main").iterdir())
+    names = sorted(p.name for p in (tmp_path / "outputs" / "main").iterdir() if p.is_dir())
     assert len(names) == 2
     assert names[1].startswith(names[0] + "~")
 

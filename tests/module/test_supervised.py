@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from bakeoff.losses import MSE, CrossEntropy, Huber
 from bakeoff.module import SupervisedModule, metrics_for
 from bakeoff.optim import SGD
+from bakeoff.tensorboard import EventFile
 from bakeoff.tensorboard.logger import EventLogger
 
 GENERATOR = torch.Generator().manual_seed(3)
@@ -86,7 +87,8 @@ def test_the_curve_holds_window_means_of_the_losses(tmp_path):
         def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
             seen.append(float(outputs["loss"]))
 
-    options = {"logger": EventLogger(tmp_path), "callbacks": [Keep()], "max_epochs": 5, "log_every_n_steps": 1}
+    logger = EventLogger(EventFile(tmp_path))
+    options = {"logger": logger, "callbacks": [Keep()], "max_epochs": 5, "log_every_n_steps": 1}
     trainer(tmp_path, **options).fit(module(log_every_n_steps=4), loader(Y), loader(Y))
     points = curves(tmp_path)
     assert [e.step for e in points["train/loss"]][:6] == [4, 8, 12, 16, 20, 24]
@@ -98,7 +100,7 @@ def test_the_curve_holds_window_means_of_the_losses(tmp_path):
 
 
 def test_windows_are_whole_however_often_validation_comes(tmp_path):
-    options = {"logger": EventLogger(tmp_path), "val_check_interval": 3, "check_val_every_n_epoch": None}
+    options = {"logger": EventLogger(EventFile(tmp_path)), "val_check_interval": 3, "check_val_every_n_epoch": None}
     trainer(tmp_path, max_epochs=3, log_every_n_steps=1, **options).fit(
         module(log_every_n_steps=10), loader(Y), loader(Y)
     )
@@ -107,7 +109,7 @@ def test_windows_are_whole_however_often_validation_comes(tmp_path):
 
 
 def test_sampled_steps_show_norm_ratio_and_phases(tmp_path):
-    logger = EventLogger(tmp_path)
+    logger = EventLogger(EventFile(tmp_path))
     trainer(tmp_path, logger=logger, max_epochs=2).fit(module(sample_every_n_steps=5), loader(Y), loader(Y))
     points = curves(tmp_path)
     for tag in ("grad/norm", "update/ratio", "time/forward", "time/loss", "time/backward", "time/update"):
@@ -122,7 +124,8 @@ def test_gradient_norm_and_update_ratio_of_the_first_step(tmp_path):
     norm = float(torch.cat([p.grad.flatten() for p in net.parameters()]).norm())
     size = float(torch.cat([p.flatten() for p in before]).norm())
     fresh = module(sample_every_n_steps=1)
-    trainer(tmp_path, logger=EventLogger(tmp_path), max_steps=1, max_epochs=-1).fit(fresh, loader(Y), loader(Y))
+    logger = EventLogger(EventFile(tmp_path))
+    trainer(tmp_path, logger=logger, max_steps=1, max_epochs=-1).fit(fresh, loader(Y), loader(Y))
     points = curves(tmp_path)
     assert points["grad/norm"][0].value == pytest.approx(norm, rel=1e-5)
     assert points["update/ratio"][0].value == pytest.approx(0.05 * norm / size, rel=1e-5)
@@ -164,7 +167,7 @@ def test_r2_of_several_outputs_is_a_mean_over_columns():
 
 def test_accumulated_batches_count_as_one_step_and_leave_no_hooks(tmp_path):
     net = module(log_every_n_steps=2, sample_every_n_steps=2)
-    options = {"logger": EventLogger(tmp_path), "accumulate_grad_batches": 2, "max_epochs": 2}
+    options = {"logger": EventLogger(EventFile(tmp_path)), "accumulate_grad_batches": 2, "max_epochs": 2}
     trainer(tmp_path, log_every_n_steps=1, **options).fit(net, loader(Y), loader(Y))
     assert [e.step for e in curves(tmp_path)["train/loss"]] == [2, 4, 6, 8]
     assert not net.net._forward_hooks
@@ -173,5 +176,6 @@ def test_accumulated_batches_count_as_one_step_and_leave_no_hooks(tmp_path):
 
 def test_the_rate_logged_is_the_rate_of_the_step(tmp_path):
     net = module(log_every_n_steps=1, lr_factor=lambda step: 0.5**step)
-    trainer(tmp_path, log_every_n_steps=1, logger=EventLogger(tmp_path), max_epochs=1).fit(net, loader(Y), loader(Y))
+    logger = EventLogger(EventFile(tmp_path))
+    trainer(tmp_path, log_every_n_steps=1, logger=logger, max_epochs=1).fit(net, loader(Y), loader(Y))
     assert [e.value for e in curves(tmp_path)["lr"]] == pytest.approx([0.05 * 0.5**step for step in range(8)])

@@ -59,7 +59,7 @@ def test_two_files_of_one_second_have_two_names(tmp_path):
 
 
 def test_nothing_is_made_for_nothing(tmp_path):
-    logger = EventLogger(tmp_path / "run")
+    logger = EventLogger(EventFile(tmp_path / "run"))
     logger.log_hyperparams({"a": 1})
     logger.finalize("success")
     assert not (tmp_path / "run").exists()
@@ -67,7 +67,7 @@ def test_nothing_is_made_for_nothing(tmp_path):
 
 
 def test_the_logger_writes_tags_at_steps(tmp_path):
-    logger = EventLogger(tmp_path)
+    logger = EventLogger(EventFile(tmp_path))
     logger.log_metrics({"val/accuracy": 0.5, "lr": 0.1}, step=7)
     logger.finalize("success")
     assert read(tmp_path, "val/accuracy") == [(7, 0.5)]

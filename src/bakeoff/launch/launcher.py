@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
@@ -15,6 +17,9 @@ from omegaconf import DictConfig, open_dict
 from tqdm import tqdm
 
 from bakeoff.errors import UserError
+
+if TYPE_CHECKING:
+    from bakeoff.tensorboard.hparams import Hyperparameter
 
 MAX_ERRORS_SHOWN = 5
 
@@ -33,12 +38,15 @@ class SweepLauncher(Launcher):
             UserError: some runs cannot be built; then none was started.
 
         """
+        from bakeoff.overview import Overview  # takes a second: only now, not in every Hydra application
+
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         jobs = [self._compose(overrides, initial_job_idx + i) for i, overrides in enumerate(job_overrides)]
-        if initial_job_idx == 0:  # a sweeper that proposes as it goes is not stopped in the middle of its search
-            refuse_bad(jobs)
-        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        # a sweeper that proposes as it goes is not stopped in the middle of its search
+        planned = refuse_bad(jobs) if initial_job_idx == 0 else []
+        overview = Overview(Path(str(self.config.hydra.sweep.dir)), str(self.config.metric))
+        overview.begin(planned)
         statuses: Counter[str] = Counter()
         results = []
         with tqdm(jobs, unit="run", desc="bakeoff", dynamic_ncols=True, smoothing=0) as bar:
@@ -47,6 +55,7 @@ class SweepLauncher(Launcher):
                 statuses[_status(result)] += 1
                 bar.set_postfix(statuses, refresh=False)
                 results.append(result)
+                overview.run_ended()
         return results
 
     def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
@@ -65,18 +74,20 @@ class SweepLauncher(Launcher):
         )
 
 
-def refuse_bad(jobs: Sequence[DictConfig]) -> None:
-    """Builds every run without training it.
+def refuse_bad(jobs: Sequence[DictConfig]) -> list[dict[str, Hyperparameter]]:
+    """Builds every run without training it; returns their hyperparameters.
 
     Raises:
         UserError: lists the runs that cannot be built, and why.
 
     """
     errors: dict[str, list[str]] = {}
+    planned = []
     for job in jobs:
-        error = _error_of(job)
-        if error:
-            errors.setdefault(error, []).append(" ".join(job.hydra.overrides.task))
+        try:
+            planned.append(_hyperparameters_of(job))
+        except UserError as error:
+            errors.setdefault(str(error), []).append(" ".join(job.hydra.overrides.task))
     if len(errors) == 1 and len(next(iter(errors.values()))) == len(jobs):
         raise UserError(next(iter(errors)))
     if errors:
@@ -85,29 +96,23 @@ def refuse_bad(jobs: Sequence[DictConfig]) -> None:
         hidden = [f"  and {len(lines) - MAX_ERRORS_SHOWN} other errors"] if len(lines) > MAX_ERRORS_SHOWN else []
         found = "\n".join([*lines[:MAX_ERRORS_SHOWN], *hidden])
         raise UserError(f"{bad} of {len(jobs)} runs cannot be built; none was started:\n{found}")
+    return planned
 
 
-def _error_of(job: DictConfig) -> str | None:
-    from bakeoff.launch.task import (
-        prepare,
-    )  # imports torch and Lightning: only now, not in every Hydra application
+def _hyperparameters_of(job: DictConfig) -> dict[str, Hyperparameter]:
+    from bakeoff.launch.task import prepare  # brings torch and Lightning
 
-    def build() -> str | None:
-        try:
-            prepare(job, list(job.hydra.overrides.task))
-        except UserError as error:
-            return str(error)
-        return None
-
-    return _with_hydra_config(job, build)
+    with _hydra_config(job):
+        return prepare(job, list(job.hydra.overrides.task)).hyperparameters
 
 
-def _with_hydra_config(job: DictConfig, action: Callable[[], str | None]) -> str | None:
+@contextmanager
+def _hydra_config(job: DictConfig) -> Iterator[None]:
     """Lets `${hydra:...}` in a configuration see this job, as it will when the job runs."""
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(job)
     try:
-        return action()
+        yield
     finally:
         HydraConfig.instance().cfg = before
 

@@ -11,6 +11,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from bakeoff.overview import Overview, time_series
+from bakeoff.report.arms import group_arms
 from bakeoff.report.leaderboard import render
 from bakeoff.report.ranking import usual_metric
 from bakeoff.report.records import Record, read_sweep
@@ -31,7 +33,9 @@ class PrintLeaderboard(Callback):
         sweep = read_sweep(folder)
         metric = usual_metric(sweep.records, config.metric)
         print("\n" + render(sweep.records, sweep.problems, metric=metric, policy=sweep.policy))
+        Overview(folder, config.metric).update()
         print(f"curves: tensorboard --logdir {shlex.quote(str(folder))}")
+        print(f"then:   {time_series(group_arms(sweep.records), metric)}")
         if any(record.status == "failed" and self._is_new(record) for record in sweep.records):
             sys.stdout.flush()
             raise SystemExit(1)  # not an Exception: Hydra would turn one into a warning

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from bakeoff.errors import UserError
 from bakeoff.launch.options import losses_for
+from bakeoff.overview import Overview
 from bakeoff.runs import Outcome, arm_of
 from bakeoff.train import LossDoesNotFitError, Run, objective, settle
 
@@ -36,7 +37,7 @@ def prepare(config: DictConfig, overrides: Sequence[str]) -> Run:
     quieten()
     settings = settle(config, overrides)
     try:
-        return Run(settings, overrides)
+        return Run(settings, overrides, dict(HydraConfig.get().runtime.choices))
     except LossDoesNotFitError as error:
         raise LossDoesNotFitError(error.loss, error.fits, error.task, losses_for(error.task)) from error
 
@@ -69,6 +70,7 @@ def train(config: DictConfig) -> float | None:
         sys.stderr.write(f"\nbakeoff: stopped; recorded as interrupted in {_shown(folder)}\n")
         raise
     if alone:
+        Overview(folder.parent.parent, run.metric).update()
         _tell(outcome, run.metric, folder)
     return objective(outcome, run.metric)
 

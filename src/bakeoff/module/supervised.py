@@ -100,9 +100,9 @@ class SupervisedModule(pl.LightningModule):
         """Brings the curve up to date, for whoever watches."""
         self._write_curve()
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Takes one batch into the validation metrics."""
-        self._measure(self.val_metrics, batch)
+    def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Takes one batch into the validation metrics; gives the output (N, n_out) to callbacks."""
+        return self._measure(self.val_metrics, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Logs `val/*`."""
@@ -116,10 +116,11 @@ class SupervisedModule(pl.LightningModule):
         """Logs `test/*`."""
         self._log_metrics("test", self.test_metrics)
 
-    def _measure(self, metrics: Any, batch: Any) -> None:
+    def _measure(self, metrics: Any, batch: Any) -> Tensor:
         x, y = batch
-        output = self.net(x)
+        output: Tensor = self.net(x)
         metrics.update(self.loss(output, y), output, y)
+        return output
 
     def _log_metrics(self, split: str, metrics: Any) -> None:
         values = {f"{split}/{name}": value for name, value in metrics.compute().items()}

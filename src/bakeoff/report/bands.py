@@ -52,7 +52,9 @@ def band(curves: Sequence[Curve], places: Sequence[np.ndarray]) -> Band:
     """
     if not curves:
         raise ValueError("curves must hold at least 1 curve, got none")
-    steps = np.unique(np.concatenate([curve.steps for curve in curves]))
+    steps = curves[0].steps
+    if not all(np.array_equal(steps, curve.steps) for curve in curves):
+        steps = np.unique(np.concatenate([curve.steps for curve in curves]))
     values = np.stack([_at(steps, curve.steps, curve.values) for curve in curves])
     x = np.stack([_at(steps, curve.steps, place) for curve, place in zip(curves, places, strict=True)])
     takes_part = np.isfinite(values)
@@ -64,6 +66,8 @@ def band(curves: Sequence[Curve], places: Sequence[np.ndarray]) -> Band:
 
 
 def _at(steps: np.ndarray, own: np.ndarray, values: np.ndarray) -> np.ndarray:
+    if steps is own:
+        return values
     return np.interp(steps, own, values, left=np.nan, right=np.nan) if len(own) else np.full(len(steps), np.nan)
 
 
@@ -73,6 +77,8 @@ def _mean(values: np.ndarray, takes_part: np.ndarray, n: np.ndarray) -> np.ndarr
 
 def _intervals(values: np.ndarray, takes_part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """One bootstrap for each set of runs that take part together: mostly there is one."""
+    if takes_part.all() and len(values) > 1:
+        return bootstrap_interval(values)
     low, high = np.full((2, values.shape[1]), np.nan)
     for runs in np.unique(takes_part, axis=1).T:
         if runs.sum() > 1:

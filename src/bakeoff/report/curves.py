@@ -1,13 +1,12 @@
 """Read the scalar curves of a run or an arm from event files: every point, where TensorBoard keeps 1000 a tag."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.util import tensor_util
 
 from bakeoff.report.arms import Arm
@@ -27,18 +26,17 @@ def read_curves(run: Path) -> dict[str, Curve]:
     A file that is cut short, as a killed run leaves it, or damaged gives the points before the damage. When a resumed
     run has repeated a step, the value that was written last counts.
     """
-    points: dict[str, tuple[list[int], list[float], list[float]]] = {}
+    steps: list[int] = []
+    times: list[float] = []
+    points: dict[str, list[tuple[int, float]]] = {}  # tag -> (number of the event, value)
     for path in sorted(run.glob("events.out.tfevents.*")):
         for data in records(path.read_bytes()):
             event = Event.FromString(data)
-            for value in event.summary.value:
-                number = _scalar(value)
-                if number is not None:
-                    steps, times, values = points.setdefault(value.tag, ([], [], []))
-                    steps.append(event.step)
-                    times.append(event.wall_time)
-                    values.append(number)
-    return {tag: _curve(*points[tag]) for tag in sorted(points)}
+            for tag, number in _scalars(event):
+                points.setdefault(tag, []).append((len(steps), number))
+            steps.append(event.step)
+            times.append(event.wall_time)
+    return {tag: _curve(points[tag], np.array(steps, dtype=np.int64), np.array(times)) for tag in sorted(points)}
 
 
 def arm_curves(arm: Arm) -> dict[str, Curve]:
@@ -62,17 +60,24 @@ def mean_curve(curves: Sequence[Curve]) -> Curve:
     return Curve(steps, np.mean(values, axis=0))
 
 
-def _scalar(value: Summary.Value) -> float | None:
-    if value.HasField("simple_value"):
-        return float(value.simple_value)
-    # TensorBoard's newer form: a tensor, marked as the scalars plugin's
-    if value.HasField("tensor") and value.metadata.plugin_data.plugin_name == "scalars":
-        return float(tensor_util.make_ndarray(value.tensor).item())
-    return None
+def _scalars(event: Event) -> Iterator[tuple[str, float]]:
+    for value in event.summary.value:
+        number = value.simple_value
+        if number or value.HasField("simple_value"):  # a number that is not 0 is there: most need no second look
+            yield value.tag, number
+        # TensorBoard's newer form: a tensor, marked as the scalars plugin's
+        elif value.HasField("tensor") and value.metadata.plugin_data.plugin_name == "scalars":
+            yield value.tag, float(tensor_util.make_ndarray(value.tensor).item())
 
 
-def _curve(steps: list[int], times: list[float], values: list[float]) -> Curve:
-    order = np.lexsort((times, steps))  # by step, then by the clock
-    rising = np.array(steps, dtype=np.int64)[order]
+def _curve(points: list[tuple[int, float]], steps: np.ndarray, times: np.ndarray) -> Curve:
+    """`steps` and `times` are those of all events of the run."""
+    events = np.array([event for event, _ in points])
+    values = np.array([value for _, value in points], dtype=np.float64)
+    steps = steps[events]
+    if (steps[1:] > steps[:-1]).all():
+        return Curve(steps, values)
+    order = np.lexsort((times[events], steps))  # by step, then by the clock
+    rising = steps[order]
     last = np.append(rising[1:] != rising[:-1], True)
-    return Curve(rising[last], np.array(values, dtype=np.float64)[order][last])
+    return Curve(rising[last], values[order][last])

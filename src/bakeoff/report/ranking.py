@@ -5,8 +5,9 @@ over their completed runs; then arms with none completed. Only the first kind ge
 never the best. Bad runs are counted, never averaged in.
 """
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 
@@ -57,7 +58,8 @@ def rank_arms(records: Iterable[Record], problems: Iterable[Problem] = (), *, me
     lost = Counter(problem.folder for problem in problems)
     rows = [_row(arm, lost[arm.folder], metric) for arm in group_arms(records)]
     rows.sort(key=lambda row: _place(row, metric))
-    return [_judged(row, rows, metric) for row in rows]
+    places = [_place(row, metric) for row in rows]
+    return [_judged(row, rows[0], places, metric) for row in rows]
 
 
 def usual_metric(records: Iterable[Record], metric: str) -> str:
@@ -113,11 +115,11 @@ def _place(row: Row, metric: str) -> tuple[int, float]:
     return (0 if row.all_completed else 1), value
 
 
-def _judged(row: Row, rows: list[Row], metric: str) -> Row:
+def _judged(row: Row, best: Row, places: Sequence[tuple[int, float]], metric: str) -> Row:
+    """`places` are those of all rows, in order."""
     if not row.all_completed:
         return row
-    rank = 1 + sum(_place(other, metric) < _place(row, metric) for other in rows)
-    best = rows[0]
+    rank = 1 + bisect_left(places, _place(row, metric))
     own, bests = row.arm.completed(metric), best.arm.completed(metric)
     close = row is not best and too_close_to_call(own, bests)
     return replace(row, rank=rank, too_close=close, shared_seeds=len(own.keys() & bests.keys()))

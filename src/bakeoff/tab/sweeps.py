@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -70,7 +72,7 @@ class Reader:
     def curves(self, run: Path) -> dict[str, Curve]:
         """Every point of every scalar curve of one run."""
         with self._lock:
-            return self._curves.get(run, _stamp(run, "events.out.tfevents.*"), read_curves)
+            return self._curves.get(run, _stamp(run, "events.out.tfevents."), read_curves)
 
 
 class _Cache(Generic[T]):
@@ -86,15 +88,15 @@ class _Cache(Generic[T]):
         return kept[1]
 
 
-def _stamp(run: Path, pattern: str = "*") -> Stamp:
+def _stamp(run: Path, prefix: str = "") -> Stamp:
     found = []
-    for path in sorted(run.glob(pattern)):
-        try:
-            state = path.stat()
-        except OSError:  # replaced in this very moment
-            continue
-        found.append((path.name, state.st_mtime_ns, state.st_size))
-    return tuple(found)
+    with os.scandir(run) as entries:
+        for entry in entries:
+            if entry.name.startswith(prefix):
+                with suppress(FileNotFoundError):  # replaced in this very moment
+                    state = entry.stat()
+                    found.append((entry.name, state.st_mtime_ns, state.st_size))
+    return tuple(sorted(found))
 
 
 def title(folder: Path, name: str) -> Any:

@@ -69,7 +69,8 @@ class EventFile:
         if self.path is not None:
             return self.path.open("ab")
         now = time.time()
-        name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.{next(_count):06d}"  # in order of making
+        # names sort in the order of making
+        name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.{next(_count):06d}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.path = self.folder / name
         file = self.path.open("wb")

@@ -7,24 +7,22 @@ import platform
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, TQDMProgressBar
-from lightning.pytorch.loggers import Logger
 
-from bakeoff.errors import UserError
-from bakeoff.module import StopOnDivergence, SupervisedModule, use_lean_loop
+from bakeoff.module import StopOnDivergence, SupervisedModule
 from bakeoff.runs import Outcome, arm_of, lower_is_better, now
-from bakeoff.tensorboard.logger import EventLogger
 from bakeoff.train.budget import Budget, budget_from, samples_seen
+from bakeoff.train.hyperparameters import hyperparameters
 from bakeoff.train.identity import identity_by_seed
+from bakeoff.train.journal import Journal
 from bakeoff.train.parts import Parts, build, instantiate
-from bakeoff.train.settings import check_metric
+from bakeoff.train.settings import PARTS, check_metric, given_keys
 from bakeoff.train.summary import Summary
+from bakeoff.train.trainer import check_device, early_stopping, trainer_for
 
 USUAL_THREADS = torch.get_num_threads()  # torch's own choice, before a run of another number of threads
 STOPPED_STATUS = 130  # a shell's own for a command that was stopped
@@ -37,16 +35,26 @@ class Run:
     Args:
         settings: plain, settled settings (`bakeoff.train.settings.settle`).
         overrides: the command line's own, from which the arm is read.
+        choices: group -> option that was chosen in it, by which a part is called where it is shown; without it, and
+            where the command line names another class, a part is called by its class.
+
+    `hyperparameters` are what TensorBoard is told of it, name -> value.
 
     Raises:
         UserError: a part cannot be built, or the parts do not fit each other.
 
     """
 
-    def __init__(self, settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], overrides: Sequence[str], choices: Mapping[str, str] | None = None
+    ) -> None:
         self.settings, self.overrides = settings, list(overrides)
+        given = given_keys(overrides)
+        own_class = {part for part in PARTS if f"{part}._target_" in given}
+        named = {group: option for group, option in (choices or {}).items() if group not in own_class}
         self.parts: Parts = build(settings)
         spec = self.parts.spec
+        self.hyperparameters = hyperparameters(settings, named, spec.n_train)
         self.metric = check_metric(settings["metric"], self.parts.task, self.parts.n_out)
         self.budget: Budget = budget_from(
             settings["budget"],
@@ -55,7 +63,7 @@ class Run:
             batch_size=settings["batch_size"],
         )
         self.callbacks = [instantiate(f"callbacks.{k}", v) for k, v in settings["callbacks"].items()]
-        _check_device(settings["trainer"])
+        check_device(settings["trainer"])
 
     def train(self, folder: Path, *, progress_bar: bool = False) -> Outcome:
         """Trains to the end of the budget, tests once on the last weights, and writes `outcome.json` and event files.
@@ -69,9 +77,14 @@ class Run:
         torch.set_num_threads(self.settings["trainer"]["threads"] or USUAL_THREADS)
         outcome = self._begin(folder)
         summary, guard, started = Summary(), StopOnDivergence(), time.monotonic()
+        journal = Journal(folder, self.settings, self.parts, self.budget)
         trainer: pl.Trainer | None = None
         try:
-            trainer = self._trainer(folder, [EventLogger(folder), summary], guard, progress_bar)
+            journal.begin(self.hyperparameters)
+            stopping = early_stopping(self.settings["early_stopping"], self.metric)
+            callbacks = [guard, *journal.callbacks, *stopping, *self.callbacks]
+            loggers = [journal.logger, summary]
+            trainer = trainer_for(self.settings, self.budget, folder, loggers, callbacks, progress_bar=progress_bar)
             outcome.device = _device_name(trainer.strategy.root_device)
             self._fit_and_test(trainer, guard)
             outcome.status = "diverged" if guard.divergence else "completed"
@@ -88,7 +101,10 @@ class Run:
             outcome.error = _error(type(error).__name__, str(error), step, traceback.format_exc())
         finally:
             self._end(outcome, trainer, summary, time.monotonic() - started)
-            outcome.write(folder)
+            try:
+                journal.end(outcome)
+            finally:  # last: a run that is recorded as completed is never done again
+                outcome.write(folder)
         return outcome
 
     def _begin(self, folder: Path) -> Outcome:
@@ -102,49 +118,6 @@ class Run:
         outcome.threads = torch.get_num_threads()
         outcome.write(folder)
         return outcome
-
-    def _trainer(self, folder: Path, loggers: list[Logger], guard: StopOnDivergence, progress_bar: bool) -> pl.Trainer:
-        settings, clip = self.settings["trainer"], self.settings["clip"]
-        seconds = self.budget.seconds
-        clipped = next((kind for kind in ("norm", "value") if clip[kind] is not None), None)
-        trainer = pl.Trainer(
-            accelerator=settings["accelerator"],
-            devices=1,
-            precision=settings["precision"],
-            max_epochs=-1,
-            max_steps=self.budget.steps or -1,
-            max_time=timedelta(seconds=seconds) if seconds else None,
-            gradient_clip_val=clip[clipped] if clipped else None,
-            gradient_clip_algorithm=clipped,
-            callbacks=[guard, *self._early_stopping(), *self._bar(progress_bar), *self.callbacks],
-            logger=loggers,
-            log_every_n_steps=settings["log_every_n_steps"],
-            default_root_dir=folder,
-            num_sanity_val_steps=0,
-            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in self.callbacks),
-            enable_model_summary=False,
-            enable_progress_bar=progress_bar,
-        )
-        return use_lean_loop(trainer, validation_due=self.budget.validation_due)
-
-    def _early_stopping(self) -> list[pl.Callback]:
-        patience = self.settings["early_stopping"]["patience"]
-        if patience is None:
-            return []
-        stop = EarlyStopping(
-            self.metric,
-            mode="min" if lower_is_better(self.metric) else "max",
-            patience=patience,
-            min_delta=self.settings["early_stopping"]["min_delta"],
-            check_finite=False,  # StopOnDivergence says it better
-            check_on_train_epoch_end=False,
-        )
-        return [stop]
-
-    @staticmethod
-    def _bar(progress_bar: bool) -> list[pl.Callback]:
-        # given explicitly: where rich is installed Lightning would take its bar without being asked
-        return [TQDMProgressBar(refresh_rate=20)] if progress_bar else []
 
     def _fit_and_test(self, trainer: pl.Trainer, guard: StopOnDivergence) -> None:
         parts, settings = self.parts, self.settings["trainer"]
@@ -183,17 +156,6 @@ def objective(outcome: Outcome, metric: str) -> float:
     value = outcome.metrics.get(metric, {}).get("final") if outcome.status == "completed" else None
     worst = float("inf") if lower_is_better(metric) else float("-inf")
     return worst if value is None else float(value)
-
-
-def _check_device(settings: Mapping[str, Any]) -> None:
-    """Lets Lightning refuse a device or a precision now, not in the middle of a sweep."""
-    if settings["accelerator"] == "gpu" and not torch.cuda.is_available() and not torch.backends.mps.is_available():
-        raise UserError("trainer=gpu, but torch finds no GPU here; use trainer=cpu or trainer=auto")
-    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    try:
-        pl.Trainer(accelerator=settings["accelerator"], devices=1, precision=settings["precision"], **quiet)
-    except Exception as error:  # each kind of accelerator and precision has errors of its own
-        raise UserError(f"trainer: {str(error).splitlines()[0]}") from error
 
 
 def _device_name(device: torch.device) -> str:

@@ -21,6 +21,7 @@ METRICS = {
 LARGEST_SEED = 2**32 - 1  # what NumPy takes
 MAPPINGS = (*PARTS, "budget", "trainer", "clip", "early_stopping", "callbacks")
 DEFAULT_METRIC = "val/accuracy"
+LOGS = ("usual", "full")
 
 
 def settle(config: DictConfig, overrides: Iterable[str]) -> dict[str, Any]:
@@ -41,13 +42,18 @@ def settle(config: DictConfig, overrides: Iterable[str]) -> dict[str, Any]:
     settings = {str(key): value for key, value in dict(plain).items()}
     for key in MAPPINGS:
         _require(isinstance(settings.get(key), dict), key, "a group of settings", settings.get(key))
-    given = {override.get_key_element().lstrip("+") for override in _parse(overrides)}
+    given = given_keys(overrides)
     _settle_budget(settings["budget"], given, _choice("budget", overrides))
     for part in PARTS:
         if f"{part}._target_" in given:
             settings[part] = {k: v for k, v in settings[part].items() if f"{part}.{k}" in given or k == "_partial_"}
     check(settings)
     return settings
+
+
+def given_keys(overrides: Iterable[str]) -> set[str]:
+    """The keys that a command line sets, without the `+` that adds one."""
+    return {override.get_key_element().lstrip("+") for override in _parse(overrides)}
 
 
 def _keys(config: DictConfig) -> list[str]:
@@ -89,6 +95,8 @@ def check(settings: Mapping[str, Any]) -> None:
     _require(_whole(seed, 0) and seed <= LARGEST_SEED, "seed", f"a whole number from 0 to {LARGEST_SEED}", seed)
     _require(_is_name(sweep), "sweep", "the name of one folder (root=... says where)", repr(sweep))
     _require(isinstance(compiled, bool), "trainer.compile", "true or false", compiled)
+    log = settings["log"]
+    _require(log in LOGS, "log", " or ".join(LOGS), f"{log}{did_you_mean(str(log), LOGS)}")
     min_delta = settings["early_stopping"]["min_delta"]
     _require(_positive(min_delta) or min_delta == 0, "early_stopping.min_delta", "a number >= 0", min_delta)
     for unit in BUDGETS:

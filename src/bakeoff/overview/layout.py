@@ -1,0 +1,44 @@
+"""The layout of TensorBoard's Custom Scalars dashboard: bands of all arms over each other, one category an axis.
+
+Built from TensorBoard's own protos, since its `custom_scalar.summary` needs TensorFlow and torch's writer needs torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.plugins.custom_scalar import layout_pb2, metadata
+
+from bakeoff.overview.axes import AXES, Axis, band_tag
+
+SERIES = layout_pb2.MarginChartContent.Series
+
+
+def custom_scalars(metrics: Sequence[str]) -> Summary:
+    """A margin chart for each metric and axis: mean, low and high; and how many seeds each point rests on."""
+    categories = [_category(axis, metrics) for axis in AXES]
+    seeds = [_lines(f"seeds in the mean of {metric}", band_tag(metric, AXES[0], "seeds")) for metric in metrics]
+    categories.append(layout_pb2.Category(title="seeds", chart=seeds, closed=True))
+    layout = layout_pb2.Layout(category=categories)
+    tensor = TensorProto(dtype="DT_STRING", string_val=[layout.SerializeToString()], tensor_shape=TensorShapeProto())
+    plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME)
+    value = Summary.Value(tag=metadata.CONFIG_SUMMARY_TAG, tensor=tensor, metadata=SummaryMetadata(plugin_data=plugin))
+    return Summary(value=[value])
+
+
+def _category(axis: Axis, metrics: Sequence[str]) -> layout_pb2.Category:
+    charts = []
+    for metric in metrics:
+        mean, low, high = (band_tag(metric, axis, part) for part in ("mean", "low", "high"))
+        series = SERIES(value=mean, lower=low, upper=high)
+        charts.append(layout_pb2.Chart(title=metric, margin=layout_pb2.MarginChartContent(series=[series])))
+        # arms of one seed have no interval, and no margin chart draws them
+        charts.append(_lines(f"{metric}, means alone", mean))
+    return layout_pb2.Category(title=f"against {axis.title}", chart=charts, closed=axis is not AXES[0])
+
+
+def _lines(title: str, tag: str) -> layout_pb2.Chart:
+    return layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=[f"^{tag}$"]))

@@ -1,0 +1,106 @@
+"""What TensorBoard shows of a whole sweep: one HParams experiment, bands over seeds, the leaderboard, pictures.
+
+All of it is made from the run folders, and can be made again from them at any time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bakeoff.errors import UserError
+from bakeoff.overview.bands import write_bands
+from bakeoff.overview.columns import differing, metric_columns, sessions, told_apart
+from bakeoff.overview.layout import custom_scalars
+from bakeoff.overview.rewrite import PATTERN, rewritten
+from bakeoff.report.arms import Arm, group_arms
+from bakeoff.report.leaderboard import render
+from bakeoff.report.ranking import usual_metric
+from bakeoff.report.records import Sweep, read_sweep
+from bakeoff.runs.outcome import FILE_NAME
+from bakeoff.tensorboard import EventFile
+from bakeoff.tensorboard.hparams import Hyperparameter, experiment
+from bakeoff.tensorboard.summaries import code_block, image, text
+
+EVERY = 5.0  # seconds between two updates, at least
+SHARE = 0.02  # of the time, at most, is spent on updates while runs go on
+
+
+class Overview:
+    """Keeps the root of a sweep's folder, and the folders of its arms, up to date.
+
+    Args:
+        sweep: the folder of the sweep.
+        metric: what arms are ranked by.
+
+    """
+
+    def __init__(self, sweep: Path, metric: str) -> None:
+        self.sweep, self.metric = sweep, metric
+        self._planned: list[Mapping[str, Hyperparameter]] = []
+        self._due = 0.0
+
+    def begin(self, planned: Sequence[Mapping[str, Hyperparameter]]) -> None:
+        """Before the first run: the columns of HParams, those of runs that are planned among them."""
+        self._planned = list(planned)
+        self.sweep.mkdir(parents=True, exist_ok=True)
+        self._write_root(read_sweep(self.sweep))
+
+    def run_ended(self) -> None:
+        """Updates what has changed, if the last update is long enough ago."""
+        started = time.monotonic()
+        if started < self._due:
+            return
+        self.update()
+        ended = time.monotonic()
+        self._due = ended + max(EVERY, (ended - started) / SHARE)
+
+    def update(self) -> None:
+        """Brings everything up to date."""
+        sweep = read_sweep(self.sweep)
+        for arm in group_arms(sweep.records):
+            if not _is_current(arm):
+                write_bands(arm)
+        self._write_root(sweep)
+
+    def _write_root(self, sweep: Sweep) -> None:
+        metric = usual_metric(sweep.records, self.metric)
+        columns = differing(told_apart(sessions(self.sweep), self._planned))
+        with rewritten(self.sweep) as file:
+            file.summary(experiment(columns, metric_columns(sweep.records, metric)))
+            file.summary(custom_scalars(_curves(sweep, metric)))
+            if sweep.records:
+                file.summary(text("leaderboard", _leaderboard(sweep, metric)), len(sweep.records))
+                _draw(file, group_arms(sweep.records), metric)
+
+
+def _is_current(arm: Arm) -> bool:
+    """Whether the aggregate run was written after the last of the runs had changed."""
+    written = [path.stat().st_mtime_ns for path in arm.records[0].path.parent.glob(PATTERN)]
+    changed = [(record.path / FILE_NAME).stat().st_mtime_ns for record in arm.records]
+    return bool(written) and max(written) > max(changed)
+
+
+def _curves(sweep: Sweep, metric: str) -> list[str]:
+    """What has a band, the main metric first."""
+    known = dict.fromkeys(name for record in sweep.records for name in record.metrics if not name.startswith("test/"))
+    return list(dict.fromkeys([metric, *known]))
+
+
+def _leaderboard(sweep: Sweep, metric: str) -> str:
+    try:
+        table = render(sweep.records, sweep.problems, metric=metric, policy=sweep.policy)
+    except UserError as error:
+        return f"No leaderboard: {code_block(str(error))}"
+    return code_block(table)
+
+
+def _draw(file: EventFile, arms: Sequence[Arm], metric: str) -> None:
+    from bakeoff.report import figures  # matplotlib takes half a second to import
+
+    step = sum(len(arm.records) for arm in arms)
+    for tag, draw in (("choices", figures.heat_map), ("learning rate", figures.metric_by_rate)):
+        png = draw(arms, metric)
+        if png is not None:
+            file.summary(image(tag, png), step)

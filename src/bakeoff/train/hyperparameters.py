@@ -1,0 +1,71 @@
+"""Every choice and hyperparameter of a run as one flat mapping, for TensorBoard's table of runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bakeoff.train.settings import PARTS
+
+GROUPS = (*PARTS, "budget", "clip", "early_stopping", "trainer")
+# Where data lies and how progress is shown: nothing that is compared.
+LEFT_OUT = frozenset({"data.root", "data.download", "trainer.log_every_n_steps", "trainer.sample_every_n_steps"})
+ALWAYS_TEXT = frozenset({"trainer.precision"})  # 32 and bf16-mixed share a column
+CLASS_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
+
+
+def hyperparameters(
+    settings: Mapping[str, Any], choices: Mapping[str, str | None], n_train: int | None = None
+) -> dict[str, float | bool | str]:
+    """Name -> value: `optimizer: adam`, `optimizer.lr: 0.01`, `batch_size: full`, `samples_per_step: 1077`.
+
+    Args:
+        settings: plain, settled settings.
+        choices: group -> option chosen; a part that is not among them goes by the name of its class.
+        n_train: training examples in an epoch, where that is known.
+
+    Numbers stay numbers and text stays text, so that no name is both; a list is text, and what is null, or a number
+    that is not finite, is left out.
+
+    """
+    found: dict[str, Any] = {part: choices.get(part) or _class_name(settings[part]) for part in PARTS}
+    found["batch_size"] = str(settings["batch_size"])
+    found["samples_per_step"] = _samples_per_step(settings["batch_size"], n_train)
+    for group in GROUPS:
+        found.update(_leaves(group, settings[group]))
+    found["callbacks"] = ", ".join(settings["callbacks"]) or None  # their names: what is inside them is theirs
+    return {name: value for name, value in found.items() if value is not None and name not in LEFT_OUT}
+
+
+def _samples_per_step(batch_size: int | str, n_train: int | None) -> int | None:
+    if batch_size == "full":
+        return n_train
+    return int(batch_size) if n_train is None else min(int(batch_size), n_train)
+
+
+def _leaves(prefix: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        name = f"{prefix}.{key}"
+        if key in CLASS_KEYS:
+            continue
+        if isinstance(value, Mapping):
+            if value.get("_target_"):
+                yield name, _class_name(value)
+            yield from _leaves(name, value)
+        else:
+            yield name, str(value) if name in ALWAYS_TEXT and value is not None else _plain(value)
+
+
+def _plain(value: Any) -> float | bool | str | None:
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, (int, float)):
+        return value if abs(value) <= sys.float_info.max else None
+    return json.dumps(value, default=str) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _class_name(node: Mapping[str, Any]) -> str | None:
+    target = node.get("_target_")
+    return str(target).rsplit(".", 1)[-1] if target else None

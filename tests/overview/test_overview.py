@@ -1,0 +1,224 @@
+"""What stands beside the runs of a sweep, read by TensorBoard's own readers and checked by sums of our own."""
+
+import json
+import math
+import os
+import shutil
+import struct
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.util.tensor_util import make_ndarray
+
+from bakeoff.overview import Overview
+from bakeoff.overview.rewrite import rewritten
+from bakeoff.tensorboard import EventFile
+
+UNITS = {"band": 1, "band_by_samples": 1, "band_by_milliepochs": 1000, "band_by_milliseconds": 1000}
+AXES = {"band_by_samples": "samples", "band_by_milliepochs": "epochs", "band_by_milliseconds": "seconds"}
+
+
+def read(folder):
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 0, "images": 0})
+    events.Reload()
+    return events
+
+
+def points(events, tag):
+    return {e.step: e.value for e in events.Scalars(tag)} if tag in events.Tags()["scalars"] else {}
+
+
+def texts(events, tag):
+    return [make_ndarray(e.tensor_proto).item().decode() for e in events.Tensors(tag)]
+
+
+@pytest.fixture
+def sweep(small_sweep, tmp_path):
+    """A copy that may be changed."""
+    return shutil.copytree(small_sweep, tmp_path / "small")
+
+
+@pytest.mark.parametrize("metric", ["val/accuracy", "val/nll", "train/loss"])
+def test_bands_are_mean_and_range_of_two_seeds(small_sweep, metric):
+    for arm in small_sweep.glob("*=*"):
+        seeds = [points(read(arm / f"seed={seed}"), metric) for seed in (0, 1)]
+        band = {part: points(read(arm), f"band/{metric}/{part}") for part in ("mean", "low", "high", "seeds")}
+        assert set(band["mean"]) == set(seeds[0]) == set(seeds[1])
+        for step in seeds[0]:
+            values = [seed[step] for seed in seeds]
+            assert band["mean"][step] == pytest.approx(sum(values) / 2, rel=1e-6)
+            assert (band["low"][step], band["high"][step]) == (min(values), max(values))
+            assert band["seeds"][step] == 2
+
+
+@pytest.mark.parametrize("group", AXES)
+def test_bands_lie_along_the_other_axes_too(small_sweep, group):
+    for arm in small_sweep.glob("*=*"):
+        runs = [read(arm / f"seed={seed}") for seed in (0, 1)]
+        axes = [points(run, f"axis/{AXES[group]}") for run in runs]
+        expected = sorted(
+            round(UNITS[group] * (axes[0][step] + axes[1][step]) / 2) for step in points(runs[0], "val/loss")
+        )
+        found = sorted(points(read(arm), f"{group}/val/loss/mean"))
+        assert found == pytest.approx(expected, abs=1)
+        assert found[0] > 0
+
+
+def test_the_layout_names_tags_that_are_there(small_sweep):
+    (tensor,) = read(small_sweep).Tensors("custom_scalars__config__")
+    layout = layout_pb2.Layout.FromString(make_ndarray(tensor.tensor_proto).item())
+    tags = set(read(next(small_sweep.glob("*=*"))).Tags()["scalars"])
+    assert layout.category[0].title == "against optimizer steps"
+    assert layout.category[0].chart[0].title == "val/accuracy"  # what arms are ranked by comes first
+    margins = [series for c in layout.category for chart in c.chart for series in chart.margin.series]
+    assert {tag for series in margins for tag in (series.value, series.lower, series.upper)} <= tags
+    lines = [tag for c in layout.category for chart in c.chart for tag in chart.multiline.tag]
+    assert {tag.strip("^$") for tag in lines} <= tags
+    assert len(margins) == 4 * 6  # axes x main curves
+
+
+def test_the_root_holds_leaderboard_and_pictures(small_sweep):
+    root = read(small_sweep)
+    board = texts(root, "leaderboard")[-1]
+    assert board.startswith("```\nrank")
+    assert "16 completed" in board
+    (picture,) = root.Images("choices")
+    assert picture.encoded_image_string.startswith(b"\x89PNG")
+    width, height = struct.unpack_from(">II", picture.encoded_image_string, 16)
+    assert (picture.width, picture.height) == (width, height)
+    assert "learning rate" not in root.Tags()["images"]  # it did not vary
+
+
+def test_learning_rates_have_a_picture(troubled_sweep):
+    assert "learning rate" in read(troubled_sweep).Tags()["images"]
+
+
+def test_arms_of_diverged_runs_say_so_and_have_no_band(troubled_sweep):
+    (diverged,) = troubled_sweep.glob("*lr=1e*")
+    events = read(diverged)
+    assert texts(events, "seeds")[-1].startswith("3 diverged.")
+    assert events.Tags()["scalars"] == []
+
+
+def test_only_what_changed_is_written_again(sweep):
+    overview = Overview(sweep, "val/accuracy")
+    overview.update()
+    before = {arm.name: sorted(p.name for p in arm.glob("events.*")) for arm in sweep.glob("*=*")}
+    arm = next(sweep.glob("*=*"))
+    record = json.loads((arm / "seed=1" / "outcome.json").read_text()) | {"status": "diverged"}
+    (arm / "seed=1" / "outcome.json").write_text(json.dumps(record))
+    overview.update()
+    after = {arm.name: sorted(p.name for p in arm.glob("events.*")) for arm in sweep.glob("*=*")}
+    assert {name for name in after if after[name] != before[name]} == {arm.name}
+    events = read(arm)
+    assert texts(events, "seeds")[-1].startswith("1 completed, 1 diverged.")
+    mean, alone = points(events, "band/val/loss/mean"), points(read(arm / "seed=0"), "val/loss")
+    assert mean == alone  # the diverged seed is counted, not averaged in
+    assert not points(events, "band/val/loss/low")
+
+
+def test_a_reader_that_had_read_the_old_points_forgets_them(tmp_path):
+    def write(steps):
+        with rewritten(tmp_path) as file:
+            for step in range(steps):
+                file.scalars({"x": float(steps)}, step)
+
+    write(20)
+    events = read(tmp_path)
+    assert len(events.Scalars("x")) == 20
+    write(5)
+    events.Reload()
+    assert [event.value for event in events.Scalars("x")] == [5.0] * 5
+    assert [event.value for event in read(tmp_path).Scalars("x")] == [5.0] * 5
+
+
+def test_old_files_are_removed_when_no_reader_can_be_at_them(tmp_path):
+    for _ in range(3):
+        with rewritten(tmp_path) as file:
+            file.scalars({"x": 1.0}, 1)
+    first, second, third = sorted(tmp_path.iterdir())
+    assert [path.stat().st_size > 0 for path in (first, second, third)] == [False, False, True]
+    os.utime(first, (0, 0))
+    with rewritten(tmp_path) as file:
+        file.scalars({"x": 1.0}, 1)
+    assert not first.exists()
+    assert second.exists()
+
+
+def test_hostile_text_stays_inside_its_fence(sweep):
+    run = next(sweep.glob("*/seed=0"))
+    record = json.loads((run / "outcome.json").read_text())
+    record["arm"]["loss"] = "```\n<script>alert(1)</script>\n````"
+    (run / "outcome.json").write_text(json.dumps(record))
+    Overview(sweep, "val/accuracy").update()
+    board = texts(read(sweep), "leaderboard")[-1]
+    fence = board.split("\n", 1)[0]
+    assert set(fence) == {"`"}
+    assert len(fence) == 5
+    assert board.count(fence) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 50, b"garbage"], ids=["empty", "zeros", "text"])
+def test_damaged_event_files_leave_the_rest(sweep, content):
+    arm = next(sweep.glob("*=*"))
+    for path in arm.glob("seed=0/events.*"):
+        path.write_bytes(content)
+    os.utime(arm / "seed=0" / "outcome.json")  # the arm counts as changed
+    Overview(sweep, "val/accuracy").update()
+    assert points(read(arm), "band/val/loss/seeds").keys() == points(read(arm / "seed=1"), "val/loss").keys()
+    assert set(points(read(arm), "band/val/loss/seeds").values()) == {1.0}
+
+
+def test_a_sweep_without_runs_is_no_error(tmp_path):
+    overview = Overview(tmp_path / "new", "val/accuracy")
+    overview.begin([])
+    overview.run_ended()
+    overview.update()
+    assert "leaderboard" not in read(tmp_path / "new").Tags()["tensors"]
+
+
+def test_updates_take_a_small_share_of_the_time(small_sweep, tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("bakeoff.overview.overview.time.monotonic", lambda: clock[0])
+    overview, updates = Overview(tmp_path, "val/accuracy"), []
+
+    def update():
+        updates.append(clock[0])
+        clock[0] += 1.0  # an update takes a second
+
+    monkeypatch.setattr(overview, "update", update)
+    for _ in range(1000):
+        clock[0] += 0.5  # a run
+        overview.run_ended()
+    assert 5 <= len(updates) <= 0.02 * clock[0] + 1
+    assert math.isclose(updates[1] - updates[0], 51, abs_tol=1)
+
+
+def test_a_seeds_budget_in_seconds_still_has_a_band(tmp_path):
+    for seed in (0, 1):
+        run = tmp_path / "default" / f"seed={seed}"
+        file = EventFile(run)
+        for point in range(1, 6):
+            step = point * (10 + seed)
+            file.scalars({"val/loss": float(step), "axis/seconds": float(point)}, step)
+        file.close()
+        (run / "outcome.json").write_text(json.dumps(outcome(seed)))
+    Overview(tmp_path, "val/loss").update()
+    mean = points(read(tmp_path / "default"), "band/val/loss/mean")
+    assert sorted(mean) == sorted({10, 20, 30, 40, 50} | {11, 22, 33, 44, 55})
+    np.testing.assert_allclose(list(mean.values()), list(mean), rtol=1e-6)  # the curve is a straight line
+
+
+def outcome(seed):
+    record = {"schema": 1, "status": "completed", "arm": {}, "seed": seed, "identity": "i", "steps": 50}
+    return (
+        record
+        | {"epochs": 1.0}
+        | {
+            "samples": 1,
+            "seconds": 1.0,
+            "metrics": {"val/loss": {"final": 50.0, "best": 1.0, "best_step": 1}},
+        }
+    )
