@@ -25,7 +25,7 @@ BELOW = {
     "report": {"errors", "words", "runs", "stats", "tensorboard"},
     "train": {"errors", "words", "runs", "data", "tensorboard", "module"},
     "overview": {"errors", "runs", "report", "tensorboard"},
-    "tab": {"errors", "runs", "stats", "report"},
+    "tab": {"errors", "runs", "stats", "report", "tensorboard"},
     "resolvers": {"errors", "runs", "train"},
     "search_path": set(),
     "launch": {"errors", "runs", "train", "report", "overview", "tensorboard"},

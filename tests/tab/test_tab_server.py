@@ -56,6 +56,13 @@ def test_the_sweep_is_found_from_above_and_by_itself(small_sweep):
     assert plugin(small_sweep).is_active()
 
 
+def test_numbers_that_differ_are_those_of_the_arms(small_sweep, runs):
+    numbers = {entry["key"]: entry["arms"] for entry in ask(small_sweep, "sweep", sweep=".")["numbers"]}
+    assert set(numbers) == {"samples_per_step", "optimizer.lr"}  # each optimizer has a default of its own
+    expected = {arm: 16.0 if seeds[0][0]["arm"]["batch_size"] == 16 else 1077.0 for arm, seeds in runs.items()}
+    assert numbers["samples_per_step"] == expected
+
+
 def test_choices_arms_and_runs_are_those_of_the_records(small_sweep, runs):
     sweep = ask(small_sweep.parent, "sweep", sweep="small")
     assert {choice["key"]: (choice["type"], choice["values"]) for choice in sweep["choices"]} == {
@@ -174,6 +181,8 @@ def test_a_run_says_how_it_is_repeated(small_sweep, runs):
         assert run["command"].startswith("bakeoff ")
         assert set(run["command"].split()[1:]) == set(runs[arm][run["seed"]][0]["overrides"])
         assert "optimizer:" in run["config"]
+        assert run["settings"]["optimizer"] in ("adam", "sgd")
+        assert run["settings"]["optimizer.lr"] > 0
 
 
 def test_the_version_changes_with_every_run_and_otherwise_not(tmp_path, small_sweep):

@@ -20,7 +20,7 @@ from werkzeug import Request, Response
 
 from bakeoff.errors import UserError
 from bakeoff.report.records import run_folders
-from bakeoff.tab import answers
+from bakeoff.tab import about, numbers
 from bakeoff.tab.sweeps import Reader, Snapshot, find_sweeps, title
 
 Route = Callable[[Request], Response]
@@ -50,10 +50,10 @@ class BakeoffPlugin(TBPlugin):
             "/sweeps": lambda request: self._list(),
             "/version": lambda request: {"version": self._reader.version(self._folder(request))},
             "/sweep": self._sweep,
-            "/table": lambda r: answers.table(self._snapshot(r), _get(r, "metric"), r.args.get("value", "final")),
+            "/table": lambda r: numbers.table(self._snapshot(r), _get(r, "metric"), r.args.get("value", "final")),
             "/curves": self._curves,
             "/seeds": self._seeds,
-            "/runs": lambda r: answers.runs(self._snapshot(r), r.args.getlist("arm"), _get(r, "sweep")),
+            "/runs": lambda r: about.runs(self._snapshot(r), self._reader, r.args.getlist("arm"), _get(r, "sweep")),
         }
         files = {f"/{path.relative_to(STATIC).as_posix()}": _file(path) for path in STATIC.rglob("*") if path.is_file()}
         return {route: Request.application(app) for route, app in files.items()} | {
@@ -81,15 +81,15 @@ class BakeoffPlugin(TBPlugin):
 
     def _sweep(self, request: Request) -> Any:
         name, snapshot = _get(request, "sweep"), self._snapshot(request)
-        return answers.sweep(snapshot, self._reader, name, title(snapshot.folder, name))
+        return about.sweep(snapshot, self._reader, name, title(snapshot.folder, name))
 
     def _curves(self, request: Request) -> Any:
         axis = request.args.get("axis", "steps")
-        return answers.curves(self._snapshot(request), self._reader, _get(request, "metric"), axis)
+        return numbers.curves(self._snapshot(request), self._reader, _get(request, "metric"), axis)
 
     def _seeds(self, request: Request) -> Any:
         metric, axis, arm = _get(request, "metric"), request.args.get("axis", "steps"), request.args.get("arm")
-        return answers.seeds(self._snapshot(request), self._reader, metric, axis, arm, _get(request, "sweep"))
+        return numbers.seeds(self._snapshot(request), self._reader, metric, axis, arm, _get(request, "sweep"))
 
 
 def _get(request: Request, name: str) -> str:

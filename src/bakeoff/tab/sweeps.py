@@ -15,6 +15,7 @@ from bakeoff.report.arms import Arm, group_arms
 from bakeoff.report.curves import Curve, read_curves
 from bakeoff.report.records import Problem, Record, Sweep, policy_of, read_run, run_folders, sweep_of
 from bakeoff.runs.outcome import FILE_NAME
+from bakeoff.tensorboard.hparams import Hyperparameter, read_session_start
 
 T = TypeVar("T")
 Stamp = tuple[tuple[str, int, int], ...]
@@ -56,6 +57,7 @@ class Reader:
         self._lock = threading.Lock()
         self._records: _Cache[Record | Problem] = _Cache()
         self._curves: _Cache[dict[str, Curve]] = _Cache()
+        self._hyperparameters: _Cache[dict[str, Hyperparameter]] = _Cache()
 
     def version(self, folder: Path) -> str:
         """Changes whenever a record or an event file of a run does; reads none of them."""
@@ -73,6 +75,16 @@ class Reader:
         """Every point of every scalar curve of one run."""
         with self._lock:
             return self._curves.get(run, _stamp(run, "events.out.tfevents."), read_curves)
+
+    def hyperparameters(self, run: Path) -> dict[str, Hyperparameter]:
+        """What the run wrote when it began: every choice and hyperparameter; empty where it wrote nothing."""
+        with self._lock:
+            return self._hyperparameters.get(run, _stamp(run, "events.out.tfevents.")[:1], _read_start)
+
+
+def _read_start(run: Path) -> dict[str, Hyperparameter]:
+    first = sorted(run.glob("events.out.tfevents.*"))[:1]
+    return (read_session_start(first[0]) if first else None) or {}
 
 
 class _Cache(Generic[T]):
