@@ -71,7 +71,7 @@ def test_the_layout_names_tags_that_are_there(small_sweep):
     layout = layout_pb2.Layout.FromString(make_ndarray(tensor.tensor_proto).item())
     tags = set(read(next(small_sweep.glob("*=*"))).Tags()["scalars"])
     assert layout.category[0].title == "against optimizer steps"
-    assert layout.category[0].chart[0].title == "val/accuracy"  # what arms are ranked by comes first
+    assert layout.category[0].chart[-1].title == "val/accuracy"  # what arms are ranked by is shown first
     margins = [series for c in layout.category for chart in c.chart for series in chart.margin.series]
     assert {tag for series in margins for tag in (series.value, series.lower, series.upper)} <= tags
     lines = [tag for c in layout.category for chart in c.chart for tag in chart.multiline.tag]
