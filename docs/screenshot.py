@@ -1,9 +1,9 @@
-"""Take a picture of a sweep in TensorBoard's Time Series view, runs coloured by optimizer.
+"""Take pictures of a sweep in TensorBoard: our tab, HParams, and Time Series with runs coloured by optimizer.
 
-    python docs/screenshot.py outputs/demo docs/tensorboard-demo.png
+    python docs/screenshot.py outputs/demo docs
 
 Needs Playwright (in the `dev` extra) and the system's Chromium; both work without a network. Start it again after a
-change to the demo, and look at the picture before it is committed.
+change to the demo, and look at the pictures before they are committed.
 """
 
 import argparse
@@ -19,11 +19,12 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 from urllib.request import urlopen
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import FrameLocator, Page, sync_playwright
 
 VIEW = {
     "runColorGroup": "regex:optimizer=(sgd|rmsprop|adam)",
     "tagFilter": "^(val/accuracy|train/loss|grad/norm|update/ratio)$",
+    "runFilter": "/seed=",  # the aggregate runs have other tags
     "smoothing": "0",
 }
 # TensorBoard's own stored settings: run names in full, no settings pane, no table below each chart
@@ -89,6 +90,21 @@ def open_time_series(page: Page, address: str, **view: str) -> None:
     page.wait_for_function("() => !document.querySelector('card-view mat-spinner')")
 
 
+def open_hparams(page: Page, address: str) -> None:
+    """Open the table of arms."""
+    page.goto(f"{address}/#hparams")
+    cells = page.locator("tf-hparams-table-view vaadin-grid-cell-content")
+    cells.filter(has_text=re.compile(r"\d\.\d")).first.wait_for()
+
+
+def open_tab(page: Page, address: str) -> FrameLocator:
+    """Open our tab; returns the frame that it lives in when it has drawn."""
+    page.goto(f"{address}/#bakeoff")
+    frame = page.frame_locator("plugins-component iframe")
+    frame.locator("main[aria-busy=false]:not([data-drawn='0'])").wait_for()
+    return frame
+
+
 def take(page: Page, png: Path) -> None:
     """Write the picture once two in a row are alike: charts are drawn bit by bit and do not say when they are done."""
     last, now = b"", page.screenshot()
@@ -99,19 +115,25 @@ def take(page: Page, png: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read the command line and take the picture."""
+    """Read the command line and take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sweep", type=Path)
-    parser.add_argument("png", type=Path)
+    parser.add_argument("folder", type=Path, help="where the pictures go")
     parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("google-chrome"))
     arguments = parser.parse_args(argv)
     if arguments.chromium is None:
         parser.error("no Chromium found: install it, or give its path with --chromium")
     with tensorboard(arguments.sweep) as address, browser_page(arguments.chromium) as page:
         page.add_init_script(f"localStorage.setItem('_tb_global_settings.timeseries', '{json.dumps(SETTINGS)}')")
+        open_tab(page, address)
+        take(page, arguments.folder / "tensorboard-tab.png")
+        page.goto("about:blank")  # a change of the hash alone would load nothing anew
+        open_hparams(page, address)
+        take(page, arguments.folder / "tensorboard-hparams.png")
+        page.goto("about:blank")
         open_time_series(page, address, **VIEW)
         page.evaluate(SCROLL_TO_SECOND_COLOUR)
-        take(page, arguments.png)
+        take(page, arguments.folder / "tensorboard-time-series.png")
 
 
 if __name__ == "__main__":

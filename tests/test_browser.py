@@ -2,11 +2,17 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
+
+from bakeoff.overview import time_series
+from bakeoff.report.arms import group_arms
+from bakeoff.report.records import read_sweep
 
 SCRIPT = Path(__file__).resolve().parents[1] / "docs" / "screenshot.py"
 TAGS = ["val/accuracy", "train/loss", "test/accuracy", "lr", "grad/norm", "update/ratio"]
@@ -49,7 +55,7 @@ def outcomes(small_sweep):
 
 
 def test_time_series_shows_every_run_and_every_curve(screenshot, address, page: Page, outcomes, tmp_path):
-    screenshot.open_time_series(page, address, tagFilter=f"^({'|'.join(TAGS)})$", smoothing="0")
+    screenshot.open_time_series(page, address, tagFilter=f"^({'|'.join(TAGS)})$", runFilter="/seed=", smoothing="0")
     runs = page.locator("runs-data-table tb-data-table-content-row")
     expect(runs.locator(".table-column-run")).to_have_text(sorted(outcomes))
     expect(runs.locator("input:checked")).to_have_count(len(outcomes))
@@ -67,7 +73,8 @@ def test_time_series_shows_every_run_and_every_curve(screenshot, address, page: 
 
 
 def test_tensorboard_serves_the_numbers_of_the_records(address, page: Page, outcomes):
-    assert sorted(page.request.get(f"{address}/data/runs").json()) == sorted(outcomes)
+    runs = [run for run in page.request.get(f"{address}/data/runs").json() if "/seed=" in run]
+    assert sorted(runs) == sorted(outcomes)
     tags = sorted({tag for outcome in outcomes.values() for tag in outcome["metrics"]})
     wanted = json.dumps([{"plugin": "scalars", "tag": tag} for tag in tags])
     answer = page.request.post(f"{address}/data/plugin/timeseries/timeSeries", multipart={"requests": wanted}).json()
@@ -78,8 +85,61 @@ def test_tensorboard_serves_the_numbers_of_the_records(address, page: Page, outc
         assert last == finals, tag
 
 
-def test_the_screenshot_script_takes_a_picture(screenshot, small_sweep, chromium, tmp_path):
-    picture = tmp_path / "picture.png"
-    screenshot.main([str(small_sweep), str(picture), "--chromium", chromium])
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    assert 20_000 < picture.stat().st_size < 500_000  # an empty page compresses to less
+def test_hparams_shows_one_row_an_arm(screenshot, address, page: Page, outcomes, tmp_path):
+    screenshot.open_hparams(page, address)
+    cells = page.locator("tf-hparams-table-view vaadin-grid-cell-content").all_inner_texts()
+    arms = {run.split("/")[0] for run in outcomes}
+    assert arms <= set(cells)
+    assert {"optimizer", "loss", "batch_size", "samples_per_step", "val/accuracy (final)"} <= set(cells)
+    means = [np.mean([o["metrics"]["val/accuracy"]["final"] for r, o in outcomes.items() if r.startswith(f"{arm}/")])
+             for arm in arms]  # fmt: skip
+    shown = [float(cell) for cell in cells if re.fullmatch(r"[\d.]+(e-\d+)?", cell)]
+    for mean in means:
+        assert min(abs(value - mean) for value in shown) < 1e-4  # TensorBoard shows 5 digits
+    screenshot.take(page, tmp_path / "hparams.png")
+
+
+def test_custom_scalars_lay_all_arms_over_each_other(screenshot, address, page: Page, outcomes, tmp_path):
+    page.goto(f"{address}/#custom_scalars&regexInput={quote('^(?!.*/seed=)')}")
+    charts = page.locator("tf-custom-scalar-margin-chart-card")
+    expect(charts).to_have_count(6)  # those against optimizer steps; the other categories are closed
+    arms = len({run.split("/")[0] for run in outcomes})
+    for chart in charts.all():
+        expect(chart).to_contain_text(f"Matches ({arms})")
+    expect(charts.first).to_contain_text("val/accuracy")
+    screenshot.take(page, tmp_path / "custom-scalars.png")
+
+
+def test_leaderboard_and_pictures_of_the_sweep_are_shown(address, page: Page, tmp_path):
+    root = quote("^\\.$")
+    page.goto(f"{address}/#text&regexInput={root}")
+    expect(page.locator("tf-text-loader")).to_contain_text("16 completed")
+    page.goto("about:blank")
+    page.goto(f"{address}/#images&regexInput={root}")
+    picture = page.locator("tf-image-loader img").first
+    expect(picture).to_be_visible()
+    assert picture.evaluate("node => node.decode().then(() => node.naturalWidth)") > 300
+
+
+def test_the_printed_link_shows_the_runs_in_their_colours(screenshot, address, page: Page, small_sweep, outcomes):
+    link = time_series(group_arms(read_sweep(small_sweep).records), "val/accuracy")
+    page.goto(link.replace("http://localhost:6006", address))
+    page.wait_for_selector("metrics-filtered-view line-chart")
+    expect(page.locator("metrics-filtered-view card-view")).to_have_count(1)
+    rows = page.locator("runs-data-table tb-data-table-content-row")
+    expect(rows).to_have_count(len(outcomes))
+    colours = {}
+    for row in rows.all():
+        swatch = row.locator(".run-color-swatch").evaluate("node => node.style.background")
+        colours.setdefault("adam" in row.inner_text(), set()).add(swatch)
+    assert [len(colours[one]) for one in (True, False)] == [1, 1]
+    assert colours[True] != colours[False]
+
+
+def test_the_screenshot_script_takes_pictures(screenshot, small_sweep, chromium, tmp_path):
+    screenshot.main([str(small_sweep), str(tmp_path), "--chromium", chromium])
+    pictures = list(tmp_path.glob("*.png"))
+    assert len(pictures) == 3
+    for picture in pictures:
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert 20_000 < picture.stat().st_size < 500_000  # an empty page compresses to less

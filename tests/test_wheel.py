@@ -1,5 +1,6 @@
 """The built wheel, installed beside nothing of the checkout, from an empty folder."""
 
+import hashlib
 import json
 import os
 import site
@@ -70,3 +71,29 @@ def test_help_is_there(installed, tmp_path):
     shown = run(installed, tmp_path, "--help")
     assert shown.returncode == 0, shown.stderr
     assert "optimizer: adam, adamw" in shown.stdout
+
+
+def test_the_wheel_brings_the_tab_and_its_drawing_library(installed, tmp_path):
+    code = (
+        "from importlib.metadata import entry_points\n"
+        "from tensorboard.plugins.base_plugin import TBContext\n"
+        "(entry,) = (e for e in entry_points(group='tensorboard_plugins') if e.name == 'bakeoff')\n"
+        "print(*sorted(entry.load()(TBContext(logdir='.')).get_plugin_apps()), sep='\\n')\n"
+    )
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHONPATH")}
+    found = subprocess.run(
+        [str(installed / "python"), "-c", code], cwd=tmp_path, env=clean, capture_output=True, text=True
+    )
+    routes = set(found.stdout.split())
+    static = CHECKOUT / "src" / "bakeoff" / "tab" / "static"
+    files = {f"/{path.relative_to(static).as_posix()}" for path in static.rglob("*") if path.is_file()}
+    assert {"/index.js", "/style.css", "/vendor/d3.min.js", "/vendor/plot.umd.min.js"} <= files <= routes, found.stderr
+
+
+def test_the_drawing_library_is_the_one_that_its_table_names():
+    vendor = CHECKOUT / "src" / "bakeoff" / "tab" / "static" / "vendor"
+    table = (vendor / "README.md").read_text()
+    scripts = list(vendor.glob("*.js"))
+    assert len(scripts) == 2
+    for script in scripts:
+        assert hashlib.sha256(script.read_bytes()).hexdigest() in table

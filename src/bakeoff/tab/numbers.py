@@ -19,10 +19,10 @@ from bakeoff.tab.about import Answer, run_name
 from bakeoff.tab.sweeps import Reader, Snapshot
 
 SPENT = ("steps", "samples", "seconds")
-HOW_INTERVALS = (
-    "mean and 95% Student t interval over the completed runs of an arm; '≈' marks arms whose difference from the best, "
-    "paired by seed, has a 95% interval that includes 0, not corrected for multiple comparisons; diverged and failed "
-    "runs are counted, never averaged in, and their arms have no rank"
+HOW_INTERVALS = "mean and 95% Student t interval over the completed runs of an arm"
+HOW_CALLS = (
+    "≈: the difference from the best arm, paired by seed, has a 95% interval that includes 0, not corrected for "
+    "multiple comparisons; diverged and failed runs are counted, never averaged in, and their arms have no rank"
 )
 
 
@@ -49,6 +49,7 @@ def table(snapshot: Snapshot, metric: str, value: str) -> Answer:
         "value": value,
         "lower_is_better": lower_is_better(metric),
         "method": HOW_INTERVALS,
+        "calls": HOW_CALLS,
         "rows": list(rows.values()),
     }
 

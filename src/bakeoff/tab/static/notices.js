@@ -1,0 +1,45 @@
+/** What is not shown, and why: nothing that is missing goes unnamed. */
+
+import { count, h } from "./dom.js";
+import { statuses } from "./format.js";
+
+/** [{text, items: [text], folded?}] for the present view. */
+export function about({ state, sweep, arms, missing, error }) {
+  const found = [];
+  if (error) found.push({ text: error, items: [] });
+  if (sweep.policy) found.push({ text: "How this sweep was set up", items: sweep.policy.split("\n"), folded: true });
+  const lost = sweep.problems.map(({ run, reason }) => `${run}: ${reason}`);
+  if (lost.length)
+    found.push({ text: `${lost.length} run${lost.length === 1 ? "" : "s"} could not be read`, items: lost });
+  const names = new Map(arms.map((arm) => [arm.id, arm.name]));
+  const without = missing
+    .filter(({ arm, run }) => run !== undefined || names.has(arm))
+    .map(({ arm, run, reason }) => `${run ?? names.get(arm)}: ${reason}`);
+  if (without.length)
+    found.push({ text: `${without.length} without a curve of ${state.metric} against ${state.axis}`, items: without });
+  return found;
+}
+
+/** A short list is shown at once, a long one unfolds. */
+export function notice({ text, items, folded }) {
+  if (!items.length) return h("p", { class: "notice" }, text);
+  const list = h(
+    "ul",
+    {},
+    items.map((item) => h("li", {}, item)),
+  );
+  return h(
+    "details",
+    { class: "notice", open: items.length <= 3 && !folded, dataset: { key: `notice:${text}` } },
+    h("summary", {}, text),
+    list,
+  );
+}
+
+/** "27 arms, 81 runs: 78 completed, 2 running, 1 diverged" */
+export function census({ arms, problems }) {
+  const counts = problems.length ? { lost: problems.length } : {};
+  for (const run of arms.flatMap((arm) => arm.runs)) counts[run.status] = (counts[run.status] ?? 0) + 1;
+  const runs = Object.values(counts).reduce((sum, n) => sum + n, 0);
+  return `${count(arms.length, "arm")}, ${count(runs, "run")}: ${statuses(counts) || "none yet"}`;
+}

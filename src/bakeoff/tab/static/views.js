@@ -1,0 +1,48 @@
+/** The views by name, and the server's numbers that each of them draws. */
+
+import * as curves from "./curves.js";
+import * as heatmap from "./heatmap.js";
+import * as sensitivity from "./sensitivity.js";
+import { ask } from "./server.js";
+import * as table from "./table.js";
+
+export const DRAWINGS = { curves, sensitivity, heatmap, table };
+
+/** The numbers that the state's view needs; a `message` in their place where there can be none. */
+export function load(view) {
+  if (!view.metric.name) return Promise.resolve({ message: "No run of this sweep has written a metric yet." });
+  return view.state.view === "curves" ? loadCurves(view) : loadTable(view);
+}
+
+async function loadCurves({ state, metric }) {
+  if (!metric.curve)
+    return { message: `${metric.name} is measured once, at the end of a run: it has no curve. The table shows it.` };
+  const question = { sweep: state.sweep, metric: state.metric, axis: state.axis };
+  const [bands, single] = await Promise.all([
+    ask("curves", question),
+    state.seeds ? ask("seeds", question) : { runs: [], missing: [] },
+  ]);
+  const seeds = new Map();
+  for (const run of single.runs) seeds.set(run.arm, [...(seeds.get(run.arm) ?? []), run]);
+  return {
+    curves: new Map(bands.arms.map((arm) => [arm.arm, arm])),
+    seeds,
+    method: sentence(bands.method),
+    missing: [...bands.missing, ...single.missing],
+  };
+}
+
+async function loadTable({ state, metric }) {
+  if (metric.summary === false)
+    return { message: `${metric.name} is a curve alone, without a final value: see Curves.` };
+  if (state.value === "best" && !metric.best)
+    return { message: `${metric.name} has final values alone, no best ones: nothing may be chosen by it.` };
+  const answer = await ask("table", { sweep: state.sweep, metric: state.metric, value: state.value });
+  return {
+    table: new Map(answer.rows.map((row) => [row.arm, row])),
+    tableMethod: sentence(answer.method).replace(/\.$/, ""),
+    calls: sentence(answer.calls),
+  };
+}
+
+const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1).replace(/\.?$/, ".") : "");
