@@ -253,6 +253,16 @@ def test_a_wide_band_does_not_flatten_the_means(js):
     assert js("series.js", "return m.rangeOfY([{y: [NaN], low: [], high: []}], 'linear')") is None
 
 
+def test_first_steps_do_not_flatten_what_follows_but_ends_are_always_shown(js):
+    risen = [0.1, *[0.9 + 0.001 * i for i in range(40)]]
+    part = {"y": [*risen, 0.1, *[0.8] * 40, 0.5], "low": [], "high": [], "z": [0] * 41 + [1] * 42}
+    low, high = js("series.js", "return m.rangeOfY([given], 'linear', false)", part)
+    assert 0.4 < low < 0.5  # where the second curve ends, an outlier or not
+    assert 0.939 < high < 1
+    low, high = js("series.js", "return m.rangeOfY([given], 'linear', true)", part)
+    assert low < 0.1
+
+
 def test_the_nearest_point_is_the_nearest_on_the_screen(js):
     script = """const scale = (k) => ({apply: (v) => v * k, invert: (p) => p / k});
       const curves = [{x: [0, 1, 2], y: [0, 0, 0]}, {x: [0, 2], y: [1, null]}];

@@ -48,6 +48,7 @@ const CONTROLS = [
       ["free", "free"],
     ],
   },
+  { key: "outliers", label: "Outliers", views: ["curves"], box: true },
   { key: "seeds", label: "All seeds", views: ["curves"], box: true },
 ];
 

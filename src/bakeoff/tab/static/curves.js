@@ -25,13 +25,14 @@ export function draw(view) {
   const shared = rangeOfY(
     cells.flat().flatMap((cell) => cell.parts),
     state.yscale,
+    state.outliers === "all",
   );
   if (!x || !shared)
     return [empty("No curve to draw: every arm is filtered out, or has none that the scales can show.")];
   const sizes = layout(view, table);
   const boxes = cells.map((inRow, row) =>
     inRow.map((cell, column) => {
-      const y = state.scales === "free" ? (rangeOfY(cell.parts, state.yscale) ?? shared) : shared;
+      const y = state.scales === "free" ? (rangeOfY(cell.parts, state.yscale, state.outliers === "all") ?? shared) : shared;
       const place = { row, column, last: row === table.rows.length - 1, first: column === 0 };
       const pairs = [
         [rowChoice, table.rows[row]],
@@ -87,10 +88,12 @@ function caption({ state, choices, arms, method }) {
     .filter((key) => !placed.includes(key))
     .filter((key) => new Set(arms.map((arm) => valueOf(arm, key))).size > 1);
   const more = rest.length ? ` Lines of one colour in a cell differ in ${rest.join(", ")}.` : "";
+  const outside =
+    state.outliers === "all" ? "A band may go on outside its cell." : "Bands and early steps may go on outside a cell.";
   return h(
     "p",
     { class: "caption" },
-    `${method} A band may go on outside its cell. Point at a line for its single seeds.${more}`,
+    `${method} ${outside} Point at a line for its single seeds.${more}`,
   );
 }
 

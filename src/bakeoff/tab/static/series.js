@@ -40,11 +40,12 @@ export function extent(arrays) {
 }
 
 /**
- * The range of y: all means, and bands as far as they go beyond the means by at most half of the means' range.
- * With two seeds an interval can be ten times as wide as everything else; it would flatten every curve.
+ * The range of y: the means, and bands as far as they go beyond the means by at most half of the means' range.
+ * With two seeds an interval can be ten times as wide as everything else; it would flatten every curve. So would the
+ * first steps of a training: without `outliers` the range is that of most points, and of where each curve ends.
  */
-export function rangeOfY(parts, scale) {
-  const means = extent(parts.map((part) => part.y));
+export function rangeOfY(parts, scale, outliers = true) {
+  const means = outliers ? extent(parts.map((part) => part.y)) : extentOfMost(parts);
   if (!means) return null;
   const bands = extent(parts.flatMap((part) => [part.low, part.high])) ?? means;
   const [to, from] = scale === "log" ? [Math.log10, (value) => 10 ** value] : [Number, Number];
@@ -54,6 +55,18 @@ export function rangeOfY(parts, scale) {
     from,
   );
 }
+
+const TAIL = 0.05; // of the points, at either end, as in TensorBoard's own charts
+
+function extentOfMost(parts) {
+  const points = Float64Array.from(parts.flatMap((part) => [...part.y]).filter(Number.isFinite)).sort();
+  if (!points.length) return null;
+  const rank = Math.floor(TAIL * (points.length - 1));
+  return extent([[points[rank], points[points.length - 1 - rank]], ...parts.map(ends)]);
+}
+
+/** The last value of each curve. */
+const ends = ({ y, z }) => Array.from(y).filter((_, i) => z[i] !== z[i + 1]);
 
 function padded([low, high], [least, largest]) {
   const bottom = Math.min(low, least);

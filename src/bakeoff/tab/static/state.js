@@ -14,6 +14,7 @@ export const DEFAULTS = {
   yscale: "linear",
   scales: "shared",
   seeds: "",
+  outliers: "",
   sort: "rank",
   order: "ascending",
 };
@@ -26,6 +27,7 @@ const ALLOWED = {
   yscale: ["linear", "log"],
   scales: ["shared", "free"],
   seeds: ["", "all"],
+  outliers: ["", "all"],
   order: ["ascending", "descending"],
 };
 
