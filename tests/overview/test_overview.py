@@ -171,6 +171,17 @@ def test_damaged_event_files_leave_the_rest(sweep, content):
     assert set(points(read(arm), "band/val/loss/seeds").values()) == {1.0}
 
 
+def test_what_stands_in_the_way_is_said_and_stops_nothing(sweep, caplog, monkeypatch):
+    arm = next(sweep.glob("*=*"))
+    os.utime(arm / "seed=0" / "outcome.json")
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr("bakeoff.overview.bands.EventFile.scalars", lambda *_: (_ for _ in ()).throw(full))
+    before = {path: path.read_bytes() for path in sweep.glob("*/events.*")}
+    Overview(sweep, "val/accuracy").update()
+    assert "No space left on device" in caplog.text
+    assert {path: path.read_bytes() for path in sweep.glob("*/events.*")} == before
+
+
 def test_a_sweep_without_runs_is_no_error(tmp_path):
     overview = Overview(tmp_path / "new", "val/accuracy")
     overview.begin([])

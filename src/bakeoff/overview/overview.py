@@ -5,6 +5,7 @@ All of it is made from the run folders, and can be made again from them at any t
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from bakeoff.tensorboard import EventFile
 from bakeoff.tensorboard.hparams import Hyperparameter, experiment
 from bakeoff.tensorboard.summaries import code_block, image, text
 
+log = logging.getLogger(__name__)
 EVERY = 5.0  # seconds between two updates, at least
 SHARE = 0.02  # of the time, at most, is spent on updates while runs go on
 
@@ -42,7 +44,12 @@ class Overview:
         self._due = 0.0
 
     def begin(self, planned: Sequence[Mapping[str, Hyperparameter]]) -> None:
-        """Before the first run: the columns of HParams, those of runs that are planned among them."""
+        """Before the first run: the columns of HParams, those of runs that are planned among them.
+
+        Raises:
+            OSError: the folder of the sweep cannot be written to.
+
+        """
         self._planned = list(planned)
         self.sweep.mkdir(parents=True, exist_ok=True)
         self._write_root(read_sweep(self.sweep))
@@ -57,7 +64,13 @@ class Overview:
         self._due = ended + max(EVERY, (ended - started) / SHARE)
 
     def update(self) -> None:
-        """Brings everything up to date."""
+        """Brings everything up to date. What stands in the way is logged: no sweep is stopped for its pictures."""
+        try:
+            self._update()
+        except Exception as error:  # a full disk, a run folder that was removed meanwhile, what a figure cannot show
+            log.warning("TensorBoard's overview of %s is out of date: %s: %s", self.sweep, type(error).__name__, error)
+
+    def _update(self) -> None:
         sweep = read_sweep(self.sweep)
         for arm in group_arms(sweep.records):
             if not _is_current(arm):

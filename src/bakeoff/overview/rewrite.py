@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bakeoff.tensorboard import EventFile
@@ -24,11 +24,24 @@ def rewritten(folder: Path) -> Iterator[EventFile]:
     """
     old = list(folder.glob(PATTERN))
     file = EventFile(folder, flush_secs=math.inf)
-    file.restart()
-    yield file
-    file.close()
+    try:
+        file.restart()
+        yield file
+        file.close()
+    except BaseException:
+        _discard(file)
+        raise
     for path in old:
-        if path.stat().st_size:
-            os.truncate(path, 0)
-        elif path.stat().st_mtime < time.time() - KEPT:
-            path.unlink()
+        with suppress(FileNotFoundError):  # another process of the same sweep was here
+            if path.stat().st_size:
+                os.truncate(path, 0)
+            elif path.stat().st_mtime < time.time() - KEPT:
+                path.unlink()
+
+
+def _discard(file: EventFile) -> None:
+    """Half of a file would hide the whole one before it."""
+    with suppress(OSError):  # on a full disk, what is still to be written on closing
+        file.close()
+    if file.path is not None:
+        file.path.unlink(missing_ok=True)
