@@ -43,7 +43,7 @@ OUTSIDE = {
     "runs": {"hydra"},
     "report": {"numpy", "tensorboard", "matplotlib"},
     "overview": {"numpy", "tensorboard"},
-    "tab": {"numpy", "tensorboard", "werkzeug"},
+    "tab": {"numpy", "tensorboard", "werkzeug", "yaml"},
     "data": {"torch", "torchvision", "sklearn", "numpy", "lightning"},
     "module": {"torch", "torchmetrics", "lightning"},
     "tensorboard": {"tensorboard", "lightning", "google_crc32c", "numpy", "PIL"},

@@ -25,6 +25,12 @@ def test_what_only_some_runs_have_differs_if_it_differs_among_them():
     assert set(names([adam, other, {"optimizer": "sgd"}])) == {"optimizer", "optimizer.betas"}
 
 
+def test_a_choice_between_none_and_one_value_is_a_column():
+    runs = [{"loss": loss, **norm} for loss in ("mse", "hinge") for norm in ({}, {"clip.norm": 1.0})]
+    assert names(runs) == {"loss": ("text", ["hinge", "mse"]), "clip.norm": ("number", [1.0])}
+    assert names([{}, {"clip.norm": 1.0}]) == {"clip.norm": ("number", [1.0])}
+
+
 def test_planned_text_and_numbers_become_text():
     runs = told_apart([], [{"width": 64}, {"width": "auto"}])
     assert names(runs) == {"width": ("text", ["64", "auto"])}

@@ -53,6 +53,14 @@ def test_without_optimizers_another_choice_gives_the_colours(make_record):
     assert colours(link, [folder_name(choice) + "/seed=0" for choice in choices]) == ["1", "16", "128", "full"]
 
 
+def test_a_choice_that_some_names_do_not_show_gives_no_colours_where_another_does(make_record):
+    records = [make_record("loss=mse", {"optimizer": "sgd", "loss": "mse"})]
+    records += [make_record("loss=mse,optimizer=adam", {"optimizer": "adam", "loss": "mse"})]
+    records += [make_record("loss=hinge", {"optimizer": "sgd", "loss": "hinge"})]
+    link = time_series(group_arms(records), "val/loss")
+    assert colours(link, [f"{record.folder}/seed=0" for record in records]) == ["mse", "mse", "hinge"]
+
+
 def test_hostile_values_are_escaped(make_record):
     choices = [{"model.name": value} for value in ("a b&c#d", "größe", '"><script>', "x(y|z)*")]
     link = time_series(arms(make_record, *choices), "val/loss")

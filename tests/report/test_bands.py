@@ -52,10 +52,25 @@ def test_other_steps_in_every_seed_are_interpolated_between_them():
     assert drawn.mean.tolist() == [0.0, 12.5, 15.0]
 
 
-def test_x_is_the_mean_place_of_those_that_take_part():
-    curves = [curve({10: 1.0, 20: 2.0}), curve({10: 1.0, 20: math.nan})]
-    drawn = band(curves, [np.array([1.0, 2.0]), np.array([3.0, 9.0])])
-    assert drawn.x.tolist() == [2.0, 2.0]
+def test_in_seconds_runs_are_joined_where_they_are_at_the_same_time():
+    fast, slow = curve({1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0}), curve({1: 1.0, 2: 2.0})
+    drawn = band([fast, slow], [np.array([1.0, 2.0, 3.0, 4.0]), np.array([10.0, 20.0])])
+    assert (np.diff(drawn.x) > 0).all()  # though the slow one stops at fewer steps, time does not run backwards
+    assert (drawn.x[0], drawn.x[-1]) == (1.0, 20.0)
+    assert len(drawn.x) <= 4
+    both = curve({1: 1.0, 2: 2.0}), curve({1: 3.0, 2: 4.0})
+    drawn = band(both, [np.array([0.0, 2.0]), np.array([0.0, 4.0])])
+    assert drawn.x.tolist() == [0.0, 4.0]
+    assert drawn.n.tolist() == [2, 1]
+
+
+def test_many_places_are_thinned_out_evenly():
+    steps = dict.fromkeys(range(1000), 1.0)
+    places = [np.arange(1000) + offset for offset in (0.0, 0.3, 0.6)]
+    drawn = band([curve(steps)] * 3, places)
+    assert len(drawn.x) == 1000
+    assert np.diff(drawn.x).max() < 2
+    assert (drawn.mean == 1).all()
 
 
 def test_no_curves_is_an_error():

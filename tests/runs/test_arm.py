@@ -55,10 +55,10 @@ def test_different_texts_have_different_names(a, b):
     assert (folder_name({"k": a}) == folder_name({"k": b})) == (a == b)
 
 
-def record(sweep, name, seed, identity):
+def record(sweep, name, seed, identity, **arm):
     folder = sweep / name / f"seed={seed}"
     folder.mkdir(parents=True)
-    (folder / "outcome.json").write_text(json.dumps({"identity": identity}))
+    (folder / "outcome.json").write_text(json.dumps({"identity": identity, "arm": arm}))
 
 
 def test_another_identity_gets_a_folder_of_its_own(tmp_path):
@@ -101,11 +101,33 @@ def test_a_folder_is_named_by_what_differs(tmp_path):
     assert arm_folder(tmp_path, arm, str, alike=["loss", "optimizer"]) == "optimizer=adam,loss=mse"
 
 
-def test_a_name_that_another_identity_has_becomes_the_whole_arm_and_then_a_hash(tmp_path):
+def own(seed):
+    return f"own{seed}-------"
+
+
+def test_what_sets_two_commands_apart_joins_the_name_and_nothing_else(tmp_path):
+    record(tmp_path, "loss=mse", 0, "other", loss="mse", optimizer="sgd", steps=10)
+    arm = {"optimizer": "adam", "loss": "mse", "steps": 10}
+    assert arm_folder(tmp_path, arm, own, alike=["optimizer", "steps"]) == "optimizer=adam,loss=mse"
+
+
+def test_a_name_that_others_have_becomes_the_whole_arm_and_then_a_hash(tmp_path):
     arm = {"optimizer": "adam", "loss": "mse"}
-    record(tmp_path, "optimizer=adam", 0, "other")
-    assert arm_folder(tmp_path, arm, lambda seed: f"own{seed}", alike=["loss"]) == "optimizer=adam,loss=mse"
-    record(tmp_path, "optimizer=adam,loss=mse", 0, "another")
-    assert arm_folder(tmp_path, arm, lambda seed: f"own{seed}", alike=["loss"]) == "optimizer=adam,loss=mse~own0"
-    record(tmp_path, "optimizer=adam,loss=mse~own0", 0, "own0")
-    assert arm_folder(tmp_path, arm, lambda seed: f"own{seed}", alike=["loss"]) == "optimizer=adam,loss=mse~own0"
+    record(tmp_path, "optimizer=adam", 0, "other", **arm)  # a default has changed since
+    assert arm_folder(tmp_path, arm, own, alike=["loss"]) == "optimizer=adam,loss=mse"
+    record(tmp_path, "optimizer=adam,loss=mse", 0, "another", **arm)
+    assert arm_folder(tmp_path, arm, own, alike=["loss"]) == "optimizer=adam,loss=mse~own0----"
+
+
+@pytest.mark.parametrize("name", ["optimizer=adam", "optimizer=adam,loss=mse,steps=10", "whatever~12345678"])
+def test_an_arm_keeps_its_folder_whatever_command_adds_a_run(tmp_path, name):
+    record(tmp_path, "optimizer=sgd", 0, "other", optimizer="sgd")
+    record(tmp_path, name, 3, own(3), optimizer="adam")
+    for alike in ([], ["loss", "steps"]):
+        arm = {"optimizer": "adam", "loss": "mse", "steps": 10}
+        assert arm_folder(tmp_path, arm, own, alike) == name
+
+
+def test_a_run_that_could_not_be_built_claims_no_name(tmp_path):
+    record(tmp_path, "optimizer=adam", 0, "", optimizer="adam")
+    assert arm_folder(tmp_path, {"optimizer": "adam"}, own) == "optimizer=adam"

@@ -239,6 +239,57 @@ def test_an_arm_without_a_curve_says_why(tmp_path, small_sweep):
     assert counts[gone.name] == {1}
 
 
+def test_a_running_regression_opens_on_a_metric_that_it_has(tmp_path, small_sweep):
+    run = tmp_path / "sweep" / "default" / "seed=0"
+    shutil.copytree(next(small_sweep.glob("*/seed=0")), run)
+    for old in run.glob("events.*"):
+        old.unlink()
+    file = EventFile(run)
+    file.scalars({"val/rmse": 50.0, "val/mae": 40.0}, 10)
+    file.close()
+    outcome = json.loads((run / "outcome.json").read_text()) | {"status": "running", "metrics": {}}
+    (run / "outcome.json").write_text(json.dumps(outcome))
+    answer = ask(tmp_path, "sweep", sweep="sweep")
+    assert answer["default_metric"] in ("val/rmse", "val/mae")
+    assert [metric["name"] for metric in answer["metrics"]] == ["val/mae", "val/rmse"]
+
+
+def test_a_sweep_opens_on_the_metric_that_it_was_told(tmp_path, small_sweep):
+    shutil.copytree(small_sweep, tmp_path / "sweep")
+    for config in (tmp_path / "sweep").glob("*/seed=*/.hydra/config.yaml"):
+        config.write_text(config.read_text().replace("metric: val/accuracy", "metric: val/nll"))
+    assert ask(tmp_path, "sweep", sweep="sweep")["default_metric"] == "val/nll"
+    for config in (tmp_path / "sweep").glob("*/seed=*/.hydra/config.yaml"):
+        config.write_text("{not yaml")
+    assert ask(tmp_path, "sweep", sweep="sweep")["default_metric"] == "val/accuracy"
+
+
+def test_the_command_names_a_users_own_folder_of_configurations(tmp_path, small_sweep):
+    shutil.copytree(small_sweep, tmp_path / "sweep")
+    run = next((tmp_path / "sweep").glob("*/seed=0"))
+    hydra = run / ".hydra" / "hydra.yaml"
+    source = "    - path: /home/me/my conf\n      schema: file\n      provider: command-line\n"
+    hydra.write_text(hydra.read_text().replace("    config_sources:\n", f"    config_sources:\n{source}"))
+    answer = ask(tmp_path, "runs", sweep="sweep", arm=run.parent.name)["runs"]
+    assert answer[0]["command"].startswith("bakeoff '--config-dir=/home/me/my conf' ")
+    assert answer[1]["command"].startswith("bakeoff optimizer=")
+
+
+def test_files_that_are_folders_and_runs_that_vanish_leave_the_rest(tmp_path, small_sweep):
+    sweep = tmp_path / "sweep"
+    shutil.copytree(small_sweep, sweep)
+    first, second, *_ = sorted(sweep.glob("*/seed=0"))
+    for path in first.glob("events.*"):
+        path.unlink()
+        path.mkdir()
+    ours = plugin(tmp_path)
+    assert len(ask(ours, "curves", sweep="sweep", metric="val/loss", axis="steps")["arms"]) == 8
+    assert ask(ours, "runs", sweep="sweep", arm=first.parent.name)["runs"][0]["settings"] == {}
+    shutil.rmtree(second)
+    (sweep / "policy.txt").mkdir()
+    assert sum(len(arm["runs"]) for arm in ask(ours, "sweep", sweep="sweep")["arms"]) == 15
+
+
 def test_nothing_of_ours_is_no_error(tmp_path):
     assert not plugin(tmp_path).is_active()
     assert not plugin(tmp_path / "missing").is_active()

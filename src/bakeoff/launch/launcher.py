@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from tqdm import tqdm
 from bakeoff.errors import UserError
 
 if TYPE_CHECKING:
+    from bakeoff.overview import Overview
     from bakeoff.tensorboard.hparams import Hyperparameter
 
 MAX_ERRORS_SHOWN = 5
@@ -30,6 +31,7 @@ class SweepLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `launch`."""
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        self._overview: Overview | None = None  # one for all batches of a sweeper that proposes as it goes
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Trains one run for each list of overrides.
@@ -38,15 +40,12 @@ class SweepLauncher(Launcher):
             UserError: some runs cannot be built; then none was started.
 
         """
-        from bakeoff.overview import Overview  # takes a second: only now, not in every Hydra application
-
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         jobs = [self._compose(overrides, initial_job_idx + i) for i, overrides in enumerate(job_overrides)]
         # a sweeper that proposes as it goes is not stopped in the middle of its search
         planned = refuse_bad(jobs) if initial_job_idx == 0 else []
-        overview = Overview(Path(str(self.config.hydra.sweep.dir)), str(self.config.metric))
-        overview.begin(planned)
+        overview = self._overview = self._overview or self._begin(planned)
         statuses: Counter[str] = Counter()
         results = []
         with tqdm(jobs, unit="run", desc="bakeoff", dynamic_ncols=True, smoothing=0) as bar:
@@ -57,6 +56,13 @@ class SweepLauncher(Launcher):
                 results.append(result)
                 overview.run_ended()
         return results
+
+    def _begin(self, planned: Sequence[Mapping[str, Hyperparameter]]) -> Overview:
+        from bakeoff.overview import Overview  # takes a second: only now, not in every Hydra application
+
+        overview = Overview(Path(str(self.config.hydra.sweep.dir)), str(self.config.metric))
+        overview.begin(planned)
+        return overview
 
     def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
         job = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))

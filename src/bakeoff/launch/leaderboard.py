@@ -15,7 +15,7 @@ from bakeoff.overview import Overview, time_series
 from bakeoff.report.arms import group_arms
 from bakeoff.report.leaderboard import render
 from bakeoff.report.ranking import usual_metric
-from bakeoff.report.records import Record, read_sweep
+from bakeoff.report.records import Record, Sweep, read_sweep
 from bakeoff.runs import write_whole
 
 
@@ -29,16 +29,21 @@ class PrintLeaderboard(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra when all runs have ended."""
         folder = Path(config.hydra.sweep.dir)
-        _keep_policy(folder, config.policy)
         sweep = read_sweep(folder)
+        try:
+            self._tell(folder, sweep, config)
+        finally:
+            if any(record.status == "failed" and self._is_new(record) for record in sweep.records):
+                sys.stdout.flush()
+                raise SystemExit(1)  # not an Exception: Hydra would turn one into a warning
+
+    def _tell(self, folder: Path, sweep: Sweep, config: DictConfig) -> None:
+        _keep_policy(folder, config.policy)
         metric = usual_metric(sweep.records, config.metric)
-        print("\n" + render(sweep.records, sweep.problems, metric=metric, policy=sweep.policy))
+        print("\n" + render(sweep.records, sweep.problems, metric=metric, policy=config.policy))
         Overview(folder, config.metric).update()
         print(f"curves: tensorboard --logdir {shlex.quote(str(folder))}")
         print(f"then:   {time_series(group_arms(sweep.records), metric)}")
-        if any(record.status == "failed" and self._is_new(record) for record in sweep.records):
-            sys.stdout.flush()
-            raise SystemExit(1)  # not an Exception: Hydra would turn one into a warning
 
     def _is_new(self, record: Record) -> bool:
         """Whether the run ended in this multirun; its folder may hold failures of earlier ones."""

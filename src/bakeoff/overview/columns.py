@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bakeoff.report.records import Record, run_folders
@@ -14,13 +15,15 @@ log = logging.getLogger(__name__)
 
 
 def sessions(sweep: Path) -> list[Mapping[str, Hyperparameter]]:
-    """The hyperparameters of every run that has begun, as its event file holds them."""
-    starts = (read_session_start(path) for run in run_folders(sweep) for path in _first_event_file(run))
-    return [start for start in starts if start]
+    """The hyperparameters of every run that has begun, as its event file holds them, if it can be read."""
+    return [start for run in run_folders(sweep) if (start := _session(run))]
 
 
-def _first_event_file(run: Path) -> list[Path]:
-    return sorted(run.glob("events.out.tfevents.*"))[:1]
+def _session(run: Path) -> Mapping[str, Hyperparameter] | None:
+    with suppress(OSError):
+        for path in sorted(run.glob("events.out.tfevents.*"))[:1]:
+            return read_session_start(path)
+    return None
 
 
 def told_apart(
@@ -38,24 +41,32 @@ def told_apart(
 
 
 def differing(runs: Sequence[Mapping[str, Hyperparameter]]) -> list[Column]:
-    """A column for each key that has more than one value, in the order in which keys are first met.
+    """A column for each key that has more than one value, or none in some runs, in the order in which keys are met.
 
-    A key that only some runs have, with one value in all of them, is said by another choice already: `betas` is Adam's.
+    Left out is a key of one value that only some runs have where another column says which: `betas` is Adam's.
     """
     keys = dict.fromkeys(key for run in runs for key in run)
-    columns = (_column(key, [run[key] for run in runs if key in run]) for key in keys)
-    return [column for column in columns if column is not None]
+    columns = {key: column for key in keys if (column := _column(key, runs))}
+    several = [key for key, column in columns.items() if len(column.values) > 1]
+    alone = {key for key in columns if key not in several and any(_decides(by, key, runs) for by in several)}
+    return [column for key, column in columns.items() if key not in alone]
 
 
-def _column(key: str, values: Iterable[Hyperparameter]) -> Column | None:
-    distinct = {(kind_of(value), value) for value in values}
-    if len(distinct) < 2:
+def _column(key: str, runs: Sequence[Mapping[str, Hyperparameter]]) -> Column | None:
+    distinct = {(kind_of(run[key]), run[key]) for run in runs if key in run}
+    if len(distinct) == 1 and all(key in run for run in runs):
         return None
     kinds = {of for of, _ in distinct}
     if len(kinds) > 1:  # other launchers than ours cannot know this beforehand, and sort it out when the runs start
         log.warning("HParams has no column %s: its values are %s", key, " and ".join(sorted(kinds)))
         return None
     return Column(key, type=kinds.pop(), values=[value for _, value in distinct])
+
+
+def _decides(by: str, key: str, runs: Sequence[Mapping[str, Hyperparameter]]) -> bool:
+    """Whether runs that agree in `by` agree in having `key`."""
+    has: dict[Hyperparameter | None, bool] = {}
+    return all(has.setdefault(run.get(by), key in run) == (key in run) for run in runs)
 
 
 def metric_columns(records: Iterable[Record], main: str) -> list[MetricColumn]:

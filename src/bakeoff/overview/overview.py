@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from bakeoff.errors import UserError
@@ -47,12 +48,13 @@ class Overview:
         """Before the first run: the columns of HParams, those of runs that are planned among them.
 
         Raises:
-            OSError: the folder of the sweep cannot be written to.
+            OSError: the folder of the sweep cannot be made.
 
         """
         self._planned = list(planned)
         self.sweep.mkdir(parents=True, exist_ok=True)
-        self._write_root(read_sweep(self.sweep))
+        with self._unstopped():
+            self._write_root(read_sweep(self.sweep))
 
     def run_ended(self) -> None:
         """Updates what has changed, if the last update is long enough ago."""
@@ -64,18 +66,21 @@ class Overview:
         self._due = ended + max(EVERY, (ended - started) / SHARE)
 
     def update(self) -> None:
-        """Brings everything up to date. What stands in the way is logged: no sweep is stopped for its pictures."""
+        """Brings everything up to date."""
+        with self._unstopped():
+            sweep = read_sweep(self.sweep)
+            for arm in group_arms(sweep.records):
+                if not _is_current(arm):
+                    write_bands(arm)
+            self._write_root(sweep)
+
+    @contextmanager
+    def _unstopped(self) -> Iterator[None]:
+        """What stands in the way is logged: no sweep is stopped for its pictures."""
         try:
-            self._update()
+            yield
         except Exception as error:  # a full disk, a run folder that was removed meanwhile, what a figure cannot show
             log.warning("TensorBoard's overview of %s is out of date: %s: %s", self.sweep, type(error).__name__, error)
-
-    def _update(self) -> None:
-        sweep = read_sweep(self.sweep)
-        for arm in group_arms(sweep.records):
-            if not _is_current(arm):
-                write_bands(arm)
-        self._write_root(sweep)
 
     def _write_root(self, sweep: Sweep) -> None:
         metric = usual_metric(sweep.records, self.metric)
@@ -90,9 +95,11 @@ class Overview:
 
 def _is_current(arm: Arm) -> bool:
     """Whether the aggregate run was written after the last of the runs had changed."""
-    written = [path.stat().st_mtime_ns for path in arm.records[0].path.parent.glob(PATTERN)]
-    changed = [(record.path / FILE_NAME).stat().st_mtime_ns for record in arm.records]
-    return bool(written) and max(written) > max(changed)
+    folder = arm.records[0].path.parent
+    written = [path.stat().st_mtime_ns for path in folder.glob(PATTERN)]
+    # the folder's own time tells of a run that was removed
+    changed = [(record.path / FILE_NAME).stat().st_mtime_ns for record in arm.records] + [folder.stat().st_mtime_ns]
+    return bool(written) and max(written) >= max(changed)
 
 
 def _curves(sweep: Sweep, metric: str) -> list[str]:

@@ -37,6 +37,8 @@ def rewritten(folder: Path) -> Iterator[EventFile]:
                 os.truncate(path, 0)
             elif path.stat().st_mtime < time.time() - KEPT:
                 path.unlink()
+    if file.path is not None:
+        os.utime(file.path)  # later than the change that this was to the folder
 
 
 def _discard(file: EventFile) -> None:

@@ -1,7 +1,6 @@
 """Group records into arms, and name an arm by what sets it apart from the others of its sweep."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -77,10 +76,13 @@ def shown(value: object) -> str:
     return shorten(visible(plain(value)), VALUE_WIDTH)
 
 
-def natural(text: str) -> tuple[Any, ...]:
-    """A key that sorts numbers in text by size, and before words: 16, 128, full."""
-    parts = [part for part in re.split(r"(\d+)", text) if part]
-    return not text[:1].isdecimal(), tuple((int(p), "") if p.isdecimal() else (-1, p) for p in parts)
+def natural(text: str) -> tuple[bool, float, str]:
+    """A key that sorts numbers in text by size, and before words: 0.001, 16, 128, full."""
+    try:
+        number = float(text)
+    except ValueError:
+        return True, 0.0, text
+    return (False, number, text) if number == number else (True, 0.0, text)  # NaN has no place among numbers
 
 
 def _typed(arm: Mapping[str, Any], key: str) -> str | None:

@@ -1,8 +1,9 @@
 """Mean curves with bands over the seeds of an arm, against any of four axes.
 
-A run takes part at a step between its first and its last point of the curve; where it has no point of its own there,
-as under a budget in seconds, its value is interpolated linearly. A point that is not finite takes no part. So a run
-that stopped early is counted (`n`) as far as it went, and never averaged in as a number after that.
+Runs are joined where they lie on the axis: at 500 steps, or at 10 seconds. A run takes part between its first and its
+last point; where it has no point of its own, as mostly in seconds, its value is interpolated linearly. A point that is
+not finite takes no part. So a run that stopped early is counted (`n`) as far as it went, and never averaged in as a
+number after that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,35 +45,37 @@ def along(curves: Mapping[str, Curve], tag: str, axis: str) -> np.ndarray | None
 
 
 def band(curves: Sequence[Curve], places: Sequence[np.ndarray]) -> Band:
-    """The band over `curves`, one a seed, whose points lie at `places` on the axis.
+    """The band over `curves`, one a seed, whose points lie at `places`, rising, on the axis.
 
-    Points are joined by optimizer step; `x` is the mean over the runs that take part.
+    Where every seed has places of its own, about as many points are given as one seed has.
 
     Raises ValueError for no curves.
     """
     if not curves:
         raise ValueError("curves must hold at least 1 curve, got none")
-    steps = curves[0].steps
-    if not all(np.array_equal(steps, curve.steps) for curve in curves):
-        steps = np.unique(np.concatenate([curve.steps for curve in curves]))
-    values = np.stack([_at(steps, curve.steps, curve.values) for curve in curves])
-    x = np.stack([_at(steps, curve.steps, place) for curve, place in zip(curves, places, strict=True)])
+    x = _joined(places)
+    values = np.stack([_at(x, own, curve.values) for curve, own in zip(curves, places, strict=True)])
     takes_part = np.isfinite(values)
     n = takes_part.sum(axis=0)
     some = n > 0
-    steps, values, x, takes_part, n = steps[some], values[:, some], x[:, some], takes_part[:, some], n[some]
+    x, values, takes_part, n = x[some], values[:, some], takes_part[:, some], n[some]
     low, high = _intervals(values, takes_part)
-    return Band(_mean(x, takes_part, n), _mean(values, takes_part, n), low, high, n)
+    return Band(x, np.where(takes_part, values, 0).sum(axis=0) / n, low, high, n)
 
 
-def _at(steps: np.ndarray, own: np.ndarray, values: np.ndarray) -> np.ndarray:
-    if steps is own:
+def _joined(places: Sequence[np.ndarray]) -> np.ndarray:
+    """The places of all, thinned out to about as many as one has: the first and the last always among them."""
+    if all(np.array_equal(places[0], own) for own in places):
+        return places[0]
+    union = np.unique(np.concatenate(places))
+    wanted = min(len(union), max(len(own) for own in places))
+    return union[np.unique(np.linspace(0, len(union) - 1, wanted).round().astype(np.int64))]
+
+
+def _at(x: np.ndarray, own: np.ndarray, values: np.ndarray) -> np.ndarray:
+    if x is own:
         return values
-    return np.interp(steps, own, values, left=np.nan, right=np.nan) if len(own) else np.full(len(steps), np.nan)
-
-
-def _mean(values: np.ndarray, takes_part: np.ndarray, n: np.ndarray) -> np.ndarray:
-    return np.asarray(np.where(takes_part, values, 0).sum(axis=0) / n)
+    return np.interp(x, own, values, left=np.nan, right=np.nan) if len(own) else np.full(len(x), np.nan)
 
 
 def _intervals(values: np.ndarray, takes_part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -23,20 +23,28 @@ class Curve(NamedTuple):
 def read_curves(run: Path) -> dict[str, Curve]:
     """Tag -> curve, from every event file in the folder of one run; empty when there is none.
 
-    A file that is cut short, as a killed run leaves it, or damaged gives the points before the damage. When a resumed
+    A file that is cut short, as a killed run leaves it, or damaged gives the points before the damage; one that may not
+    be read gives none. When a resumed
     run has repeated a step, the value that was written last counts.
     """
     steps: list[int] = []
     times: list[float] = []
     points: dict[str, list[tuple[int, float]]] = {}  # tag -> (number of the event, value)
     for path in sorted(run.glob("events.out.tfevents.*")):
-        for data in records(path.read_bytes()):
+        for data in records(_content(path)):
             event = Event.FromString(data)
             for tag, number in _scalars(event):
                 points.setdefault(tag, []).append((len(steps), number))
             steps.append(event.step)
             times.append(event.wall_time)
     return {tag: _curve(points[tag], np.array(steps, dtype=np.int64), np.array(times)) for tag in sorted(points)}
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def arm_curves(arm: Arm) -> dict[str, Curve]:

@@ -4,6 +4,9 @@ Drawn by matplotlib's `Figure`, without pyplot and its state of the whole proces
 """
 
 import io
+import json
+import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from statistics import mean
@@ -12,15 +15,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bakeoff.report.arms import Arm, differing_keys, natural, shown
-from bakeoff.report.table import visible
+from bakeoff.report.arms import VALUE_WIDTH, Arm, differing_keys, natural, plain
+from bakeoff.report.table import shorten, visible
 from bakeoff.runs import lower_is_better
-from bakeoff.stats import mean_interval
+from bakeoff.stats import Estimate, mean_interval
 
 USUAL_CHOICES = ("batch_size", "loss", "optimizer")  # columns, rows, panels
 RATE = "optimizer.lr"
 DEFAULT = "(default)"
-MOST_PANELS = 12
+MOST_VALUES = 12
 DPI = 100
 
 
@@ -28,14 +31,13 @@ def heat_map(arms: Sequence[Arm], metric: str) -> bytes | None:
     """The metric by up to three choices: a panel for each value of one, in it rows and columns.
 
     A cell is the mean over its arms of their mean over completed runs; it stays empty where none completed. None when
-    fewer than two choices vary, or no arm has the metric.
+    fewer than two choices vary (of few values: a picture of hundreds of cells says nothing), or no arm has the metric.
     """
     means = _means(arms, metric)
     keys = _first(arms, 3)
     if len(keys) < 2 or not means:
         return None
     across, down, panels = [_values(arms, key) for key in (*keys, None)[:3]]
-    panels = panels[:MOST_PANELS]
     grids = [_grid(arms, means, keys, across, down, panel) for panel in panels]
     low, high = np.nanmin(grids), np.nanmax(grids)
     size = (1.5 + len(panels) * (1.2 + 0.75 * len(across)), 1.6 + 0.5 * len(down))
@@ -43,32 +45,62 @@ def heat_map(arms: Sequence[Arm], metric: str) -> bytes | None:
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for ax, grid, panel in zip(axes, grids, panels, strict=True):
         _draw_grid(ax, grid, across, down, low, high, lower=lower_is_better(metric))
-        ax.set(xlabel=_literal(keys[0]), title=_literal(f"{keys[2]}={panel}") if len(keys) > 2 else "")
+        ax.set(xlabel=_literal(keys[0]), title=_literal(f"{keys[2]}={_short(panel)}") if len(keys) > 2 else "")
     axes[0].set_ylabel(_literal(keys[1]))
-    figure.suptitle(_literal(f"{metric}, mean over completed runs"), fontsize=10)
+    figure.suptitle(_literal(f"{metric}, mean over completed runs; {_census(arms)}"), fontsize=10)
     return _png(figure)
 
 
 def metric_by_rate(arms: Sequence[Arm], metric: str) -> bytes | None:
-    """The final metric against the learning rate, a line for each optimizer; bars are 95% t intervals over all runs at
-    that rate. None when the learning rate does not vary.
+    """The final metric against the learning rate: a line for arms that are alike in all else, a colour an optimizer.
+
+    Bars are 95% t intervals over seeds; a cross at the bottom is an arm without a completed run. None when the learning
+    rate does not vary, or no arm has the metric.
     """
-    found: dict[str, dict[float, list[float]]] = {}
-    for arm in arms:
-        rate = arm.overrides.get(RATE)
-        if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0:
-            by_rate = found.setdefault(shown(arm.overrides.get("optimizer", DEFAULT)), {})
-            by_rate.setdefault(float(rate), []).extend(arm.completed(metric).values())
-    if len({rate for by_rate in found.values() for rate in by_rate}) < 2:
+    points = [(arm, rate, _estimate(arm, metric)) for arm in arms if (rate := _rate(arm)) is not None]
+    if len({rate for _, rate, _ in points}) < 2 or not any(estimate for _, _, estimate in points):
         return None
     figure = Figure(figsize=(7, 4), dpi=DPI, layout="constrained")
     ax = figure.subplots()
-    for optimizer, by_rate in sorted(found.items()):
-        _draw_line(ax, _literal(optimizer), by_rate)
+    for number, optimizer in enumerate(sorted({_value(arm, "optimizer") for arm, _, _ in points})):
+        own = [point for point in points if _value(point[0], "optimizer") == optimizer]
+        _draw_optimizer(ax, own, f"C{number}")
+        ax.plot([], [], color=f"C{number}", marker="o", label=_literal(_short(optimizer)))
     ax.set(xscale="log", xlabel="learning rate", ylabel=_literal(f"{metric}, final"))
+    ax.set_title(_literal(f"mean and 95% interval over completed runs; {_census(arms)}"), fontsize=10)
     ax.grid(alpha=0.3)
     ax.legend()
     return _png(figure)
+
+
+def _rate(arm: Arm) -> float | None:
+    rate = arm.overrides.get(RATE)
+    return float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0 else None
+
+
+def _estimate(arm: Arm, metric: str) -> Estimate | None:
+    values = arm.completed(metric).values()
+    return mean_interval(values) if values else None
+
+
+def _draw_optimizer(ax: Axes, points: Sequence[tuple[Arm, float, Estimate | None]], colour: str) -> None:
+    lines: dict[str, list[tuple[float, Estimate]]] = {}
+    for arm, rate, estimate in points:
+        if estimate is None:
+            ax.plot([rate], [0.03], marker="x", color=colour, transform=ax.get_xaxis_transform())
+            continue
+        rest = json.dumps({key: value for key, value in arm.overrides.items() if key != RATE}, sort_keys=True)
+        lines.setdefault(rest, []).append((rate, estimate))
+    for line in lines.values():
+        line.sort(key=lambda point: point[0])
+        bars = [estimate.half_width or 0.0 for _, estimate in line]
+        rates, means = [rate for rate, _ in line], [estimate.mean for _, estimate in line]
+        ax.errorbar(rates, means, bars, marker="o", capsize=3, color=colour, alpha=0.7)
+
+
+def _census(arms: Iterable[Arm]) -> str:
+    counts = Counter(record.status for arm in arms for record in arm.records)
+    return ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
 
 
 def _means(arms: Iterable[Arm], metric: str) -> dict[str, float]:
@@ -77,7 +109,7 @@ def _means(arms: Iterable[Arm], metric: str) -> dict[str, float]:
 
 
 def _first(arms: Sequence[Arm], count: int) -> list[str]:
-    keys = differing_keys([arm.overrides for arm in arms])
+    keys = [key for key in differing_keys([arm.overrides for arm in arms]) if len(_values(arms, key)) <= MOST_VALUES]
     usual = [key for key in USUAL_CHOICES if key in keys]
     return [*usual, *(key for key in keys if key not in usual)][:count]
 
@@ -87,7 +119,11 @@ def _values(arms: Iterable[Arm], key: str | None) -> list[str]:
 
 
 def _value(arm: Arm, key: str) -> str:
-    return shown(arm.overrides[key]) if key in arm.overrides else DEFAULT
+    return plain(arm.overrides[key]) if key in arm.overrides else DEFAULT
+
+
+def _short(text: str) -> str:
+    return shorten(text, VALUE_WIDTH)
 
 
 def _grid(
@@ -111,8 +147,8 @@ def _draw_grid(
     ax: Axes, grid: np.ndarray, across: Sequence[str], down: Sequence[str], low: float, high: float, *, lower: bool
 ) -> None:
     ax.imshow(grid, vmin=low, vmax=high, cmap="viridis_r" if lower else "viridis", aspect="auto")
-    ax.set_xticks(range(len(across)), [_literal(text) for text in across])
-    ax.set_yticks(range(len(down)), [_literal(text) for text in down])
+    ax.set_xticks(range(len(across)), [_literal(_short(text)) for text in across])
+    ax.set_yticks(range(len(down)), [_literal(_short(text)) for text in down])
     for (row, column), value in np.ndenumerate(grid):
         is_light = (value - low > 0.6 * (high - low)) != lower
         ax.text(
@@ -126,12 +162,6 @@ def _draw_grid(
         )
 
 
-def _draw_line(ax: Axes, label: str, by_rate: Mapping[float, Sequence[float]]) -> None:
-    estimates = {rate: mean_interval(values) for rate, values in sorted(by_rate.items()) if values}
-    bars = [estimate.half_width or 0.0 for estimate in estimates.values()]
-    ax.errorbar(list(estimates), [e.mean for e in estimates.values()], bars, marker="o", capsize=3, label=label)
-
-
 def _literal(text: str) -> str:
     """As it stands: matplotlib would set what is between two `$` as mathematics."""
     return visible(text).replace("$", r"\$")
@@ -139,5 +169,7 @@ def _literal(text: str) -> str:
 
 def _png(figure: Figure) -> bytes:
     out = io.BytesIO()
-    figure.savefig(out, format="png")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # names in scripts that the font lacks: shown as boxes
+        figure.savefig(out, format="png")
     return out.getvalue()

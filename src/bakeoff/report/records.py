@@ -131,7 +131,7 @@ def read_record(run: Path) -> Record:
         seconds=_number("seconds", outcome.get("seconds")),
         error=None if outcome.get("error") is None else _field(outcome, "error", dict),
         device=outcome.get("device"),
-        overrides=tuple(map(str, outcome.get("overrides") or ())),
+        overrides=tuple(map(str, _field(outcome, "overrides", list))),
     )
     if record.status not in STATUSES:
         raise ValueError(f"status must be one of {', '.join(STATUSES)}, got {record.status!r}")
@@ -146,7 +146,7 @@ def _field(outcome: Mapping[str, Any], name: str, kind: type[T]) -> T:
         raise ValueError(f"{name} is missing")
     value = outcome[name]
     if not isinstance(value, kind) or isinstance(value, bool):
-        wanted = {int: "an integer", str: "a string", dict: "an object"}[kind]
+        wanted = {int: "an integer", str: "a string", dict: "an object", list: "a list"}[kind]
         raise ValueError(f"{name} must be {wanted}, got {_excerpt(value)}")
     return value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bakeoff.runs.arm import HASH_LENGTH, MAX_NAME_BYTES, cut, folder_name
 from bakeoff.runs.outcome import FILE_NAME
@@ -14,33 +14,58 @@ from bakeoff.runs.outcome import FILE_NAME
 def arm_folder(sweep: Path, arm: Mapping[str, Any], identity: Callable[[int], str], alike: Collection[str] = ()) -> str:
     """The name of the arm's folder in `sweep`.
 
-    It is built from the arm, without the keys that are `alike` in all arms of the command, so that it shows what
-    differs. Where runs of another identity have that name already (another command's, or a default or the data has
-    changed since), the whole arm is its name, and where that is taken too, `~<hash>` sets the new runs apart; nothing
-    is renamed. `identity` gives the identity of this arm's run with a seed, and is asked only if the folder exists,
-    since it has to read the data.
+    An arm that has runs there already, under whatever name, keeps its folder. A new name is built from the arm, without
+    the keys that are `alike` in all arms of the command, so that it shows what differs. Where another arm has that name
+    already (another command's, or a default or the data has changed since), what sets the new one apart from it is
+    added; where that does not help, the whole arm is its name, and at last `~<hash>`; nothing is renamed. `identity`
+    gives the identity of this arm's run with a seed, and is asked only if the sweep has runs, since it has to read the
+    data.
     """
+    there = {folder.name: found for folder in _folders(sweep) if (found := _first_record(folder))}
+    for name, record in there.items():
+        if record.identity == identity(record.seed):
+            return name
     differing = {key: value for key, value in arm.items() if key not in alike}
-    name = folder_name(arm)
-    for candidate in (folder_name(differing or arm), name):
-        if all(_recorded_identity(path) in (None, identity(seed)) for seed, path in _seeds(sweep / candidate)):
+    taken = there.get(folder_name(differing or arm))
+    apart = {k: v for k, v in arm.items() if k in differing or (taken and taken.arm.get(k) != v)}
+    for candidate in (folder_name(differing or arm), folder_name(apart or arm), folder_name(arm)):
+        if candidate not in there:
             return candidate
     digest = identity(0)[:HASH_LENGTH]
-    return f"{cut(name, MAX_NAME_BYTES - HASH_LENGTH - 1)}~{digest}"
+    return f"{cut(folder_name(arm), MAX_NAME_BYTES - HASH_LENGTH - 1)}~{digest}"
 
 
-def _seeds(arm_folder: Path) -> list[tuple[int, Path]]:
-    found = []
-    for path in sorted(arm_folder.glob(f"seed=*/{FILE_NAME}")):
-        seed = path.parent.name.removeprefix("seed=")
-        if seed.isdecimal():
-            found.append((int(seed), path))
-    return found
+class _Record(NamedTuple):
+    """What tells an arm's folder from another's."""
+
+    seed: int
+    identity: str
+    arm: Mapping[str, Any]
 
 
-def _recorded_identity(path: Path) -> str | None:
+_known: dict[Path, _Record] = {}  # what was read before: a sweep of a thousand jobs asks a thousand times
+
+
+def _folders(sweep: Path) -> list[Path]:
+    return sorted(path for path in sweep.iterdir() if path.is_dir()) if sweep.is_dir() else []
+
+
+def _first_record(folder: Path) -> _Record | None:
+    """Of the first run that has one that can be read; a damaged one claims no name."""
+    for path in sorted(folder.glob(f"seed=*/{FILE_NAME}")):
+        if path not in _known:
+            record = _read(path)
+            if record is None:
+                continue
+            _known[path] = record
+        return _known[path]
+    return None
+
+
+def _read(path: Path) -> _Record | None:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None  # damaged: nothing there that could be mistaken for another run
-    return record.get("identity") if isinstance(record, dict) else None
+        found = _Record(int(path.parent.name.removeprefix("seed=")), str(record["identity"]), dict(record["arm"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return found if found.identity else None  # a run that could not be built is nothing in particular

@@ -5,9 +5,13 @@ The page's own words: an arm is named by its folder, a run by its path below the
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import yaml  # type: ignore[import-untyped]
 
 from bakeoff.report.arms import Arm, common_choices, differing_keys, natural, plain
 from bakeoff.report.ranking import METRIC, usual_metric
@@ -17,6 +21,7 @@ from bakeoff.tab.sweeps import Reader, Snapshot
 from bakeoff.tensorboard.hparams import kind_of
 
 Answer = dict[str, Any]
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a tenth of the time
 MOST_RUNS = 60  # with their configuration; a page that lists more is read by nobody
 NOT_CURVES = ("axis/", "final/", "best/", "band/")
 
@@ -27,12 +32,13 @@ def sweep(snapshot: Snapshot, reader: Reader, name: str, title: str) -> Answer:
     overrides = [arm.overrides for arm in arms]
     choices = [_choice(key, overrides) for key in differing_keys(overrides)]
     types = {choice["key"]: choice["type"] for choice in choices}
+    metrics = _metrics(snapshot, reader)
     return {
         "sweep": name,
         "title": title,
         "version": snapshot.version,
-        "metrics": _metrics(snapshot, reader),
-        "default_metric": usual_metric(snapshot.sweep.records, METRIC),
+        "metrics": metrics,
+        "default_metric": _default_metric(snapshot, metrics),
         "choices": choices,
         "common": [{"key": key, "value": value} for key, value in common_choices(overrides).items()],
         "policy": snapshot.sweep.policy,
@@ -40,6 +46,24 @@ def sweep(snapshot: Snapshot, reader: Reader, name: str, title: str) -> Answer:
         "arms": [_arm(arm, types, name) for arm in arms],
         "problems": [{"run": run_name(problem, name), "reason": problem.reason} for problem in snapshot.sweep.problems],
     }
+
+
+def _default_metric(snapshot: Snapshot, metrics: Sequence[Answer]) -> str:
+    """What the sweep ranks by, as its latest run was told; else some validation metric that there is."""
+    known = [metric["name"] for metric in metrics]
+    asked = (_settings(record.path / ".hydra" / "config.yaml").get("metric") for record in snapshot.sweep.records[-1:])
+    metric = usual_metric(snapshot.sweep.records, str(next(asked, None) or METRIC))
+    validated = [name for name in known if name.startswith("val/")]
+    return metric if metric in known or not validated else validated[0]
+
+
+def _settings(path: Path) -> Mapping[str, Any]:
+    """What Hydra kept of a run; empty where that cannot be read."""
+    try:
+        content = yaml.load(path.read_text("utf-8"), Loader=LOADER)
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _choice(key: str, overrides: Sequence[Any]) -> Answer:
@@ -151,8 +175,15 @@ def _detail(record: Record, reader: Reader, sweep_name: str) -> Answer:
         "seed": record.seed,
         "run": run_name(record, sweep_name),
         "status": record.status,
-        "command": shlex.join(["bakeoff", *record.overrides]),
-        "config": config.read_text("utf-8", errors="replace") if config.is_file() else None,
+        "command": shlex.join(["bakeoff", *_config_dir(record), *record.overrides]),
+        "config": config.read_text("utf-8", errors="replace") if os.access(config, os.R_OK) else None,
         "settings": reader.hyperparameters(record.path),
         "error": record.error,
     }
+
+
+def _config_dir(record: Record) -> list[str]:
+    """The option that names the user's own folder of configurations, if the run was given one."""
+    hydra = _settings(record.path / ".hydra" / "hydra.yaml").get("hydra", {})
+    sources = hydra.get("runtime", {}).get("config_sources", [])
+    return [f"--config-dir={s['path']}" for s in sources if s.get("provider") == "command-line" and s.get("path")]

@@ -106,8 +106,8 @@ def _json(answer: Callable[[Request], Any]) -> Route:
         except UserError as error:
             content, code = {"error": str(error)}, 400
         # our own encoding: TensorBoard's walks through every number first
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        response: Response = http_util.Respond(request, text, "application/json; charset=utf-8", code=code)
+        text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+        response: Response = http_util.Respond(request, text, "application/json", code=code)
         return response
 
     return respond

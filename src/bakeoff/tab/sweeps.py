@@ -30,10 +30,11 @@ def find_sweeps(logdir: Path) -> dict[str, Path]:
 def _sweeps_below(folder: Path, deepest: int) -> Iterator[Path]:
     if next(folder.glob(f"*/seed=*/{FILE_NAME}"), None):
         yield folder
-    elif deepest and folder.is_dir():
-        for child in sorted(folder.iterdir()):
-            if child.is_dir() and not child.name.startswith("."):
-                yield from _sweeps_below(child, deepest - 1)
+    elif deepest:
+        with suppress(OSError):  # a folder that is not ours to read, or that was removed meanwhile
+            for child in sorted(folder.iterdir()):
+                if child.is_dir() and not child.name.startswith("."):
+                    yield from _sweeps_below(child, deepest - 1)
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,15 @@ class Reader:
 
     def version(self, folder: Path) -> str:
         """Changes whenever a record or an event file of a run does; reads none of them."""
-        stamps = [(run.name, _stamp(run)) for run in run_folders(folder)]
-        return hashlib.sha256(repr((stamps, policy_of(folder))).encode()).hexdigest()[:16]
+        stamps = [(str(run), _stamp(run)) for run in run_folders(folder)]
+        return hashlib.sha256(repr((stamps, _policy(folder))).encode()).hexdigest()[:16]
 
     def snapshot(self, folder: Path) -> Snapshot:
         """Every run of the sweep; what cannot be read is among the problems."""
         with self._lock:
             version = self.version(folder)
             read = [self._records.get(run, _stamp(run, FILE_NAME), read_run) for run in run_folders(folder)]
-        return Snapshot(folder, sweep_of(read, policy_of(folder)), version)
+        return Snapshot(folder, sweep_of(read, _policy(folder)), version)
 
     def curves(self, run: Path) -> dict[str, Curve]:
         """Every point of every scalar curve of one run."""
@@ -82,9 +83,17 @@ class Reader:
             return self._hyperparameters.get(run, _stamp(run, "events.out.tfevents.")[:1], _read_start)
 
 
+def _policy(folder: Path) -> str | None:
+    with suppress(OSError):
+        return policy_of(folder)
+    return None
+
+
 def _read_start(run: Path) -> dict[str, Hyperparameter]:
     first = sorted(run.glob("events.out.tfevents.*"))[:1]
-    return (read_session_start(first[0]) if first else None) or {}
+    with suppress(OSError):
+        return (read_session_start(first[0]) if first else None) or {}
+    return {}
 
 
 class _Cache(Generic[T]):
@@ -102,7 +111,7 @@ class _Cache(Generic[T]):
 
 def _stamp(run: Path, prefix: str = "") -> Stamp:
     found = []
-    with os.scandir(run) as entries:
+    with suppress(OSError), os.scandir(run) as entries:  # removed, or not ours to read
         for entry in entries:
             if entry.name.startswith(prefix):
                 with suppress(FileNotFoundError):  # replaced in this very moment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -49,10 +50,16 @@ def identity_by_seed(settings: Mapping[str, Any], data_digest: str | None = None
     return lambda seed: identity_of(decisive, seed)
 
 
+_digests: dict[str, Any] = {}  # by settings: the jobs of a sweep read the data once, not once each
+
+
 def _data_digest(settings: Mapping[str, Any]) -> Any:
     """The content where it can be hashed; for a user's own data set its settings must do."""
-    _, spec = adopt(load(settings["data"]), batch_size=settings["batch_size"], seed=settings["seed"])
-    return spec.digest or settings["data"]
+    asked = json.dumps(settings["data"], sort_keys=True, default=str)
+    if asked not in _digests:
+        _, spec = adopt(load(settings["data"]), batch_size=settings["batch_size"], seed=settings["seed"])
+        _digests[asked] = spec.digest or settings["data"]
+    return _digests[asked]
 
 
 def _sources(parts: list[Any]) -> dict[str, str]:

@@ -65,13 +65,16 @@ class Journal:
         self._file.flush()
 
     def end(self, outcome: Outcome) -> None:
-        """Writes what is known at the end, and closes the file."""
-        if outcome.status == "completed":
-            self._write_results(outcome)
-            self._write_pictures(outcome.steps)
-        if outcome.status in SUCCESS:
-            self._file.summary(session_end(SUCCESS[outcome.status], time.time()), outcome.steps)
-        self._file.close()
+        """Writes what is known at the end, and closes the file. What cannot be written is logged: the run has ended."""
+        try:
+            if outcome.status == "completed":
+                self._write_results(outcome)
+                self._write_pictures(outcome.steps)
+            if outcome.status in SUCCESS:
+                self._file.summary(session_end(SUCCESS[outcome.status], time.time()), outcome.steps)
+            self._file.close()
+        except OSError as error:
+            log.warning("the event file in %s is not complete: %s", self._file.folder, error)
 
     def _write_results(self, outcome: Outcome) -> None:
         """One value a tag, so that TensorBoard's table of runs shows it; only of completed runs, as it averages."""

@@ -101,10 +101,8 @@ class Run:
             outcome.error = _error(type(error).__name__, str(error), step, traceback.format_exc())
         finally:
             self._end(outcome, trainer, summary, time.monotonic() - started)
-            try:
-                journal.end(outcome)
-            finally:  # last: a run that is recorded as completed is never done again
-                outcome.write(folder)
+            journal.end(outcome)
+            outcome.write(folder)  # last: a run that is recorded as completed is never done again
         return outcome
 
     def _begin(self, folder: Path) -> Outcome:
