@@ -5,8 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from bakeoff.report.bands import along, band
+from bakeoff.report.arms import group_arms
+from bakeoff.report.bands import along, arm_curves, band
 from bakeoff.report.curves import Curve
+from bakeoff.report.records import read_sweep
+from bakeoff.tensorboard import EventFile
 
 
 def curve(points):
@@ -88,3 +91,18 @@ def test_a_curve_lies_along_the_axis_that_its_run_recorded():
     assert along(curves, "val/loss", "samples").tolist() == [160, 395, 470]
     assert along(curves, "val/loss", "epochs") is None
     assert along(curves, "val/loss", "seconds") is None
+
+
+def test_arm_curves_average_the_completed_runs(write_run, tmp_path):
+    for seed, status in enumerate(["completed", "completed", "diverged"]):
+        file = EventFile(write_run("optimizer=sgd", seed, status=status, arm={"optimizer": "sgd"}))
+        file.scalars({"loss": seed}, 1)
+        file.scalars({"loss": 10 * seed}, 2)
+        if seed == 0:
+            file.scalars({"extra": 0.5}, 1)
+        file.close()
+    write_run("optimizer=adam", 0, status="failed", arm={"optimizer": "adam"})
+    adam, sgd = group_arms(read_sweep(tmp_path).records)
+    curves = {tag: (c.steps.tolist(), c.values.tolist()) for tag, c in arm_curves(sgd).items()}
+    assert curves == {"extra": ([1], [0.5]), "loss": ([1, 2], [0.5, 5.0])}
+    assert arm_curves(adam) == {}

@@ -9,9 +9,7 @@ from tensorboard.plugins.scalar.metadata import create_summary_metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
-from bakeoff.report.arms import group_arms
-from bakeoff.report.curves import Curve, arm_curves, mean_curve, read_curves
-from bakeoff.report.records import read_sweep
+from bakeoff.report.curves import read_curves
 
 
 def write(folder, points, *, suffix="", start=1000.0, value=None):
@@ -142,37 +140,3 @@ def test_only_the_runs_own_folder_is_read(tmp_path):
     assert read_curves(tmp_path / "missing") == {}
     write(tmp_path / "deeper", [("loss", 0, 1.0)])
     assert read_curves(tmp_path) == {}
-
-
-def curve(points):
-    return Curve(np.array(list(points), dtype=np.int64), np.array(list(points.values()), dtype=np.float64))
-
-
-def test_mean_curve_is_the_mean_at_the_steps_that_all_have():
-    mean = mean_curve([curve({1: 1.0, 2: 2.0, 3: 3.0, 5: 0.0}), curve({2: 4.0, 3: 5.0, 4: 9.0, 5: 1.0})])
-    assert (mean.steps.tolist(), mean.values.tolist()) == ([2, 3, 5], [3.0, 4.0, 0.5])
-
-
-def test_mean_of_one_curve_is_that_curve_and_of_curves_that_share_no_step_is_empty():
-    one = curve({10: 0.5, 20: 0.25})
-    assert [array.tolist() for array in mean_curve([one])] == [array.tolist() for array in one]
-    assert [array.tolist() for array in mean_curve([one, curve({11: 0.5})])] == [[], []]
-    with pytest.raises(ValueError, match="at least 1 curve"):
-        mean_curve([])
-
-
-def test_a_value_that_is_not_finite_is_not_averaged_away():
-    mean = mean_curve([curve({1: 1.0, 2: math.nan}), curve({1: math.inf, 2: 1.0})])
-    assert mean.values.tolist() == pytest.approx([math.inf, math.nan], nan_ok=True)
-
-
-def test_arm_curves_average_the_completed_runs(write_run, tmp_path):
-    for seed, status in enumerate(["completed", "completed", "diverged"]):
-        run = write_run("optimizer=sgd", seed, status=status, arm={"optimizer": "sgd"})
-        write(run, [("loss", 1, seed), ("loss", 2, 10 * seed), *([("extra", 1, 0)] if seed == 0 else [])])
-    write_run("optimizer=adam", 0, status="failed", arm={"optimizer": "adam"})
-    adam, sgd = group_arms(read_sweep(tmp_path).records)
-    curves = arm_curves(sgd)
-    assert list(curves) == ["loss"]
-    assert [array.tolist() for array in curves["loss"]] == [[1, 2], [0.5, 5.0]]
-    assert arm_curves(adam) == {}

@@ -38,7 +38,7 @@ def size(png):
 
 def test_a_sweep_of_three_choices_has_both_pictures(arms):
     width, height = size(figures.heat_map(arms(), "val/accuracy"))
-    assert 300 < height < width < 2000
+    assert 200 < height < width < 2000
     assert size(figures.metric_by_rate(arms(), "val/accuracy")) == (700, 400)
 
 

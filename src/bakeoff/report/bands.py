@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bakeoff.report.curves import Curve
+from bakeoff.report.arms import Arm
+from bakeoff.report.curves import Curve, read_curves
 from bakeoff.stats import bootstrap_interval
 
 AXES = ("steps", "samples", "epochs", "seconds")
@@ -29,6 +30,18 @@ class Band(NamedTuple):
     low: np.ndarray
     high: np.ndarray
     n: np.ndarray
+
+
+def arm_curves(arm: Arm) -> dict[str, Curve]:
+    """Tag -> mean curve against optimizer steps over the completed runs of an arm that have it; empty when none has."""
+    runs = [read_curves(record.path) for record in arm.records if record.status == "completed"]
+    tags = sorted({tag for run in runs for tag in run})
+    return {tag: _mean_curve([run[tag] for run in runs if tag in run]) for tag in tags}
+
+
+def _mean_curve(curves: Sequence[Curve]) -> Curve:
+    drawn = band(curves, [curve.steps.astype(np.float64) for curve in curves])
+    return Curve(drawn.x.astype(np.int64), drawn.mean)
 
 
 def along(curves: Mapping[str, Curve], tag: str, axis: str) -> np.ndarray | None:

@@ -1,7 +1,6 @@
-"""Read the scalar curves of a run or an arm from event files: every point, where TensorBoard keeps 1000 a tag."""
+"""Read the scalar curves of a run from event files: every point, where TensorBoard keeps 1000 a tag."""
 
-from collections.abc import Iterator, Sequence
-from functools import reduce
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +8,6 @@ import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.util import tensor_util
 
-from bakeoff.report.arms import Arm
 from bakeoff.tensorboard.records import records
 
 
@@ -45,27 +43,6 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
-
-
-def arm_curves(arm: Arm) -> dict[str, Curve]:
-    """Tag -> mean curve over the completed runs of an arm, for the tags that all of them have; empty when none
-    completed. A diverged or failed run is counted elsewhere, never averaged in.
-    """
-    runs = [read_curves(record.path) for record in arm.records if record.status == "completed"]
-    tags = [tag for tag in runs[0] if all(tag in run for run in runs)] if runs else []
-    return {tag: mean_curve([run[tag] for run in runs]) for tag in tags}
-
-
-def mean_curve(curves: Sequence[Curve]) -> Curve:
-    """Mean of the values at the steps that all `curves` have: none, where a budget in seconds made the steps differ.
-
-    A value that is not finite in one curve makes the mean of that step not finite. Raises ValueError for no curves.
-    """
-    if not curves:
-        raise ValueError("curves must hold at least 1 curve, got none")
-    steps = reduce(np.intersect1d, [curve.steps for curve in curves])
-    values = [curve.values[np.searchsorted(curve.steps, steps)] for curve in curves]
-    return Curve(steps, np.mean(values, axis=0))
 
 
 def _scalars(event: Event) -> Iterator[tuple[str, float]]:

@@ -93,11 +93,6 @@ export function families(arms, keys, choices) {
   return [...found.values()];
 }
 
-/** "loss=mse, batch_size=16" of some keys of an arm. */
-export function describe(arm, keys) {
-  return keys.map((key) => `${key}=${label(valueOf(arm, key))}`).join(", ");
-}
-
 /** {key: token} for the chosen values of a cell. */
 export function condition(...pairs) {
   return Object.fromEntries(pairs.filter(([choice]) => choice).map(([choice, value]) => [choice.key, token(value)]));
