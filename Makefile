@@ -13,7 +13,7 @@ BIN := .venv/bin
 
 demo: .venv/installed
 	$(BIN)/bakeoff -m optimizer=sgd,rmsprop,adam loss=cross_entropy,mse,hinge batch_size=16,128,full seed=0,1,2 experiment=demo
-	@echo "open it: $(BIN)/tensorboard --logdir outputs/demo    then http://localhost:6006"
+	@echo "open it: $(BIN)/tensorboard --logdir outputs/demo    then http://localhost:6006/#bakeoff"
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -182,12 +182,27 @@ def test_the_flag_may_stand_anywhere(bakeoff, tmp_path):
 
 
 def test_threads_of_one_run_do_not_reach_the_next(bakeoff, tmp_path):
-    result = bakeoff("-m", "trainer=cpu", "budget.steps=2", "trainer.threads=2,1,null")
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    for steps, threads in ((2, 2), (3, 1), (4, "null")):  # steps too: what differs in threads alone is one run
+        text = f"# @package _global_\nbudget: {{epochs: null, steps: {steps}}}\ntrainer: {{threads: {threads}}}\n"
+        (tmp_path / "conf" / "experiment" / f"steps{steps}.yaml").write_text(text)
+    result = bakeoff("-m", "trainer=cpu", "experiment=steps2,steps3,steps4")
     assert result.status == 0, result.err
     from bakeoff.train.run import USUAL_THREADS
 
-    found = {r["arm"]["trainer.threads"]: r["threads"] for r in outcomes(tmp_path).values()}
-    assert found == {None: USUAL_THREADS, 1: 1, 2: 2}
+    found = {r["steps"]: r["threads"] for r in outcomes(tmp_path).values()}
+    assert found == {2: 2, 3: 1, 4: USUAL_THREADS}
+
+
+def test_a_run_goes_to_its_arm_whatever_command_asks_for_it(bakeoff, tmp_path):
+    small = ["trainer=cpu", "trainer.threads=1", "budget.steps=4", "loss=mse"]
+    assert bakeoff("-m", "optimizer=sgd,adam", "seed=0,1", *small).status == 0
+    assert bakeoff("-m", "optimizer=adam", "batch_size=128,64", "seed=0", *small).status == 0  # 128 is the default
+    assert bakeoff("optimizer=sgd", "seed=2", *small).status == 0
+    runs = {f"{p.parts[-3]}/{p.parts[-2]}" for p in (tmp_path / "outputs" / "main").rglob("outcome.json")}
+    sgd = {f"optimizer=sgd/seed={seed}" for seed in (0, 1, 2)}
+    adam = {f"optimizer=adam/seed={seed}" for seed in (0, 1)}
+    assert runs == sgd | adam | {"batch_size=64/seed=0"}
 
 
 def test_a_sweep_without_a_policy_says_none(bakeoff, tmp_path):

@@ -548,3 +548,43 @@ def test_it_follows_a_sweep_that_goes_on(page, screenshot, small_sweep, tmp_path
         expect(page.locator("tbody tr")).to_have_count(2)
         expect(page.locator("[data-key='sort:mean']")).to_be_focused()
         expect(page.locator("#tab-table")).to_have_attribute("aria-selected", "true")
+
+
+def test_choices_that_come_later_find_their_places_unless_somebody_chose_others(
+    page, screenshot, small_sweep, tmp_path
+):
+    first, *others = sorted(small_sweep.glob("*=*"))
+    shutil.copytree(first, tmp_path / "sweep" / first.name)
+    with screenshot.tensorboard(tmp_path / "sweep") as address:
+        tab = Tab(page, address)
+        expect(tab.find("select[name=rows]")).to_have_value("")
+        for arm in others:
+            shutil.copytree(arm, tmp_path / "sweep" / arm.name)
+        expect(tab.find("select[name=rows]")).to_have_value("loss")
+        expect(tab.find("select[name=columns]")).to_have_value("batch_size")
+        expect(tab.find("select[name=colour]")).to_have_value("optimizer")
+        tab.choose("rows", "")
+        page.reload()
+        expect(tab.find("select[name=columns]")).to_have_value("batch_size")
+        expect(tab.find("select[name=rows]")).to_have_value("")
+
+
+def test_a_sweep_that_is_not_there_is_named_and_shown_when_it_comes(page, screenshot, small_sweep, tmp_path):
+    shutil.copytree(small_sweep, tmp_path / "one")
+    with screenshot.tensorboard(tmp_path) as address:
+        tab = Tab(page, address, "#bakeoff&p.bakeoff.sweep=two&p.bakeoff.view=table")
+        expect(tab.find(".notice").first).to_contain_text("There is no sweep two here")
+        shutil.copytree(small_sweep, tmp_path / "two")
+        expect(tab.find("select[aria-label=Sweep], header select").first).to_have_value("two")
+        expect(tab.find("#tab-table")).to_have_attribute("aria-selected", "true")
+
+
+def test_a_first_run_is_seen_while_it_goes_on(page, screenshot, small_sweep, tmp_path):
+    arm = next(small_sweep.glob("*=*"))
+    shutil.copytree(arm / "seed=0", tmp_path / "sweep" / arm.name / "seed=0")
+    record = tmp_path / "sweep" / arm.name / "seed=0" / "outcome.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"status": "running"}))
+    with screenshot.tensorboard(tmp_path / "sweep") as address:
+        tab = Tab(page, address)
+        expect(tab.find(".cell svg path[d]").first).to_be_attached()
+        expect(tab.find(".notice").first).to_contain_text("1 without a mean curve")

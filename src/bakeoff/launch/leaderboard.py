@@ -11,7 +11,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from bakeoff.overview import Overview, time_series
+from bakeoff.overview import Overview, comparison, time_series
 from bakeoff.report.arms import group_arms
 from bakeoff.report.leaderboard import render
 from bakeoff.report.ranking import usual_metric
@@ -42,8 +42,9 @@ class PrintLeaderboard(Callback):
         metric = usual_metric(sweep.records, config.metric)
         print("\n" + render(sweep.records, sweep.problems, metric=metric, policy=config.policy))
         Overview(folder, config.metric).update()
-        print(f"curves: tensorboard --logdir {shlex.quote(str(folder))}")
-        print(f"then:   {time_series(group_arms(sweep.records), metric)}")
+        print(f"TensorBoard: tensorboard --logdir {shlex.quote(str(folder))}")
+        print(f"compare:     {comparison()}")
+        print(f"curves:      {time_series(group_arms(sweep.records), metric)}")
 
     def _is_new(self, record: Record) -> bool:
         """Whether the run ended in this multirun; its folder may hold failures of earlier ones."""

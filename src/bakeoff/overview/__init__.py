@@ -1,10 +1,10 @@
 """What TensorBoard shows of a whole sweep, beside its runs: written from their folders, without torch.
 
 `overview` keeps it up to date, `columns` are those of HParams, `bands` and `axes` the aggregate runs, `layout` that of
-Custom Scalars, `link` the address to open.
+Custom Scalars, `link` the addresses to open.
 """
 
-from bakeoff.overview.link import time_series
+from bakeoff.overview.link import comparison, time_series
 from bakeoff.overview.overview import Overview
 
-__all__ = ["Overview", "time_series"]
+__all__ = ["Overview", "comparison", "time_series"]

@@ -1,4 +1,4 @@
-"""The address that opens TensorBoard on what was asked: the sweep's main metric, coloured by its first choice."""
+"""Addresses that open TensorBoard on what was asked: the tab, or the main metric coloured by the first choice."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from bakeoff.runs.arm import escaped
 
 FIRST_CHOICES = ("optimizer", "loss", "batch_size")
 PORT = 6006  # TensorBoard's own
+
+
+def comparison() -> str:
+    """The tab that compares arms."""
+    return f"http://localhost:{PORT}/#bakeoff"
 
 
 def time_series(arms: Sequence[Arm], metric: str) -> str:

@@ -52,7 +52,7 @@ def _folders(sweep: Path) -> list[Path]:
 
 def _first_record(folder: Path) -> _Record | None:
     """Of the first run that has one that can be read; a damaged one claims no name."""
-    for path in sorted(folder.glob(f"seed=*/{FILE_NAME}")):
+    for path in sorted(folder.absolute().glob(f"seed=*/{FILE_NAME}")):
         if path not in _known:
             record = _read(path)
             if record is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from statistics import mean
 
 import numpy as np
@@ -21,8 +22,9 @@ from bakeoff.tab.sweeps import Reader, Snapshot
 SPENT = ("steps", "samples", "seconds")
 HOW_INTERVALS = "mean and 95% Student t interval over the completed runs of an arm"
 HOW_CALLS = (
-    "≈: the difference from the best arm, paired by seed, has a 95% interval that includes 0, not corrected for "
-    "multiple comparisons; diverged and failed runs are counted, never averaged in, and their arms have no rank"
+    "≈ too close to call: the difference from the best arm, paired by seed, has a 95% interval that includes 0 (not "
+    "corrected for multiple comparisons); diverged and failed runs are counted, never averaged in, and their arms have "
+    "no rank"
 )
 
 
@@ -116,8 +118,8 @@ def _placed(curves: dict[str, Curve], metric: str, axis: str) -> tuple[Curve, np
     return f"its event files do not say the {axis}" if x is None else (curves[metric], x)
 
 
-def seeds(snapshot: Snapshot, reader: Reader, metric: str, axis: str, arm: str | None, sweep_name: str) -> Answer:
-    """The curve of every single run, however it ended, or of those of one arm.
+def seeds(snapshot: Snapshot, reader: Reader, metric: str, axis: str, arms: Collection[str], sweep_name: str) -> Answer:
+    """The curve of every single run, however it ended, or of those of some arms.
 
     Raises:
         UserError: there is no such axis.
@@ -126,7 +128,7 @@ def seeds(snapshot: Snapshot, reader: Reader, metric: str, axis: str, arm: str |
     _check_axis(axis)
     runs, missing = [], []
     for record in snapshot.sweep.records:
-        if arm is not None and record.folder != arm:
+        if arms and record.folder not in arms:
             continue
         name, placed = run_name(record, sweep_name), _placed(reader.curves(record.path), metric, axis)
         if isinstance(placed, str):

@@ -88,8 +88,8 @@ class BakeoffPlugin(TBPlugin):
         return numbers.curves(self._snapshot(request), self._reader, _get(request, "metric"), axis)
 
     def _seeds(self, request: Request) -> Any:
-        metric, axis, arm = _get(request, "metric"), request.args.get("axis", "steps"), request.args.get("arm")
-        return numbers.seeds(self._snapshot(request), self._reader, metric, axis, arm, _get(request, "sweep"))
+        metric, axis, arms = _get(request, "metric"), request.args.get("axis", "steps"), request.args.getlist("arm")
+        return numbers.seeds(self._snapshot(request), self._reader, metric, axis, arms, _get(request, "sweep"))
 
 
 def _get(request: Request, name: str) -> str:

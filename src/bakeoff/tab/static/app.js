@@ -11,7 +11,7 @@ import { legend } from "./legend.js";
 import { about, census, notice } from "./notices.js";
 import * as panel from "./panel.js";
 import { ask, askAnew, forget } from "./server.js";
-import { settle } from "./state.js";
+import { DEFAULTS, settle } from "./state.js";
 import { colouring, followTheme } from "./theme.js";
 import * as tip from "./tip.js";
 import { DRAWINGS, load } from "./views.js";
@@ -21,13 +21,14 @@ export class App {
   #left = null; // what had the focus before the panel was opened
   #opening = false; // the panel takes the focus with its next drawing
   #unreachable = null;
+  #awaited = null; // what an address asked for of a sweep that is not there, or not yet
 
   constructor(page) {
     this.page = page;
     this.update = this.update.bind(this);
     this.syncControls = controls.make(page.controls, this.update);
     this.syncTabs = controls.tabs(page.tabs, this.update);
-    page.sweep.addEventListener("change", () => this.open({ ...this.state, sweep: page.sweep.value }));
+    page.sweep.addEventListener("change", () => this.#change(page.sweep.value));
     const rows = () => DRAWINGS[this.drawn.state.view].rows(this.drawn);
     page.exports.append(...exportButtons({ rows, region: page.figure, name: () => this.#fileName() }));
   }
@@ -38,7 +39,7 @@ export class App {
     address.watch((asked) => this.#cameBack(asked));
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.state?.panel && this.close());
     watchSize(this.page.view, {
-      shown: () => this.sweep && address.write(this.state), // TensorBoard may have written the hash meanwhile
+      shown: () => this.sweep && address.write(this.#shared()), // TensorBoard may have written the hash meanwhile
       resized: () => this.sweep && this.draw(),
     });
     follow(() => this.#look());
@@ -51,14 +52,27 @@ export class App {
       const { sweeps } = await askAnew("sweeps");
       if (!sweeps.length) return await this.#empty();
       const chosen = sweeps.find((sweep) => sweep.name === asked.sweep) ?? sweeps[0];
+      this.#awaited = asked.sweep && chosen.name !== asked.sweep ? asked : null;
       this.sweep = await askAnew("sweep", { sweep: chosen.name });
       this.#list(sweeps);
     } catch (error) {
       return this.#finish(() => redraw(this.page.figure, empty(error.message)));
     }
     forget();
-    this.state = settle(asked, this.sweep);
+    this.#settle(this.#awaited ? {} : asked);
     return this.draw();
+  }
+
+  /** What a person has set is kept apart from what follows from it: a sweep that goes on may have better defaults. */
+  #settle(asked) {
+    this.asked = asked;
+    this.state = settle(asked, this.sweep);
+  }
+
+  /** Another sweep has other choices: what does not depend on them stays. */
+  #change(sweep) {
+    const kept = Object.keys(DEFAULTS).filter((key) => key in this.asked);
+    return this.open({ ...Object.fromEntries(kept.map((key) => [key, this.asked[key]])), sweep });
   }
 
   #list(sweeps) {
@@ -72,20 +86,20 @@ export class App {
   /** Changes the state by a patch, or by a function from state to patch, and draws. */
   update(patch) {
     const change = typeof patch === "function" ? patch(this.state) : patch;
-    this.state = settle({ ...this.state, ...change }, this.sweep);
+    this.#settle({ ...this.asked, ...change });
     return this.draw();
   }
 
   async draw() {
     const turn = ++this.#turn;
     const { page, state, sweep } = this;
-    address.write(state);
+    address.write(this.#shared());
     page.root.setAttribute("aria-busy", "true");
     const view = this.#view();
     this.#sync(view);
     const data = await load(view).catch((error) => ({ error: error.message }));
     if (turn !== this.#turn) return;
-    const drawn = { ...view, ...data, error: data.error ?? this.#unreachable };
+    const drawn = { ...view, ...data, error: data.error ?? this.#unreachable, awaited: this.#awaited?.sweep };
     this.drawn = drawn;
     tip.hide();
     this.#finish(() => this.#paint(drawn, data.error));
@@ -195,6 +209,7 @@ export class App {
         askAnew("version", { sweep: this.sweep.sweep }),
       ]);
       this.#list(sweeps);
+      if (sweeps.some((sweep) => sweep.name === this.#awaited?.sweep)) return await this.open(this.#awaited);
       const wasUnreachable = this.#unreachable;
       this.#unreachable = null;
       if (version !== this.sweep.version) await this.#reload();
@@ -217,7 +232,13 @@ export class App {
   #cameBack(asked) {
     if (!this.state) return;
     const bare = asked.sweep === undefined && asked.view === undefined; // TensorBoard's, for a change of tabs
-    if (bare) address.write(this.state);
-    else if (address.format(settle(asked, this.sweep)) !== address.format(this.state)) this.open(asked);
+    if (bare) address.write(this.#shared());
+    else if (address.format(asked) !== address.format(this.#shared())) this.open(asked);
+  }
+
+  /** What the address holds: the sweep, and what a person has set, as far as it is valid. */
+  #shared() {
+    const set = Object.keys(this.asked).filter((key) => this.asked[key] !== undefined);
+    return { ...Object.fromEntries(set.map((key) => [key, this.state[key]])), sweep: this.state.sweep };
   }
 }

@@ -48,7 +48,7 @@ const CONTROLS = [
       ["free", "free"],
     ],
   },
-  { key: "outliers", label: "Outliers", views: ["curves"], box: true },
+  { key: "outliers", label: "Show outliers", views: ["curves"], box: true },
   { key: "seeds", label: "All seeds", views: ["curves"], box: true },
 ];
 

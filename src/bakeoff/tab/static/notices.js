@@ -4,8 +4,12 @@ import { count, h } from "./dom.js";
 import { statuses } from "./format.js";
 
 /** [{text, items: [text], folded?}] for the present view. */
-export function about({ state, sweep, arms, missing, error }) {
+export function about({ state, sweep, arms, missing, error, awaited }) {
   const found = [];
+  if (awaited) {
+    const text = `There is no sweep ${awaited} here, or not yet; this is ${sweep.title ?? sweep.sweep}.`;
+    found.push({ text, items: [] });
+  }
   if (error) found.push({ text: error, items: [] });
   if (sweep.policy) found.push({ text: "How this sweep was set up", items: sweep.policy.split("\n"), folded: true });
   const lost = sweep.problems.map(({ run, reason }) => `${run}: ${reason}`);
@@ -16,7 +20,7 @@ export function about({ state, sweep, arms, missing, error }) {
     .filter(({ arm, run }) => run !== undefined || names.has(arm))
     .map(({ arm, run, reason }) => `${run ?? names.get(arm)}: ${reason}`);
   if (without.length)
-    found.push({ text: `${without.length} without a curve of ${state.metric} against ${state.axis}`, items: without });
+    found.push({ text: `${without.length} without a mean curve of ${state.metric} against ${state.axis}`, items: without });
   return found;
 }
 

@@ -95,7 +95,11 @@ function differences(arms, details, { choices }) {
   const differing = keys.filter((key) => new Set(settings.map((one) => JSON.stringify(one.get(key)))).size > 1);
   const named = arms.length > 1 ? differing : choices.map((choice) => choice.key);
   if (!arms.length || !named.length) return null;
-  const shown = (one, arm, key) => label(one.has(key) ? one.get(key) : valueOf(arm, key));
+  // a hyperparameter that another optimizer has is not at its default here: there is none
+  const shown = (one, arm, key) => {
+    const value = one.has(key) ? one.get(key) : valueOf(arm, key);
+    return value === undefined && one.size ? "–" : label(value);
+  };
   const rows = arms.map((arm, index) => named.map((key) => shown(settings[index], arm, key)));
   const heading = arms.length > 1 ? "In what the arms differ" : "Choices";
   return unfolding(heading, plainTable(named, rows), "differences", arms.length < 20);

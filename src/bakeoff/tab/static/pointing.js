@@ -52,7 +52,6 @@ function highlight(figure, state, found, context) {
   state.layer = null;
   state.found = found;
   figure.classList.toggle("pointed", Boolean(found));
-  figure.classList.toggle("reachable", Boolean(found));
   if (!found) return tip.hide();
   paint(figure, state, [], context);
   const { view } = context;

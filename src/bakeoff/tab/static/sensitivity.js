@@ -43,7 +43,8 @@ export function draw(view) {
   tip.attach(plot, marks, (mark) => view.open({ arm: mark.arm.id }));
   emphasise(plot, points);
   const left = without.length ? ` Without a place: ${some(without)}.` : "";
-  return [h("p", { class: "caption" }, `${view.tableMethod}.${left}`), h("div", { class: "scroller" }, plot)];
+  const colour = state.colour ? ` Lines of one colour are alike in ${state.colour} alone.` : "";
+  return [h("p", { class: "caption" }, `${view.tableMethod}.${colour}${left}`), h("div", { class: "scroller" }, plot)];
 }
 
 /** The line of the point that has the pointer or the focus stands out. */

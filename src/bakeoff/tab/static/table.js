@@ -71,8 +71,7 @@ function howToRead({ tableMethod, calls, metric, state }, found) {
   const better = metric.lower_is_better ? "Lower is better." : "Higher is better.";
   const unranked = !found.some(({ row }) => row.rank !== null);
   const why = state.value === "best" ? "best values are chosen by themselves" : "arms are ranked by validation metrics";
-  const note = unranked ? ` No rank here: ${why}.` : " ≈ too close to call: may be as good as the best.";
-  return `${better}${note} ${tableMethod}. ${unranked ? "" : calls}`;
+  return `${better} ${tableMethod}. ${unranked ? `No rank here: ${why}.` : calls}`;
 }
 
 function heading(column, { state, update }) {

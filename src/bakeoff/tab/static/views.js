@@ -6,6 +6,8 @@ import * as sensitivity from "./sensitivity.js";
 import { ask } from "./server.js";
 import * as table from "./table.js";
 
+const MOST_ASKED = 60; // arms; an address has its limits
+
 export const DRAWINGS = { curves, sensitivity, heatmap, table };
 
 /** The numbers that the state's view needs; a `message` in their place where there can be none. */
@@ -18,18 +20,23 @@ async function loadCurves({ state, metric }) {
   if (!metric.curve)
     return { message: `${metric.name} is measured once, at the end of a run: it has no curve. The table shows it.` };
   const question = { sweep: state.sweep, metric: state.metric, axis: state.axis };
-  const [bands, single] = await Promise.all([
-    ask("curves", question),
-    state.seeds ? ask("seeds", question) : { runs: [], missing: [] },
-  ]);
+  const bands = await ask("curves", question);
+  const single = await singleRuns(question, state.seeds, bands.missing);
   const seeds = new Map();
   for (const run of single.runs) seeds.set(run.arm, [...(seeds.get(run.arm) ?? []), run]);
   return {
     curves: new Map(bands.arms.map((arm) => [arm.arm, arm])),
     seeds,
     method: sentence(bands.method),
-    missing: [...bands.missing, ...single.missing],
+    missing: [...bands.missing, ...(state.seeds ? single.missing : [])],
   };
+}
+
+/** Of all runs where they are asked for; else of arms that have no mean yet: who watches a first run sees its curve. */
+function singleRuns(question, all, missing) {
+  const arms = missing.slice(0, MOST_ASKED).map(({ arm }) => arm);
+  if (all) return ask("seeds", question);
+  return arms.length ? ask("seeds", { ...question, arm: arms }) : { runs: [], missing: [] };
 }
 
 async function loadTable({ state, metric }) {
