@@ -104,6 +104,7 @@ function options(marks, down, across, view) {
       domain: down.map(token),
       tickFormat: labelOfToken,
       label: state.down ? `↓ ${state.down}` : null,
+      labelAnchor: "top",
       tickSize: 0,
     },
     color: { type: "identity" },

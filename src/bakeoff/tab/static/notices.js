@@ -34,7 +34,7 @@ export function notice({ text, items, folded }) {
   );
   return h(
     "details",
-    { class: "notice", open: items.length <= 3 && !folded, dataset: { key: `notice:${text}` } },
+    { class: folded ? "notice quiet" : "notice", open: items.length <= 3 && !folded, dataset: { key: `notice:${text}` } },
     h("summary", {}, text),
     list,
   );

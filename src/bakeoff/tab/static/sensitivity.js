@@ -43,7 +43,7 @@ export function draw(view) {
   tip.attach(plot, marks, (mark) => view.open({ arm: mark.arm.id }));
   emphasise(plot, points);
   const left = without.length ? ` Without a place: ${some(without)}.` : "";
-  const colour = state.colour ? ` Lines of one colour are alike in ${state.colour} alone.` : "";
+  const colour = state.colour ? ` Lines of one colour are alike in ${state.colour} alone; points of one value stand side by side.` : "";
   return [h("p", { class: "caption" }, `${view.tableMethod}.${colour}${left}`), h("div", { class: "scroller" }, plot)];
 }
 
@@ -61,7 +61,8 @@ function emphasise(plot, points) {
 
 function options(points, { state, colours, width }) {
   const Plot = globalThis.Plot;
-  const [x, y, low, high] = ["x", "mean", "low", "high"].map((key) => points.map((mark) => mark[key] ?? NaN));
+  const [real, y, low, high] = ["x", "mean", "low", "high"].map((key) => points.map((mark) => mark[key] ?? NaN));
+  const x = dodged(real, points, state);
   const stroke = points.map((mark) => colours.of(mark.arm));
   const z = points.map((mark) => mark.family);
   const length = points.length;
@@ -70,16 +71,17 @@ function options(points, { state, colours, width }) {
     width: Math.min(width, 1100),
     height: 460,
     marginLeft: 64,
-    marginBottom: 44,
+    marginBottom: 52,
     marginTop: 30,
     clip: true,
     style: "font-size: 12px",
     x: {
       type: state.against_scale,
       domain: spaced(extent([x]), state),
+      labelOffset: 42,
       label: `${state.against}${state.against_scale === "log" ? " (log)" : ""} →`,
       ticks: 6,
-      tickFormat: tickFormat(x, state.against_scale),
+      tickFormat: tickFormat(real, state.against_scale),
     },
     y: {
       type: state.yscale,
@@ -99,6 +101,16 @@ function options(points, { state, colours, width }) {
 }
 
 const lowest = (low, state) => (state.yscale === "log" ? low.map((value) => (value > 0 ? value : NaN)) : low);
+
+/** Lines side by side by a few pixels: interval bars over each other could not be told apart. */
+function dodged(x, points, { against_scale: scale }) {
+  const last = Math.max(...points.map((mark) => mark.family)) || 1;
+  const [low, high] = extent([x]);
+  return points.map((mark, i) => {
+    const shift = (mark.family / last - 0.5) * 0.025;
+    return scale === "log" ? x[i] * (high / low || 1) ** shift : x[i] + shift * (high - low);
+  });
+}
 
 // Points at the border would lose half of themselves.
 function spaced([low, high], { against_scale: scale }) {
