@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,15 @@ def _arm(*, _root_: Container) -> str:
     assert isinstance(_root_, DictConfig)
     overrides = list(_root_.hydra.overrides.task)
 
-    def identity(seed: int) -> str:
+    @cache
+    def by_seed() -> Callable[[int], str]:
         from bakeoff.train.identity import identity_by_seed  # imports torch: only where a run will follow
         from bakeoff.train.settings import settle
 
-        return identity_by_seed(settle(_root_, overrides))(seed)
+        return identity_by_seed(settle(_root_, overrides))
+
+    def identity(seed: int) -> str:  # asked once for each arm that is there: what it needs is settled once
+        return by_seed()(seed)
 
     sweep, arm = Path(str(_root_.root)) / str(_root_.sweep), arm_of(overrides)
     alike = list(_root_.hydra.job.config.override_dirname.exclude_keys)
