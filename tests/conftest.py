@@ -1,5 +1,6 @@
 """What several test folders share, and the switch under which nothing may be skipped for being absent."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 SKIP_NOTHING = "BAKEOFF_SKIP_NOTHING"
+SCREENSHOT = Path(__file__).resolve().parents[1] / "docs" / "screenshot.py"
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -33,6 +35,15 @@ def chromium() -> str:
     if found is None:
         absent("Chromium", "install it with the system's packages (Debian: apt-get install chromium)")
     return str(found)
+
+
+@pytest.fixture(scope="session")
+def screenshot():
+    """The module `docs/screenshot.py`, which starts TensorBoard and a browser."""
+    spec = importlib.util.spec_from_file_location("screenshot", SCREENSHOT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,7 @@
 """The real TensorBoard in a real browser: every run, every curve, and the numbers of the records."""
 
-import importlib.util
 import json
 import re
-from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
@@ -14,20 +12,11 @@ from bakeoff.overview import time_series
 from bakeoff.report.arms import group_arms
 from bakeoff.report.records import read_sweep
 
-SCRIPT = Path(__file__).resolve().parents[1] / "docs" / "screenshot.py"
 TAGS = ["val/accuracy", "train/loss", "test/accuracy", "lr", "grad/norm", "update/ratio"]
 TAGS += [f"time/{phase}" for phase in ("forward", "loss", "backward", "update")]
 
 pytestmark = pytest.mark.chromium
 expect.set_options(timeout=20_000)  # milliseconds; this machine may be busy
-
-
-@pytest.fixture(scope="module")
-def screenshot():
-    spec = importlib.util.spec_from_file_location("screenshot", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,9 @@
 """A browser for each file of tests, and pages that fail their test when they report an error."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
 
-SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "screenshot.py"
 expect.set_options(timeout=20_000)  # milliseconds; this machine may be busy
-
-
-@pytest.fixture(scope="session")
-def screenshot():
-    spec = importlib.util.spec_from_file_location("screenshot", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -284,27 +284,15 @@ def test_every_control_has_a_name(tab):
 
 def test_a_copied_address_restores_the_view(framed, context):
     tab = framed
-    for name, value in [
-        ("metric", "val/loss"),
-        ("axis", "samples"),
-        ("yscale", "log"),
-        ("rows", "optimizer"),
-        ("colour", "loss"),
-        ("columns", ""),
-    ]:
+    choices = {"metric": "val/loss", "axis": "samples", "yscale": "log"}
+    choices |= {"rows": "optimizer", "colour": "loss", "columns": ""}
+    for name, value in choices.items():
         tab.choose(name, value)
     tab.find("input[name=loss][value=mse]").uncheck()
     tab.find(".cell").nth(1).press("Enter")
     expect(tab.find(".panel section.arm")).to_have_count(2)
     other = Tab(context.new_page(), tab.address, tab.page.evaluate("location.hash"), framed=True)
-    for name, value in [
-        ("metric", "val/loss"),
-        ("axis", "samples"),
-        ("yscale", "log"),
-        ("rows", "optimizer"),
-        ("colour", "loss"),
-        ("columns", ""),
-    ]:
+    for name, value in choices.items():
         expect(other.find(f"select[name={name}]")).to_have_value(value)
     expect(other.find("input[name=loss][value=mse]")).not_to_be_checked()
     expect(other.find(".panel h2")).to_have_text("optimizer=sgd")
