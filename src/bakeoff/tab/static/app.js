@@ -59,6 +59,7 @@ export class App {
       return this.#finish(() => redraw(this.page.figure, empty(error.message)));
     }
     forget();
+    this.page.controls.hidden = false;
     this.#settle(this.#awaited ? {} : asked);
     return this.draw();
   }
@@ -179,6 +180,7 @@ export class App {
   #empty() {
     const text = "No sweep of bakeoff lies in this logdir yet. Train one, and it appears here by itself: ";
     const command = h("code", {}, "bakeoff -m optimizer=sgd,adam seed=0,1,2");
+    this.page.controls.hidden = true; // with nothing to choose from
     return this.#finish(() => redraw(this.page.figure, empty(text, command)));
   }
 

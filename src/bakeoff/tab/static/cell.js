@@ -49,9 +49,9 @@ function marks(cell, { place, ticksY, x, y, state }) {
       Plot.axisY({ ticks: 5, tickSize: 0, tickPadding: 5, anchor: "left", tickFormat: tickFormat(y, state.yscale) }),
     place.last && Plot.axisX({ ticks: 4, tickSize: 3, tickFormat: tickFormat(x, state.xscale) }),
     Plot.areaY(mean, { x: mean.x, y1: mean.low, y2: mean.high, z: mean.z, fill: mean.stroke, fillOpacity: crowd }),
-    seed.length && line(seed, { strokeWidth: 0.7, strokeOpacity: 0.45 }),
+    seed.length && line(seed, cell.means.length ? { strokeWidth: 0.7, strokeOpacity: 0.45 } : { strokeWidth: 1 }),
     line(mean, { strokeWidth: 1.6 }),
-    cell.means.length === 0 &&
+    cell.means.length + seed.length === 0 &&
       Plot.text([cell.arms.length ? "no curve" : "no arms"], { frameAnchor: "middle", fillOpacity: 0.5 }),
   ].filter(Boolean);
 }
