@@ -575,4 +575,4 @@ def test_a_first_run_is_seen_while_it_goes_on(page, screenshot, small_sweep, tmp
     with screenshot.tensorboard(tmp_path / "sweep") as address:
         tab = Tab(page, address)
         expect(tab.find(".cell svg path[d]").first).to_be_attached()
-        expect(tab.find(".notice").first).to_contain_text("1 without a mean curve")
+        expect(tab.find(".notice").first).to_contain_text("1 without a whole curve")

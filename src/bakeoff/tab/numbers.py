@@ -94,6 +94,7 @@ def curves(snapshot: Snapshot, reader: Reader, metric: str, axis: str) -> Answer
             missing.append({"arm": arm.folder, "reason": drawn})
         else:
             arms.append(drawn)
+            missing.extend(_incomplete(arm, reader, metric))
     return {"metric": metric, "axis": axis, "method": METHOD, "arms": arms, "missing": missing}
 
 
@@ -109,6 +110,19 @@ def _band(arm: Arm, reader: Reader, metric: str, axis: str) -> Answer | str:
     drawn = band([curve for curve, _ in placed], [x for _, x in placed])
     numbers = {name: _plain(getattr(drawn, name)) for name in ("x", "mean", "low", "high")}
     return {"arm": arm.folder, **numbers, "n": drawn.n.tolist()}
+
+
+def _incomplete(arm: Arm, reader: Reader, metric: str) -> list[Answer]:
+    """Completed runs whose event files were cut short: the mean goes on without them, and says so."""
+    found = []
+    for record in arm.records:
+        curve = reader.curves(record.path).get(metric)
+        last = int(curve.steps[-1]) if curve is not None and len(curve.steps) else 0
+        # a completed run has these at its last step; other curves are looked at now and then
+        if record.status == "completed" and metric.startswith(("train/loss", "val/")) and last < record.steps:
+            reason = f"its event files end at step {last} of {record.steps}"
+            found.append({"run": run_name(record, "."), "reason": reason})
+    return found
 
 
 def _placed(curves: dict[str, Curve], metric: str, axis: str) -> tuple[Curve, np.ndarray] | str:

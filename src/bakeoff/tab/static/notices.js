@@ -20,7 +20,7 @@ export function about({ state, sweep, arms, missing, error, awaited }) {
     .filter(({ arm, run }) => run !== undefined || names.has(arm))
     .map(({ arm, run, reason }) => `${run ?? names.get(arm)}: ${reason}`);
   if (without.length)
-    found.push({ text: `${without.length} without a mean curve of ${state.metric} against ${state.axis}`, items: without });
+    found.push({ text: `${without.length} without a whole curve of ${state.metric} against ${state.axis}`, items: without });
   return found;
 }
 

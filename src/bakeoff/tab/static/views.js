@@ -34,7 +34,7 @@ async function loadCurves({ state, metric }) {
 
 /** Of all runs where they are asked for; else of arms that have no mean yet: who watches a first run sees its curve. */
 function singleRuns(question, all, missing) {
-  const arms = missing.slice(0, MOST_ASKED).map(({ arm }) => arm);
+  const arms = missing.flatMap(({ arm }) => arm ?? []).slice(0, MOST_ASKED);
   if (all) return ask("seeds", question);
   return arms.length ? ask("seeds", { ...question, arm: arms }) : { runs: [], missing: [] };
 }
