@@ -8,6 +8,7 @@ import pytest
 from bakeoff.runs import Outcome, identity_of, lower_is_better, write_whole
 
 FIELDS = {
+    "host", "process", "request",
     "schema", "status", "arm", "seed", "identity", "metrics", "steps", "epochs", "samples", "seconds", "device",
     "threads", "versions", "started", "ended", "overrides", "error",
 }  # fmt: skip

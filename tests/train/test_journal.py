@@ -53,7 +53,11 @@ def test_a_completed_run(make_run, tmp_path):
     assert endings(folder) == [api_pb2.STATUS_SUCCESS]
     assert "hp_metric" not in tags(folder)
     assert metadata.EXPERIMENT_TAG not in tags(folder)
-    assert sorted(path.name for path in folder.iterdir()) == [only_file(folder).name, "outcome.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoints",
+        only_file(folder).name,
+        "outcome.json",
+    ]
     start = values(folder)[0][1].metadata.plugin_data.content
     assert metadata.parse_session_start_info_plugin_data(start).group_name == "lr=0.1"
     events = EventAccumulator(str(folder))

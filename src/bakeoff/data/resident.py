@@ -27,9 +27,14 @@ class Batches:
         self.x, self.y = x, y
         self.batch_size = samples_per_batch(check_batch_size(batch_size), len(x))
         self.seed, self.epoch = check_seed(seed), 0
+        self._start = 0
 
     def __len__(self) -> int:
         return math.ceil(len(self.x) / self.batch_size)
+
+    def start_at(self, batch: int) -> None:
+        """The next pass, and that alone, begins with this batch, counted from 0: a training is resumed."""
+        self._start = batch
 
     @property
     def sampler(self) -> "Batches":
@@ -41,7 +46,11 @@ class Batches:
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Part]:
-        *chunks, last = self._chunks()
+        start, self._start = self._start, 0
+        return self._pass(start)
+
+    def _pass(self, start: int) -> Iterator[Part]:
+        *chunks, last = self._chunks(start)
         for chunk in chunks:
             yield from self._gather(chunk)
         *batches, final = self._gather(last)
@@ -49,10 +58,10 @@ class Batches:
         self.epoch += 1  # not after the final one: Lightning counts to len() and never asks for the end
         yield final
 
-    def _chunks(self) -> Sequence[Tensor | None]:
+    def _chunks(self, start: int) -> Sequence[Tensor | None]:
         if self.batch_size == len(self.x):
             return (None,)
-        order = epoch_order(len(self.x), self.seed, self.epoch).to(self.x.device)
+        order = epoch_order(len(self.x), self.seed, self.epoch)[start * self.batch_size :].to(self.x.device)
         rows = _fit(_CHUNK_BYTES, self.x, self.y, unit=self.batch_size) * self.batch_size
         return torch.split(order, rows)
 

@@ -24,6 +24,8 @@ NOT_APPLICABLE = (
     ".*does not have many workers.*",  # resident batches need none
     ".*smaller than the logging interval.*",  # the module writes its curve itself, across epochs
     ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning's own use of torch
+    ".*your dataloader is not resumable.*",  # our loop brings any loader to its position
+    ".*The `srun` command is available.*",  # a run is one process
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,8 +40,18 @@ class LossCurve:
         count = len(self._losses) if last else len(self._losses) // self.window * self.window
         if not count:
             return
-        losses, lrs = torch.stack(self._losses[:count]).float().cpu(), self._lrs[:count]
+        device = self._losses[-1].device  # those of before a training was resumed may lie elsewhere
+        losses = torch.stack([loss.to(device) for loss in self._losses[:count]]).float().cpu()
+        lrs = self._lrs[:count]
         del self._losses[:count], self._lrs[:count]
         for start, window in zip(range(0, count, self.window), losses.split(self.window), strict=True):
             self._steps += len(window)
             yield self._steps, float(window.mean()), lrs[start + len(window) - 1]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is collected and not written yet."""
+        return {"losses": [loss.cpu() for loss in self._losses], "lrs": self._lrs[:], "steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up what another curve had collected."""
+        self._losses, self._lrs, self._steps = list(state["losses"]), list(state["lrs"]), state["steps"]

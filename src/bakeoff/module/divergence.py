@@ -48,6 +48,14 @@ class StopOnDivergence(pl.Callback):
         """Looks at what is left."""
         self._look(trainer, pl_module)
 
+    def state_dict(self) -> dict[str, Any]:
+        """The losses that were not looked at yet: a resumed training looks when it would have."""
+        return {"losses": [loss.cpu() for loss in self._losses]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes them up."""
+        self._losses = list(state_dict["losses"])
+
     def _look(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if self.divergence is None:
             self.divergence = self._bad_loss(trainer.global_step) or _bad_weight(module, trainer.global_step)
@@ -58,7 +66,8 @@ class StopOnDivergence(pl.Callback):
     def _bad_loss(self, step: int) -> Divergence | None:
         if not self._losses:
             return None
-        finite = torch.isfinite(torch.stack(self._losses)).tolist()
+        device = self._losses[-1].device  # those of before a training was resumed may lie elsewhere
+        finite = torch.isfinite(torch.stack([loss.to(device) for loss in self._losses])).tolist()
         if all(finite):
             return None
         return Divergence("the loss", step - len(finite) + finite.index(False) + 1)

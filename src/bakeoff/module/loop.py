@@ -28,6 +28,8 @@ from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 
+from bakeoff.module.position import Positioned, RandomState, fast_forward, random_state, set_random_state
+
 log = logging.getLogger(__name__)
 
 HOOKS = (
@@ -48,15 +50,21 @@ REWRITES = (
 TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 
 
-def use_lean_loop(trainer: pl.Trainer, validation_due: Callable[[int], bool] | None = None) -> pl.Trainer:
+def use_lean_loop(
+    trainer: pl.Trainer,
+    validation_due: Callable[[int], bool] | None = None,
+    at_rest: Callable[[], None] | None = None,
+) -> pl.Trainer:
     """Gives `trainer` the lean loop in place of its own, before `fit`; returns the same trainer.
 
     `validation_due`, asked after each optimizer step (counted from 1), replaces Lightning's `val_check_interval`, which
-    cannot spread a number of validations evenly over a budget.
+    cannot spread a number of validations evenly over a budget. `at_rest` is called when a batch and the validation
+    after it are over: a checkpoint that is written there resumes to the bit, position in the data and random numbers
+    included.
     """
     own = trainer.fit_loop.epoch_loop
-    trainer.fit_loop.epoch_loop = LeanEpochLoop(trainer, own.min_steps, own.max_steps)
-    trainer.fit_loop.epoch_loop.validation_due = validation_due
+    lean = trainer.fit_loop.epoch_loop = LeanEpochLoop(trainer, own.min_steps, own.max_steps)
+    lean.validation_due, lean.at_rest = validation_due, at_rest
     return trainer
 
 
@@ -76,6 +84,10 @@ def why_not_lean(trainer: pl.Trainer) -> str | None:
     return next((reason for reason, holds in reasons.items() if holds), None)
 
 
+def _all_positioned(data_fetcher: _DataFetcher) -> bool:
+    return all(isinstance(loader, Positioned) for loader in data_fetcher.combined_loader.flattened)
+
+
 def _overrides(instance: object, base: type, name: str) -> bool:
     return getattr(type(instance), name, None) is not getattr(base, name, None) or name in vars(instance)
 
@@ -84,10 +96,20 @@ class LeanEpochLoop(_TrainingEpochLoop):
     """Lightning's loop over the batches of an epoch, with a step that calls only what somebody listens to."""
 
     validation_due: Callable[[int], bool] | None = None
+    at_rest: Callable[[], None] | None = None
+    _at_epoch_start: RandomState | None = None  # of the first epoch there is none: see `fast_forward`
+    _random_state: RandomState | None = None  # as it was when a checkpoint was written
 
     def on_run_start(self, data_fetcher: _DataFetcher) -> None:
-        """Before the batches of an epoch: finds out who listens."""
+        """Before the batches of an epoch: goes to where a checkpoint was written; finds out who listens."""
+        if self._restarting:
+            self._go_on(data_fetcher)
+        elif self.trainer.current_epoch > 0 and not _all_positioned(data_fetcher):
+            self._at_epoch_start = random_state()
         super().on_run_start(data_fetcher)
+        if self.restarted_on_last:  # nothing is half done: what Lightning does over, it need not
+            self.restarting = False
+            self.reset_restart_stage()
         reason = why_not_lean(self.trainer)
         if isinstance(data_fetcher, _DataLoaderIterDataFetcher):
             reason = "a training step that takes the iterator itself"
@@ -102,6 +124,32 @@ class LeanEpochLoop(_TrainingEpochLoop):
             self._transfers = self._needs_transfer()
             # inspecting the signature costs 30 us: once an epoch, not once a step
             self._wants_index = len(self._build_kwargs(OrderedDict(), None, 0)) == 2
+
+    def _go_on(self, data_fetcher: _DataFetcher) -> None:
+        seen = self.batch_progress.current.ready
+        if not seen and self._random_state is not None:
+            set_random_state(self._random_state)
+            iter(data_fetcher)
+        elif seen < self.trainer.num_training_batches:
+            fast_forward(data_fetcher, seen, self._at_epoch_start)
+        if self._random_state is not None:
+            set_random_state(self._random_state)
+
+    def on_save_checkpoint(self) -> dict[str, Any]:
+        """Lightning's own state, and that of the random numbers."""
+        random_states = {"random_state": random_state(), "at_epoch_start": self._at_epoch_start}
+        return {**super().on_save_checkpoint(), **random_states}
+
+    def on_load_checkpoint(self, state_dict: dict[str, Any]) -> None:
+        """Takes up both; a checkpoint of another loop has the first alone."""
+        super().on_load_checkpoint(state_dict)
+        self._random_state, self._at_epoch_start = state_dict.get("random_state"), state_dict.get("at_epoch_start")
+
+    def on_advance_end(self, data_fetcher: _DataFetcher) -> None:
+        """Validates if it is time; then all is at rest."""
+        super().on_advance_end(data_fetcher)
+        if self.at_rest is not None:
+            self.at_rest()
 
     def _who_listens(self, name: str) -> list[Callable[..., Any]]:
         trainer, module = self.trainer, self._module

@@ -125,6 +125,10 @@ class StepProbe(pl.Callback):
         """Logs the last look."""
         self._log(trainer)
 
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Logs the last look: a resumed training would not have it."""
+        self._log(trainer)
+
     def _log(self, trainer: pl.Trainer) -> None:
         if self._seen is None:
             return

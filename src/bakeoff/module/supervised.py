@@ -100,6 +100,15 @@ class SupervisedModule(pl.LightningModule):
         """Brings the curve up to date, for whoever watches."""
         self._write_curve()
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps what is collected of the curve."""
+        checkpoint["curve"] = self._curve.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Goes on with it; a checkpoint of another module has none."""
+        if "curve" in checkpoint:
+            self._curve.load_state_dict(checkpoint["curve"])
+
     def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Takes one batch into the validation metrics; gives the output (N, n_out) to callbacks."""
         return self._measure(self.val_metrics, batch)

@@ -3,9 +3,10 @@
 from bakeoff.runs.arm import alike_in, arm_of, folder_name
 from bakeoff.runs.folder import arm_folder
 from bakeoff.runs.identity import identity_of
-from bakeoff.runs.outcome import Outcome, lower_is_better, now, write_whole
+from bakeoff.runs.outcome import ENDED, Outcome, lower_is_better, now, read_outcome, status_of, write_whole
 
 __all__ = [
+    "ENDED",
     "Outcome",
     "alike_in",
     "arm_folder",
@@ -14,5 +15,7 @@ __all__ = [
     "identity_of",
     "lower_is_better",
     "now",
+    "read_outcome",
+    "status_of",
     "write_whole",
 ]

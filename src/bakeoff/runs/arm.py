@@ -12,7 +12,9 @@ from hydra.core.override_parser.types import Override
 
 # Keys that decide where a run is written or how it is executed, but not what comes out of it.
 PLACE_KEYS = frozenset({"seed", "sweep", "root"})
-EXECUTION_KEYS = frozenset({"workers", "retry", "fail_fast", "dry_run", "pack", "checkpoints", "log", "policy"})
+EXECUTION_KEYS = frozenset(
+    {"workers", "retry", "fail_fast", "dry_run", "pack", "checkpoints", "checkpoint_every", "log", "policy"}
+)
 
 MAX_NAME_BYTES = 120
 HASH_LENGTH = 8

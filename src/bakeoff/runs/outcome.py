@@ -15,6 +15,7 @@ from typing import Any
 SCHEMA = 1
 FILE_NAME = "outcome.json"
 STATUSES = ("completed", "diverged", "failed", "interrupted", "running")
+ENDED = ("completed", "diverged")  # for good: such a run is not done again
 LOWER_IS_BETTER = frozenset({"loss", "nll", "ece", "rmse", "mae"})
 
 
@@ -28,7 +29,8 @@ class Outcome:
     """How a run ended, or that it is running. Field for field the schema of `outcome.json`; seconds are seconds.
 
     `metrics` maps a name to `final`, and, but for test metrics, `best` and `best_step`. `error`, for a bad end, holds
-    `type`, `message`, `step` (the first bad optimizer step, or null) and `traceback` (or null).
+    `type`, `message`, `step` (the first bad optimizer step, or null) and `traceback` (or null). `host` and `process`
+    say where it was trained last; `request` is what a repeated command is known by (`bakeoff.launch.request`), or null.
     """
 
     arm: dict[str, Any]
@@ -43,16 +45,34 @@ class Outcome:
     seconds: float = 0.0
     device: str = ""
     threads: int = 0
+    host: str = ""
+    process: int | None = None
     versions: dict[str, str] = field(default_factory=dict)
     started: str = field(default_factory=lambda: now())
     ended: str | None = None
     error: dict[str, Any] | None = None
+    request: dict[str, Any] | None = None
     schema: int = SCHEMA
 
     def write(self, folder: Path) -> None:
         """Replaces `folder/outcome.json` in one step; numbers that are not finite become null."""
         text = json.dumps(_finite(asdict(self)), indent=2, ensure_ascii=False, allow_nan=False)
         write_whole(folder / FILE_NAME, text + "\n")
+
+
+def status_of(folder: Path) -> str | None:
+    """The status in the run's `outcome.json`; None where there is none, or none that can be read."""
+    record = read_outcome(folder)
+    return None if record is None else str(record.get("status"))
+
+
+def read_outcome(folder: Path) -> dict[str, Any] | None:
+    """The run's `outcome.json` as it stands there; None where there is none, or none that can be read."""
+    try:
+        record = json.loads((folder / FILE_NAME).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def now() -> str:

@@ -44,9 +44,9 @@ class EventFile:
         if time.monotonic() - self._flushed > self.flush_secs:
             self.flush()
 
-    def restart(self) -> None:
-        """Tells readers that are reading already to forget the points that this folder held before."""
-        self._write(Event(wall_time=time.time(), step=0, session_log=SessionLog(status=SessionLog.START)))
+    def restart(self, step: int = 0) -> None:
+        """Tells readers to forget the points that older files of this folder hold from `step` on."""
+        self._write(Event(wall_time=time.time(), step=step, session_log=SessionLog(status=SessionLog.START)))
 
     def flush(self) -> None:
         """Hands everything written so far to the operating system."""

@@ -22,12 +22,24 @@ class Axes(pl.Callback):
     def __init__(self, spec: DataSpec, batch_size: int | str) -> None:
         self._spec, self._batch_size = spec, batch_size
         self._started = 0.0
+        self._before = 0.0  # seconds of training before it was resumed
         self._ended: list[float] = []  # of the steps after `_given`
         self._given = 0
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the clock."""
-        self._started = time.monotonic()
+        self._started = time.monotonic() - self._before
+        self._ended = [self._started + seconds for seconds in self._ended]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The clock, and the steps at which no curve has had a point yet."""
+        ended = [moment - self._started for moment in self._ended]
+        return {"seconds": time.monotonic() - self._started, "given": self._given, "ended": ended}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes them up; the clock starts again with `fit`."""
+        self._before, self._given = state_dict["seconds"], state_dict["given"]
+        self._ended = list(state_dict["ended"])
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Notes the moment."""

@@ -34,6 +34,14 @@ class Budget:
         """Starts the clock of a budget in seconds."""
         self._started, self._looks = time.monotonic(), 0
 
+    def state_dict(self) -> dict[str, Any]:
+        """The clock, and how many validations there were."""
+        return {"seconds": time.monotonic() - self._started, "looks": self._looks}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Starts the clock where another one stood."""
+        self._started, self._looks = time.monotonic() - state["seconds"], state["looks"]
+
     def spent(self, step: int) -> float:
         """The share that is spent after `step` optimizer steps, in [0, 1]."""
         if self.steps is not None:

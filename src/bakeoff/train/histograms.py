@@ -28,6 +28,14 @@ class Histograms(pl.Callback):
         self._file, self._every, self._looks = file, math.ceil(validations / MOST_A_RUN), 0
         self._gradients: dict[str, Tensor] = {}
 
+    def state_dict(self) -> dict[str, Any]:
+        """How many validations there were."""
+        return {"looks": self._looks}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on counting."""
+        self._looks = state_dict["looks"]
+
     def on_train_batch_start(self, *_: Any) -> None:
         """Lets go of the gradients, whose memory the step needs."""
         self._gradients = {}

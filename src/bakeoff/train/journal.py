@@ -56,8 +56,15 @@ class Journal:
         if settings["log"] == "full":
             self.callbacks.append(Histograms(self._file, budget.validations))
 
-    def begin(self, hyperparameters: Mapping[str, Hyperparameter]) -> None:
-        """Writes what is known at the start, for everybody to read at once; runs of an arm are one group."""
+    def begin(self, hyperparameters: Mapping[str, Hyperparameter], resumed_at: int | None = None) -> None:
+        """Writes what is known at the start, for everybody to read at once; runs of an arm are one group.
+
+        A run that is resumed after step `resumed_at` has written that before; readers forget the points behind it.
+        """
+        if resumed_at is not None:
+            self._file.restart(resumed_at + 1)
+            self._file.flush()
+            return
         run = self._file.folder
         columns = apart(hyperparameters, read_kinds(run.parent.parent))
         self._file.summary(session_start(columns, run.parent.name, time.time()))

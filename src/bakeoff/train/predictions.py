@@ -57,6 +57,16 @@ class Predictions(pl.Callback):
                 found = Examples(*(torch.cat(both) for both in zip(self._examples, found, strict=True)))
             self._examples = _wrong_first(found)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What the last validation predicted, where it may be the last of the run."""
+        pairs = [(y.cpu(), predicted.cpu()) for y, predicted in self._pairs]
+        return {"pairs": pairs, "examples": self._examples and [part.cpu() for part in self._examples]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes it up."""
+        self._pairs = [(y, predicted) for y, predicted in state_dict["pairs"]]
+        self._examples = state_dict["examples"] and Examples(*state_dict["examples"])
+
     def confusion(self, n_out: int) -> NDArray | None:
         """Counts (n_out, n_out), row the true class, column the predicted one; None where nothing was seen."""
         if not self._pairs:

@@ -22,6 +22,7 @@ LARGEST_SEED = 2**32 - 1  # what NumPy takes
 MAPPINGS = (*PARTS, "budget", "trainer", "clip", "early_stopping", "callbacks")
 DEFAULT_METRIC = "val/accuracy"
 LOGS = ("usual", "full")
+CHECKPOINTS = ("none", "last", "best", "all")
 
 
 def settle(config: DictConfig, overrides: Iterable[str]) -> dict[str, Any]:
@@ -97,6 +98,12 @@ def check(settings: Mapping[str, Any]) -> None:
     _require(isinstance(compiled, bool), "trainer.compile", "true or false", compiled)
     log = settings["log"]
     _require(log in LOGS, "log", " or ".join(LOGS), f"{log}{did_you_mean(str(log), LOGS)}")
+    kept = settings["checkpoints"]
+    _require(
+        kept in CHECKPOINTS, "checkpoints", "none, last, best or all", f"{kept}{did_you_mean(str(kept), CHECKPOINTS)}"
+    )
+    every = settings["checkpoint_every"]
+    _require(_positive(every) or every == 0, "checkpoint_every", "a number of seconds >= 0", every)
     min_delta = settings["early_stopping"]["min_delta"]
     _require(_positive(min_delta) or min_delta == 0, "early_stopping.min_delta", "a number >= 0", min_delta)
     for unit in BUDGETS:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, TQDMProgressBar
 from lightning.pytorch.loggers import Logger
 
@@ -25,14 +26,19 @@ def trainer_for(
     loggers: Sequence[Logger],
     callbacks: Sequence[pl.Callback],
     *,
+    at_rest: Callable[[], None] | None = None,
     progress_bar: bool = False,
 ) -> pl.Trainer:
-    """A trainer that stops with the budget, validates when the budget says, and steps in the lean loop."""
+    """A trainer that stops with the budget, validates when the budget says, and steps in the lean loop.
+
+    `at_rest` is called after each step, when a checkpoint may be written.
+    """
     trainer, clip = settings["trainer"], settings["clip"]
     clipped = next((kind for kind in ("norm", "value") if clip[kind] is not None), None)
     made = pl.Trainer(
         accelerator=trainer["accelerator"],
         devices=1,
+        plugins=[LightningEnvironment()],  # one process, whatever a scheduler's variables say
         precision=trainer["precision"],
         max_epochs=-1,
         max_steps=budget.steps or -1,
@@ -48,7 +54,7 @@ def trainer_for(
         enable_model_summary=False,
         enable_progress_bar=progress_bar,
     )
-    return use_lean_loop(made, validation_due=budget.validation_due)
+    return use_lean_loop(made, validation_due=budget.validation_due, at_rest=at_rest)
 
 
 def early_stopping(settings: Mapping[str, Any], metric: str) -> list[pl.Callback]:
