@@ -1,0 +1,467 @@
+"""Claims between real processes: races, kill -9, zombies, numbers used again, other machines, damaged files."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from bakeoff.runs import claim as claims
+from bakeoff.runs.claim import DEAD_AFTER, is_claimed, owner_of, take
+
+# Speaks in lines: takes the folder it is told, says whether it got it, and holds it until it is told to go on.
+HOLDER = """
+import sys
+from pathlib import Path
+from bakeoff.runs.claim import take
+print("ready", flush=True)
+for line in sys.stdin:
+    claim = take(Path(line.rstrip()))
+    print("none" if claim is None else claim.path.name, flush=True)
+    if claim and sys.stdin.readline() == "release\\n":
+        claim.release()
+        print("released", flush=True)
+"""
+
+
+class Process:
+    def __init__(self):
+        self.popen = subprocess.Popen(
+            [sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        assert self.hear() == "ready"
+
+    def say(self, line):
+        self.popen.stdin.write(f"{line}\n")
+
+    def hear(self):
+        return self.popen.stdout.readline().rstrip()
+
+    def take(self, folder):
+        self.say(folder)
+        return self.hear()
+
+    def release(self):
+        self.say("release")
+        assert self.hear() == "released"
+
+    def kill(self):
+        self.popen.kill()
+        self.popen.wait()
+
+    def close(self):
+        self.popen.kill()
+        self.popen.communicate()
+
+
+@pytest.fixture
+def start():
+    started = []
+
+    def begin(count=1):
+        started.extend(found := [Process() for _ in range(count)])
+        return found
+
+    yield begin
+    for process in started:
+        process.close()
+
+
+@pytest.fixture
+def run(tmp_path):
+    return tmp_path / "optimizer=adam" / "seed=0"
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def age(path, seconds):
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def test_a_claim_is_held_by_one_and_given_back(run, start):
+    (other,) = start()
+    assert not is_claimed(run)
+    with take(run) as claim:
+        assert claim.is_mine()
+        owner = owner_of(run)
+        assert (owner.process, owner.share, owner.token) == (os.getpid(), 0, claim.owner.token)
+        assert other.take(run) == "none"
+        assert take(run) is None  # nor this process itself, again
+    assert list(run.iterdir()) == []
+    assert (owner_of(run), is_claimed(run)) == (None, False)
+    assert other.take(run) == "claim.0"
+    assert owner_of(run).process == other.popen.pid
+
+
+def test_a_killed_process_holds_nothing(run, start):
+    first, second = start(2)
+    assert first.take(run) == "claim.0"
+    assert second.take(run) == "none"
+    first.kill()
+    assert not is_claimed(run)
+    assert second.take(run) == "claim.1"
+    assert owner_of(run).process == second.popen.pid
+    second.release()
+    (third,) = start()
+    assert third.take(run) == "claim.1"  # the dead one stays, and holds nothing
+
+
+def test_a_zombie_holds_nothing(run, start):
+    (process,) = start()
+    assert process.take(run) == "claim.0"
+    process.popen.kill()
+    os.waitid(os.P_PID, process.popen.pid, os.WEXITED | os.WNOWAIT)  # dead, and not buried
+    assert not is_claimed(run)
+    assert take(run).number == 1
+
+
+def test_a_stopped_process_holds_on(run, start):
+    (process,) = start()
+    process.take(run)
+    process.popen.send_signal(signal.SIGSTOP)
+    assert take(run) is None
+
+
+@pytest.mark.slow
+def test_of_two_that_race_one_gets_it(tmp_path, start):
+    pair = start(2)
+    for number in range(300):
+        folder = tmp_path / str(number)
+        for process in pair:
+            process.say(folder)
+        got = [process.hear() for process in pair]
+        assert sorted(got) == ["claim.0", "none"], number
+        winner, loser = pair if got[0] == "claim.0" else reversed(pair)
+        winner.release()
+        assert loser.take(folder) == "claim.0"
+        loser.release()
+
+
+@pytest.mark.slow
+def test_of_several_that_take_over_one_gets_it(tmp_path, start):
+    *many, dead = start(5)
+    dead.say(tmp_path / "dead")
+    dead.hear()
+    text = (tmp_path / "dead" / "claim.0").read_text()
+    dead.kill()
+    for number in range(100):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "claim.0").write_text(text)
+        for process in many:
+            process.say(folder)
+        got = [process.hear() for process in many]
+        assert sorted(got) == ["claim.1", "none", "none", "none"], number
+        many[got.index("claim.1")].release()
+
+
+ENDLESS = """
+import os, random, sys, time
+from pathlib import Path
+from bakeoff.runs.claim import take
+folder, until = Path(sys.argv[1]), time.monotonic() + float(sys.argv[2])
+print("ready", flush=True)
+while time.monotonic() < until:
+    claim = take(folder)
+    if claim is None:
+        continue
+    inside = os.open(folder / "inside", os.O_CREAT | os.O_EXCL)  # fails where another one is inside
+    os.close(inside)
+    assert claim.is_mine(), "lost, and nobody was dead"
+    os.unlink(folder / "inside")
+    if random.random() < 0.05:
+        os.kill(os.getpid(), 9)
+    claim.release()
+"""
+
+
+@pytest.mark.slow
+def test_never_two_at_once_while_processes_come_go_and_are_killed(run):
+    """Claims given back at once leave the most room for those who looked a while ago."""
+
+    def begin():
+        command = [sys.executable, "-c", ENDLESS, str(run), "1"]
+        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL)
+
+    processes, deaths, until = [begin() for _ in range(3)], 0, time.monotonic() + 6
+    while processes:
+        process = processes.pop(0)
+        _, errors = process.communicate()
+        assert errors == ""
+        deaths += process.returncode == -9
+        if time.monotonic() < until:
+            processes.append(begin())
+    assert deaths > 1
+    assert len(list(run.glob("claim.*"))) == deaths
+    assert not is_claimed(run)
+
+
+def test_a_death_in_the_middle_of_a_take_over_blocks_nobody(run, start):
+    """The successor of a dead process was killed before it could do anything about its predecessor."""
+    for number in range(2):
+        (process,) = start()
+        process.take(run)
+        process.kill()
+        assert (run / f"claim.{number}").exists()
+    edit(run / "claim.0", token="as it was")
+    assert take(run).number == 2
+
+
+def test_who_looked_long_ago_takes_no_number_away(run, start, monkeypatch):
+    """It sees a dead claim; two others take over, end, and begin anew, before it goes on."""
+    dead, other = start(2)
+    dead.take(run)
+    dead.kill()
+    looked = claims._highest(run)
+    other.take(run)
+    other.release()
+    (newest,) = start()
+    assert newest.take(run) == "claim.1"
+    views = [looked]
+    monkeypatch.setattr(claims, "_highest", lambda folder, real=claims._highest: views.pop() if views else real(folder))
+    assert take(run) is None
+    assert owner_of(run).process == newest.popen.pid
+
+
+@pytest.fixture
+def elsewhere(run):
+    """The claim of another machine, whose process has a number that is used on this one."""
+    claim = take(run)
+    edit(claim.path, machine="elsewhere/1-2-3", host="elsewhere")
+    return claim
+
+
+def test_another_machine_is_alive_while_its_heart_beats(run, elsewhere):
+    age(elsewhere.path, DEAD_AFTER - 5)
+    assert owner_of(run).host == "elsewhere"
+    assert take(run) is None
+
+
+def test_another_machine_whose_clock_is_ahead_is_alive(run, elsewhere):
+    age(elsewhere.path, -DEAD_AFTER / 2)
+    assert take(run) is None
+
+
+def test_another_machine_is_dead_when_its_heart_has_stopped(run, elsewhere):
+    age(elsewhere.path, DEAD_AFTER + 5)
+    assert (owner_of(run), is_claimed(run)) == (None, False)
+    assert take(run).number == 1
+
+
+def test_who_was_thought_dead_finds_out(run, elsewhere):
+    age(elsewhere.path, DEAD_AFTER + 5)
+    successor = take(run)
+    assert successor.is_mine()
+    assert not elsewhere.is_mine()
+    elsewhere.release()
+    assert successor.is_mine()
+    successor.release()
+    assert not elsewhere.is_mine()  # also when the other has come to its end
+
+
+def test_who_was_thought_dead_and_ends_first_leaves_the_other_be(run, elsewhere):
+    age(elsewhere.path, DEAD_AFTER + 5)
+    successor = take(run)
+    fresh = claims.Claim(run, 0, elsewhere.owner)  # it has not looked yet
+    fresh.release()
+    assert successor.is_mine()
+    assert owner_of(run).token == successor.owner.token
+
+
+def test_a_number_of_a_process_that_is_used_again(run):
+    claim = take(run)
+    edit(claim.path, since=claim.owner.since - 1000)
+    assert not is_claimed(run)
+    assert take(run).number == 1
+
+
+def test_a_clock_that_is_set_kills_nobody(run, start, monkeypatch):
+    """psutil adds the time of the boot, which moves with the clock, to the kernel's time since the boot."""
+    (process,) = start()
+    process.take(run)
+    later = psutil.boot_time() + 3600
+    monkeypatch.setattr("psutil._psplatform.boot_time", lambda: later)
+    assert owner_of(run).process == process.popen.pid
+
+
+DAMAGED = {
+    "empty": "",
+    "half": '{"host": "h", "proc',
+    "a list": "[1]",
+    "other fields": '{"host": "h"}',
+    "wrong types": '{"host": "h", "process": "7", "machine": "m", "since": 1.0, "token": "t"}',
+    "binary": b"\x80\xff\x00",
+    "nested": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_claim_that_cannot_be_read_counts_while_it_is_young(run, content):
+    run.mkdir(parents=True)
+    path = run / "claim.3"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert (owner_of(run), is_claimed(run)) == (None, True)
+    assert take(run) is None
+    age(path, DEAD_AFTER + 5)
+    assert not is_claimed(run)
+    assert take(run).number == 4
+
+
+@pytest.mark.parametrize("process", [0, -1, 10**12])
+def test_numbers_that_no_process_has(run, process):
+    edit(take(run).path, process=process)
+    assert take(run).number == 1
+
+
+@pytest.mark.parametrize("name", ["claim.", "claim.x", "claim.007", "claim.٣", "claim.²", "claims"])
+def test_other_names_are_no_claims(run, name):
+    run.mkdir(parents=True)
+    (run / name).write_text("")
+    assert not is_claimed(run)
+    assert take(run).number == 0
+
+
+@pytest.mark.parametrize("kind", ["link to nothing", "folder"])
+def test_what_is_no_file_is_waited_for_by_nobody(run, kind):
+    run.mkdir(parents=True)
+    if kind == "folder":
+        (run / "claim.0").mkdir()
+        age(run / "claim.0", DEAD_AFTER + 5)
+        assert take(run).number == 1
+    else:
+        (run / "claim.0").symlink_to("nothing")
+        assert (is_claimed(run), take(run)) == (False, None)
+
+
+def test_a_claim_is_lost_with_its_file(run):
+    claim = take(run)
+    claim.path.unlink()
+    assert not claim.is_mine()
+    assert claim.lost
+    claim.release()
+
+
+def test_a_folder_that_vanished_is_given_back_without_a_word(run):
+    claim = take(run)
+    claim.beat()
+    claim.path.unlink()
+    run.rmdir()
+    assert not claim.is_mine()
+    claim.release()
+    assert not run.exists()
+
+
+def test_what_cannot_be_looked_at_is_not_lost(run, monkeypatch):
+    claim = take(run)
+
+    def refuse(*_):
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", refuse)
+        assert claim.is_mine()
+        assert not is_claimed(run)  # who only looks is told nothing
+        with pytest.raises(OSError, match="Too many open files"):
+            take(run)
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.read_text", refuse)
+        assert claim.is_mine()
+    claim.path.write_text('{"torn')
+    assert claim.is_mine()
+    claim.release()
+    assert not is_claimed(run)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere; run as another user")
+def test_a_folder_that_cannot_be_written_is_an_error(run):
+    run.mkdir(parents=True)
+    run.chmod(0o555)
+    with pytest.raises(PermissionError):
+        take(run)
+
+
+def test_a_claim_that_cannot_be_written_leaves_nothing(run, monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refuse)
+        with pytest.raises(OSError, match="No space"):
+            take(run)
+    assert list(run.iterdir()) == []
+    assert take(run).number == 0
+
+
+@pytest.fixture
+def quick_heart(monkeypatch):
+    monkeypatch.setattr(claims, "HEARTBEAT", 0.01)
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_heart_tells_the_share(run, quick_heart):
+    spent = [0.25]
+    with take(run) as claim:
+        claim.beat(lambda: spent[0])
+        age(claim.path, 1000)
+        wait_for(lambda: owner_of(run).share == 0.25)
+        assert claim.path.stat().st_mtime > time.time() - 60
+        for share, told in ((2 / 3, 0.6667), (1.0, 1.0), (1.5, 1.0), (-1.0, 0.0), (math.nan, 0.0), (0.5, 0.5)):
+            spent[0] = share
+            wait_for(lambda told=told: owner_of(run).share == told)
+    assert list(run.iterdir()) == []
+    assert "heartbeat" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_share_that_cannot_be_told_stops_no_heart(run, quick_heart):
+    asked = []
+
+    def share():
+        asked.append(1)
+        if len(asked) == 1:
+            return 0.5
+        raise RuntimeError("no trainer yet")
+
+    with take(run) as claim:
+        claim.beat(share)
+        wait_for(lambda: len(asked) > 1)
+        age(claim.path, 1000)
+        wait_for(lambda: claim.path.stat().st_mtime > time.time() - 60)
+        assert owner_of(run).share == 0.5
+
+
+def test_a_heart_writes_nothing_after_another_took_over(run, quick_heart):
+    claim = take(run)
+    edit(claim.path, machine="elsewhere")
+    age(claim.path, DEAD_AFTER + 5)
+    successor = take(run)
+    claim.beat(lambda: 0.9)
+    wait_for(lambda: claim.lost)
+    claim.release()
+    assert (owner_of(run).token, successor.is_mine()) == (successor.owner.token, True)
+    assert json.loads(claim.path.read_text())["share"] == 0
+
+
+def test_readers_meet_whole_claims_while_the_heart_beats(run, monkeypatch):
+    monkeypatch.setattr(claims, "HEARTBEAT", 0.0001)
+    shares = iter([0.1, 0.12345, 1.0, 0.0] * 10**6)
+    with take(run) as claim:
+        claim.beat(lambda: next(shares))
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            assert owner_of(run) is not None
+        assert claim.is_mine()
