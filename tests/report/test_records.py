@@ -1,10 +1,16 @@
 import json
+import os
+import socket
+import subprocess
+import sys
+import time
 
 import pytest
 
 from bakeoff.errors import UserError
-from bakeoff.report.records import read_sweep
+from bakeoff.report.records import read_run, read_sweep
 from bakeoff.runs import Outcome
+from bakeoff.runs.claim import take
 from bakeoff.runs.outcome import STATUSES
 
 
@@ -32,7 +38,8 @@ def test_reads_what_a_run_writes_at_its_start_and_at_its_end(tmp_path):
     run.mkdir(parents=True)
     written = Outcome(arm={"optimizer": "adam", "betas": [0.9, 0.99]}, seed=3, identity="ab", overrides=[])
     written.write(run)
-    (record,) = read_sweep(tmp_path).records
+    with take(run):
+        (record,) = read_sweep(tmp_path).records
     assert (record.status, record.steps, record.metrics) == ("running", 0, {})
     written.status, written.steps, written.epochs = "diverged", 7, 0.5
     written.metrics = {"val/accuracy": {"final": float("nan"), "best": 0.5, "best_step": 3}}
@@ -46,10 +53,77 @@ def test_reads_what_a_run_writes_at_its_start_and_at_its_end(tmp_path):
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_status_is_read(write_run, tmp_path, status):
-    write_run("default", status=status)
-    (record,) = read_sweep(tmp_path).records
+    with take(write_run("default", status=status)):  # a claim makes a run live, and never changes how it ended
+        (record,) = read_sweep(tmp_path).records
     assert record.status == status
     assert (record.error is not None) == (status in {"diverged", "failed"})
+
+
+def test_a_live_run_is_where_its_claim_says(write_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("bakeoff.runs.claim.HEARTBEAT", 0.01)
+    run = write_run("default", status="running", host="earlier", process=1)
+    with take(run) as claim:
+        claim.beat(lambda: 0.4321)
+        deadline = time.monotonic() + 20
+        while (record := read_run(run)).share != 0.4321:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert (record.status, record.error) == ("running", None)
+    assert (record.host, record.process) == (socket.gethostname(), os.getpid())
+
+
+def test_a_run_whose_process_is_gone_is_interrupted(write_run, tmp_path):
+    code = """
+import os, sys
+from pathlib import Path
+from bakeoff.runs.claim import take
+take(Path(sys.argv[1]))
+os.kill(os.getpid(), 9)
+"""
+    killed = write_run("killed", status="running", host="here", process=7)
+    never_claimed = write_run("old", status="running")
+    assert subprocess.run([sys.executable, "-c", code, killed], check=False).returncode == -9
+    assert (killed / "claim.0").exists()
+    for run in (killed, never_claimed):
+        record = read_run(run)
+        assert record.status == "interrupted"
+        assert record.error == {
+            "type": "Gone",
+            "message": "its process is gone: killed, or its machine was; the same command resumes it",
+            "step": None,
+            "traceback": None,
+        }
+    assert (read_run(killed).host, read_run(killed).process, read_run(killed).share) == ("here", 7, None)
+
+
+def test_a_claim_that_cannot_be_read_yet_is_a_live_one(write_run, tmp_path):
+    run = write_run("default", status="running")
+    (run / "claim.0").write_text("")
+    record = read_run(run)
+    assert (record.status, record.share) == ("running", None)
+
+
+def test_a_run_that_ends_between_two_looks_has_ended(write_run, tmp_path, monkeypatch):
+    """It writes its outcome, then gives its claim back: who saw it running finds no claim."""
+    run = write_run("default", status="running")
+    ended = json.dumps(json.loads((run / "outcome.json").read_text()) | {"status": "completed"})
+
+    def owner_of(folder):
+        (folder / "outcome.json").write_text(ended)
+
+    monkeypatch.setattr("bakeoff.report.records.owner_of", owner_of)
+    assert (read_run(run).status, read_run(run).error) == ("completed", None)
+
+
+def test_when_and_where_a_run_was_made(write_run, tmp_path):
+    record = read_run(write_run("new", host="gpu-3", process=4711))
+    assert (record.host, record.process, record.share) == ("gpu-3", 4711, None)
+    assert (record.started, record.ended) == ("2026-11-22T10:00:00Z", "2026-11-22T10:00:02Z")
+    run = write_run("old")
+    fields = json.loads((run / "outcome.json").read_text())
+    (run / "outcome.json").write_text(json.dumps({k: v for k, v in fields.items() if k not in ("started", "ended")}))
+    record = read_run(run)
+    assert (record.host, record.process, record.started, record.ended) == ("", None, "", None)
 
 
 def test_error_may_be_absent_and_unknown_fields_are_let_be(write_run, tmp_path):
@@ -113,6 +187,9 @@ WRONG = {
     "status": ({"status": "won"}, "status must be one of completed, diverged"),
     "seed text": ({"seed": "0"}, 'seed must be an integer, got "0"'),
     "other seed": ({"seed": 5}, "seed must agree with the folder's name, got 5"),
+    "host": ({"host": 7}, "host must be a string, got 7"),
+    "process": ({"process": "7"}, 'process must be an integer, got "7"'),
+    "started": ({"started": 0}, "started must be a string, got 0"),
     "arm": ({"arm": None}, "arm must be an object, got null"),
     "metrics": ({"metrics": []}, "metrics must be an object"),
     "a bare metric": (

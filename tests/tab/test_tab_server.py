@@ -2,8 +2,11 @@
 
 import json
 import math
+import os
 import shutil
 import statistics
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from tensorboard.plugins.base_plugin import TBContext
 from werkzeug import Request
 from werkzeug.test import Client
 
+from bakeoff.runs.claim import take
 from bakeoff.tab.plugin import BakeoffPlugin
 from bakeoff.tensorboard import EventFile
 
@@ -201,6 +205,51 @@ def test_the_version_changes_with_every_run_and_otherwise_not(tmp_path, small_sw
     assert (row["counts"]["failed"], row["n"], row["rank"], row["low"]) == (1, 1, None, None)
 
 
+HOLDER = """
+import sys
+from pathlib import Path
+from bakeoff.runs.claim import take
+print(take(Path(sys.argv[1])).number, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_run_is_running_no_longer_than_its_process(tmp_path, small_sweep):
+    """The process is killed, and no file changes; then another takes the run over."""
+    sweep = tmp_path / "sweep"
+    shutil.copytree(small_sweep, sweep)
+    run = next(sweep.glob("*/seed=0"))
+    ours = plugin(tmp_path)
+
+    def seen():
+        answer = ask(ours, "sweep", sweep="sweep")
+        assert ask(ours, "version", sweep="sweep") == {"version": answer["version"]}
+        found = {r["run"]: r["status"] for arm in answer["arms"] for r in arm["runs"]}
+        return found[f"sweep/{run.parent.name}/seed=0"], answer["version"]
+
+    outcome = json.loads((run / "outcome.json").read_text())
+    (run / "outcome.json").write_text(json.dumps(outcome | {"status": "running"}))
+    command = [sys.executable, "-c", HOLDER, run]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "0\n"
+        alive = seen()
+        assert alive[0] == "running"
+        os.utime(run / "claim.0")
+        assert seen() == alive  # a heartbeat alone draws nothing anew
+        before = files(run)
+        process.kill()
+    assert files(run) == before
+    dead = seen()
+    assert (dead[0], dead[1] != alive[1]) == ("interrupted", True)
+    with take(run):
+        assert seen()[0] == "running"
+    assert seen()[0] == "interrupted"
+
+
+def files(run):
+    return {path.name: (path.stat().st_mtime_ns, path.stat().st_size) for path in run.iterdir()}
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [(None, "no outcome.json"), ('{"schema": 1', "not valid JSON"), ("", "empty")],
@@ -252,7 +301,9 @@ def test_a_running_regression_opens_on_a_metric_that_it_has(tmp_path, small_swee
     file.close()
     outcome = json.loads((run / "outcome.json").read_text()) | {"status": "running", "metrics": {}}
     (run / "outcome.json").write_text(json.dumps(outcome))
-    answer = ask(tmp_path, "sweep", sweep="sweep")
+    with take(run):
+        answer = ask(tmp_path, "sweep", sweep="sweep")
+    assert [r["status"] for arm in answer["arms"] for r in arm["runs"]] == ["running"]
     assert answer["default_metric"] in ("val/rmse", "val/mae")
     assert [metric["name"] for metric in answer["metrics"]] == ["val/mae", "val/rmse"]
 

@@ -1,4 +1,7 @@
-"""Finds the sweeps of a logdir, and reads them: records and full curves, each file again only when it has changed."""
+"""Finds the sweeps of a logdir, and reads them: records and full curves, each file again only when it has changed.
+
+A process that is killed changes no file. So whether one is at a run belongs to what its record looks like.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,14 @@ from typing import Any, Generic, TypeVar
 from bakeoff.report.arms import Arm, group_arms
 from bakeoff.report.curves import Curve, read_curves
 from bakeoff.report.records import Problem, Record, Sweep, policy_of, read_run, run_folders, sweep_of
+from bakeoff.runs.claim import PREFIX as CLAIM
+from bakeoff.runs.claim import is_claimed
 from bakeoff.runs.outcome import FILE_NAME
 from bakeoff.tensorboard.hparams import Hyperparameter, read_session_start
 
 T = TypeVar("T")
 Stamp = tuple[tuple[str, int, int], ...]
+ALIVE = "/"  # in place of a file's name, which it cannot be
 DEEPEST = 3  # folders between the logdir and a sweep: further down, a search would cost more than it finds
 
 
@@ -39,7 +45,7 @@ def _sweeps_below(folder: Path, deepest: int) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A sweep as it stood when it was read; `version` changes whenever a file of a run does."""
+    """A sweep as it stood when it was read; `version` changes whenever a run does."""
 
     folder: Path
     sweep: Sweep
@@ -61,15 +67,15 @@ class Reader:
         self._hyperparameters: _Cache[dict[str, Hyperparameter]] = _Cache()
 
     def version(self, folder: Path) -> str:
-        """Changes whenever a record or an event file of a run does; reads none of them."""
-        stamps = [(str(run), _stamp(run)) for run in run_folders(folder)]
+        """Changes whenever a file of a run does, and when its process dies; reads none of them."""
+        stamps = [(str(run), _without_heartbeats(_stamp(run))) for run in run_folders(folder)]
         return hashlib.sha256(repr((stamps, _policy(folder))).encode()).hexdigest()[:16]
 
     def snapshot(self, folder: Path) -> Snapshot:
         """Every run of the sweep; what cannot be read is among the problems."""
         with self._lock:
             version = self.version(folder)
-            read = [self._records.get(run, _stamp(run, FILE_NAME), read_run) for run in run_folders(folder)]
+            read = [self._records.get(run, _stamp(run, FILE_NAME, CLAIM), read_run) for run in run_folders(folder)]
         return Snapshot(folder, sweep_of(read, _policy(folder)), version)
 
     def curves(self, run: Path) -> dict[str, Curve]:
@@ -109,15 +115,23 @@ class _Cache(Generic[T]):
         return kept[1]
 
 
-def _stamp(run: Path, prefix: str = "") -> Stamp:
+def _stamp(run: Path, *prefixes: str) -> Stamp:
+    """The state of the files that begin so, of all without a prefix; and, if claims are among them, of the process."""
     found = []
     with suppress(OSError), os.scandir(run) as entries:  # removed, or not ours to read
         for entry in entries:
-            if entry.name.startswith(prefix):
+            if entry.name.startswith(prefixes or ""):
                 with suppress(FileNotFoundError):  # replaced in this very moment
                     state = entry.stat()
                     found.append((entry.name, state.st_mtime_ns, state.st_size))
+    if any(name.startswith(CLAIM) for name, _, _ in found):
+        found.append((ALIVE, int(is_claimed(run)), 0))
     return tuple(sorted(found))
+
+
+def _without_heartbeats(stamp: Stamp) -> Stamp:
+    """For a page that would be drawn anew with every beat, and shows none."""
+    return tuple(entry for entry in stamp if not entry[0].startswith(CLAIM))
 
 
 def title(folder: Path, name: str) -> Any:
