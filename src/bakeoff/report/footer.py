@@ -1,16 +1,15 @@
 """The lines below a leaderboard: what was spent, what the columns mean, and what went wrong."""
 
 import textwrap
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from bakeoff.report.arms import common_choices, differing_keys
+from bakeoff.report.counts import by_status
 from bakeoff.report.ranking import Row
 from bakeoff.report.records import Problem, Record
 from bakeoff.report.table import shorten, visible
 from bakeoff.runs import lower_is_better
-from bakeoff.runs.outcome import STATUSES
 from bakeoff.stats import paired_difference
 
 WIDTH = 110
@@ -37,7 +36,7 @@ def footer(
         *([f"policy: {visible(line)}" for line in policy.splitlines()] if policy else []),
         *_how_to_read(rows, metric),
         *_cautions(rows, records, arms, metric),
-        f"runs: {_by_status(records, problems)}",
+        f"runs: {by_status(records, problems)}",
     ]
     # not wrapped, so that a path can be copied
     lost = [f"lost: {visible(str(p.path))}: {shorten(visible(p.reason), WIDTH)}" for p in problems]
@@ -122,11 +121,3 @@ def _seeds(low: int, high: int) -> str:
     if low == high == 1:
         return "1 seed (no interval)"
     return f"{low} seeds" if low == high else f"{low} to {high} seeds"
-
-
-def _by_status(records: Sequence[Record], problems: Sequence[Problem]) -> str:
-    counts = Counter(record.status for record in records)
-    parts = [f"{counts[status]} {status}" for status in STATUSES if counts[status] or status in STATUSES[:3]]
-    if problems:
-        parts.append(f"{len(problems)} lost (outcome not readable)")
-    return f"{len(records) + len(problems)}: {', '.join(parts)}"

@@ -6,7 +6,7 @@ from bakeoff.report.arms import differing_keys
 from bakeoff.report.footer import footer
 from bakeoff.report.ranking import LOST, METRIC, Row, on_test_data, rank_arms
 from bakeoff.report.records import Problem, Record
-from bakeoff.report.table import shorten, text_table, visible
+from bakeoff.report.table import number_format, shorten, text_table, visible
 from bakeoff.stats import Estimate
 
 KEY_WIDTH = 20
@@ -78,7 +78,6 @@ def _numbers(row: Row, counted: Sequence[str]) -> list[str]:
 def _estimate(estimate: Estimate | None) -> str:
     if estimate is None:
         return "-"
-    # one format for every row, so that decimal points line up, unless 4 decimals would say nothing
-    form = ".4f" if estimate.mean == 0 or 1e-3 <= abs(estimate.mean) < 1e5 else ".3e"
+    form = number_format(estimate.mean)
     mean = format(estimate.mean, form)
     return mean if estimate.half_width is None else f"{mean}±{estimate.half_width:{form}}"

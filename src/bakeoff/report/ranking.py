@@ -11,14 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 
-from bakeoff.errors import UserError
 from bakeoff.report.arms import Arm, group_arms
+from bakeoff.report.metric import METRIC, check_metric, on_test_data, usual_metric
 from bakeoff.report.records import Problem, Record
 from bakeoff.runs import lower_is_better
 from bakeoff.stats import Estimate, mean_interval, too_close_to_call
-from bakeoff.words import did_you_mean
 
-METRIC = "val/accuracy"
+__all__ = ["LOST", "METRIC", "Row", "check_metric", "on_test_data", "rank_arms", "usual_metric"]
+
 LOST = "lost"
 
 
@@ -60,34 +60,6 @@ def rank_arms(records: Iterable[Record], problems: Iterable[Problem] = (), *, me
     rows.sort(key=lambda row: _place(row, metric))
     places = [_place(row, metric) for row in rows]
     return [_judged(row, rows[0], places, metric) for row in rows]
-
-
-def usual_metric(records: Iterable[Record], metric: str) -> str:
-    """The metric itself; the default stands for RMSE where all records are of regressions."""
-    known = {name for record in records for name in record.metrics}
-    is_default = metric == METRIC and METRIC not in known
-    return "val/rmse" if is_default and "val/rmse" in known else metric
-
-
-def on_test_data(metric: str) -> str:
-    """The name of the same metric on test data."""
-    return f"test/{metric.removeprefix('val/')}"
-
-
-def check_metric(records: Iterable[Record], metric: str) -> None:
-    """Raise UserError for a metric that no run has, and for one that is not measured on validation data.
-
-    Runs without any metric, as when none has got that far, raise nothing.
-    """
-    known = sorted({name for record in records for name in record.metrics if name.startswith("val/")})
-    if metric in known:
-        return
-    twin = f"val/{metric.rpartition('/')[2]}"
-    hint = did_you_mean(twin if twin in known else metric, known)
-    if not metric.startswith("val/"):
-        raise UserError(f"metric must be a validation metric, as in {METRIC}, got {metric}{hint}")
-    if known:
-        raise UserError(f"no run has the metric {metric}{hint}; there are {', '.join(known)}")
 
 
 def _row(arm: Arm, lost: int, metric: str) -> Row:

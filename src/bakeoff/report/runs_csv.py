@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from bakeoff.report.arms import plain
 from bakeoff.report.records import Record
 
-FIELDS = ("folder", "seed", "status", "identity", "steps", "epochs", "samples", "seconds", "device")
+FIELDS = (
+    *("folder", "seed", "status", "identity", "steps", "epochs", "samples", "seconds", "device"),
+    *("started", "ended", "host", "process"),
+)
 ERROR_FIELDS = ("type", "message", "step")
 
 

@@ -29,6 +29,11 @@ def cells_wide(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
 
 
+def number_format(value: float) -> str:
+    """One for every row, so that decimal points line up, unless 4 decimals would say nothing."""
+    return ".4f" if value == 0 or 1e-3 <= abs(value) < 1e5 else ".3e"
+
+
 def text_table(rows: Sequence[Sequence[str]], *, right: Sequence[bool]) -> str:
     """Lay out `rows`, the first of them a header with a rule below; `right[i]` aligns column i right."""
     widths = [max(map(cells_wide, column)) for column in zip(*rows, strict=True)]

@@ -6,22 +6,19 @@ The page's own words: an arm is named by its folder, a run by its path below the
 from __future__ import annotations
 
 import os
-import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
-
 from bakeoff.report.arms import Arm, common_choices, differing_keys, natural, plain
-from bakeoff.report.ranking import METRIC, usual_metric
+from bakeoff.report.hydra_files import composed
+from bakeoff.report.metric import METRIC, usual_metric
 from bakeoff.report.records import Problem, Record
+from bakeoff.report.repeat import command_of
 from bakeoff.runs import lower_is_better
 from bakeoff.tab.sweeps import Reader, Snapshot
 from bakeoff.tensorboard.hparams import kind_of
 
 Answer = dict[str, Any]
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a tenth of the time
 MOST_RUNS = 60  # with their configuration; a page that lists more is read by nobody
 NOT_CURVES = ("axis/", "final/", "best/", "band/")
 
@@ -51,19 +48,10 @@ def sweep(snapshot: Snapshot, reader: Reader, name: str, title: str) -> Answer:
 def _default_metric(snapshot: Snapshot, metrics: Sequence[Answer]) -> str:
     """What the sweep ranks by, as its latest run was told; else some validation metric that there is."""
     known = [metric["name"] for metric in metrics]
-    asked = (_settings(record.path / ".hydra" / "config.yaml").get("metric") for record in snapshot.sweep.records[-1:])
+    asked = (composed(record.path).get("metric") for record in snapshot.sweep.records[-1:])
     metric = usual_metric(snapshot.sweep.records, str(next(asked, None) or METRIC))
     validated = [name for name in known if name.startswith("val/")]
     return metric if metric in known or not validated else validated[0]
-
-
-def _settings(path: Path) -> Mapping[str, Any]:
-    """What Hydra kept of a run; empty where that cannot be read."""
-    try:
-        content = yaml.load(path.read_text("utf-8"), Loader=LOADER)
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _choice(key: str, overrides: Sequence[Any]) -> Answer:
@@ -175,15 +163,8 @@ def _detail(record: Record, reader: Reader, sweep_name: str) -> Answer:
         "seed": record.seed,
         "run": run_name(record, sweep_name),
         "status": record.status,
-        "command": shlex.join(["bakeoff", *_config_dir(record), *record.overrides]),
+        "command": command_of(record),
         "config": config.read_text("utf-8", errors="replace") if os.access(config, os.R_OK) else None,
         "settings": reader.hyperparameters(record.path),
         "error": record.error,
     }
-
-
-def _config_dir(record: Record) -> list[str]:
-    """The option that names the user's own folder of configurations, if the run was given one."""
-    hydra = _settings(record.path / ".hydra" / "hydra.yaml").get("hydra", {})
-    sources = hydra.get("runtime", {}).get("config_sources", [])
-    return [f"--config-dir={s['path']}" for s in sources if s.get("provider") == "command-line" and s.get("path")]
