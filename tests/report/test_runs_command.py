@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -293,6 +294,28 @@ def test_the_options_of_a_command_are_repeated(write_run, tmp_path, capsys, cont
     (run / ".hydra").mkdir()
     (run / ".hydra" / "hydra.yaml").write_text(content)
     assert said(capsys, tmp_path, "--command") == expected
+
+
+@pytest.mark.slow
+def test_a_command_really_repeats_its_run(tmp_path, capsys, monkeypatch):
+    """Pasted in the same directory, it trains into the same folder, to the same numbers."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my conf" / "loss").mkdir(parents=True)
+    (tmp_path / "my conf" / "loss" / "mine.yaml").write_text("_target_: bakeoff.losses.MSE\nk: 3.0\n")
+    bakeoff = [sys.executable, "-m", "bakeoff"]
+    given = ["budget.steps=10", "trainer.accelerator=cpu", "trainer.threads=1", "sweep=again", "root=here"]
+    options = ["--config-dir", "my conf", "-m", "loss=mine,mse", "seed=0,1", 'policy="a, b"', *given]
+    subprocess.run([*bakeoff, *options], check=True, capture_output=True)
+    run = tmp_path / "here" / "again" / "loss=mine" / "seed=0"
+    before = json.loads((run / "outcome.json").read_text())
+    command = said(capsys, "here/again", "loss=mine", "seed=0", "--command")
+    shutil.rmtree(run)  # a run that has ended is not done again
+    script = f'bakeoff() {{ {shlex.join(bakeoff)} "$@"; }}\n{command}'
+    subprocess.run(["bash", "-c", script], check=True, capture_output=True)
+    after = json.loads((run / "outcome.json").read_text())
+    for same in ("identity", "arm", "seed", "metrics", "steps", "samples"):
+        assert after[same] == before[same]
+    assert len(list(run.parent.parent.glob("*/seed=*"))) == 4
 
 
 def test_names_cannot_disturb_a_terminal(write_run, tmp_path, capsys):

@@ -2,5 +2,5 @@
 
 `records` reads a sweep folder, `arms` groups and names what it holds, `ranking` orders it, `leaderboard` prints it,
 `filters` picks runs and `runs_table` lists them, `runs_csv` writes them as CSV, `repeat` tells the command of one,
-`curves` reads its event files. The console scripts `bakeoff-report` and `bakeoff-runs` are `command` and `runs_command`.
+`curves` reads its event files. `bakeoff-report` is the main function of `command`, `bakeoff-runs` of `runs_command`.
 """
