@@ -9,7 +9,7 @@ from lightning.pytorch import Callback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from bakeoff.train import objective
+from bakeoff.runs import objective
 
 
 def weights(run):

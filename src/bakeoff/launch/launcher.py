@@ -1,132 +1,199 @@
-"""The launcher of a sweep: refuses bad runs before the first one starts, then trains them in turn under one bar."""
+"""The launcher of a sweep: finds out what is missing, spreads it over workers, and says what became of it.
+
+Its process imports no torch: workers do. What is done is known from the records of the runs, and nothing else.
+"""
 
 from __future__ import annotations
 
-import json
+import atexit
+import os
+import signal
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
-from tqdm import tqdm
+from omegaconf import DictConfig
 
-from bakeoff.errors import UserError
+from bakeoff.launch.display import Display
+from bakeoff.launch.dry_run import describe
+from bakeoff.launch.engines import Engine, engine_of
+from bakeoff.launch.messages import Ended, Job, Prepared, Shared
+from bakeoff.launch.plan import Plan, plan, refuse_bad
+from bakeoff.launch.request import configuration_hash
+from bakeoff.launch.training import Training
+from bakeoff.runs import Outcome, lower_is_better, objective
 
 if TYPE_CHECKING:
     from bakeoff.overview import Overview
-    from bakeoff.tensorboard.hparams import Hyperparameter
 
-MAX_ERRORS_SHOWN = 5
+STOPPED_STATUS = 130  # a shell's own for a command that was stopped
+left_failed: set[str] = set()  # folders of runs that failed before and were asked for now: the command's end tells
 
 
 class SweepLauncher(Launcher):
-    """Trains the runs of a sweep one after another in this process, so that what is imported is imported once."""
+    """Trains the missing runs of a sweep in worker processes.
+
+    Args:
+        engine: where they are: `local` (this machine), `ray` (a Ray cluster) or `submitit` (Slurm).
+        ray: arguments of `ray.init`, and under `actor` of its actors' `options`.
+        submitit: parameters of submitit's executor, such as `slurm_partition` or `timeout_min`; `cluster` and `folder`
+            are those of its `AutoExecutor`.
+
+    """
+
+    def __init__(
+        self, engine: str = "local", ray: Mapping[str, Any] | None = None, submitit: Mapping[str, Any] | None = None
+    ) -> None:
+        self._engine_settings = (engine, dict(ray or {}), dict(submitit or {}))
+        self._engine: Engine | None = None
+        self._overview: Overview | None = None  # one for all batches of a sweeper that proposes as it goes
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `launch`."""
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
-        self._overview: Overview | None = None  # one for all batches of a sweeper that proposes as it goes
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Trains one run for each list of overrides.
+        """Gets one run for each list of overrides done; what is done already is not done again.
 
         Raises:
             UserError: some runs cannot be built; then none was started.
+            SystemExit: stopped from outside; or asked only what would be done.
 
         """
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        jobs = [self._compose(overrides, initial_job_idx + i) for i, overrides in enumerate(job_overrides)]
-        # a sweeper that proposes as it goes is not stopped in the middle of its search
-        planned = refuse_bad(jobs) if initial_job_idx == 0 else []
-        overview = self._overview = self._overview or self._begin(planned)
-        statuses: Counter[str] = Counter()
-        results = []
-        with tqdm(jobs, unit="run", desc="bakeoff", dynamic_ncols=True, smoothing=0) as bar:
-            for job in bar:
-                result = self._run(job)
-                statuses[_status(result)] += 1
-                bar.set_postfix(statuses, refresh=False)
-                results.append(result)
-                overview.run_ended()
-        return results
+        jobs = [Job(initial_job_idx + i, tuple(filter_overrides(o))) for i, o in enumerate(job_overrides)]
+        sweep = Path(str(self.config.hydra.sweep.dir))
+        configuration = configuration_hash(self.hydra_context.config_loader.get_search_path())
+        engine = self._engine = self._engine or self._make_engine(len(jobs), configuration)
+        try:
+            planned = plan(jobs, sweep, configuration, self.config.retry, engine.pool)
+            if self.config.dry_run:
+                engine.close()
+                print(describe(planned, sweep, engine.workers))
+                raise SystemExit(0)
+            # a sweeper that proposes as it goes is not stopped in the middle of its search
+            if initial_job_idx == 0:
+                refuse_bad(planned)
+            ended = self._train(planned, sweep, engine)
+        except BaseException:
+            engine.close()
+            raise
+        return [self._answer(job, planned, ended) for job in jobs]
 
-    def _begin(self, planned: Sequence[Mapping[str, Hyperparameter]]) -> Overview:
+    def _make_engine(self, runs: int, configuration: str) -> Engine:
+        threads = self.config.trainer.get("threads")
+        shared = Shared(self.hydra_context, self.config, configuration, retry=self.config.retry)
+        accelerator = str(self.config.trainer.get("accelerator", "auto"))
+        made = engine_of(*self._engine_settings, shared, self.config.workers, runs, threads, accelerator)
+        atexit.register(made.close)
+        return made
+
+    def _train(self, planned: Plan, sweep: Path, engine: Engine) -> dict[int, Ended]:
+        done, missing = planned.done(), planned.to_train()
+        left_failed.update(_failed_folders(planned))
+        ended: dict[int, Ended] = {}
+        for number, refused in planned.refused.items():
+            ended[number] = self._refuse(refused.job, refused.message)
+        if not missing:
+            _say_done(done)
+            return ended
+        overview = self._overview = self._overview or self._begin(sweep, planned)
+        display = Display(len(missing) + len(done), Counter(done.values()))
+
+        def on_end(run: Prepared, answer: Ended) -> None:
+            ended[run.job.number] = answer
+            display.ended(answer.status)
+            overview.run_ended()
+
+        training = engine.training(missing, fail_fast=bool(self.config.fail_fast), ended=on_end)
+        with _stopped_by_signals(training, engine):
+            for _ in training.run():
+                display.look(training.running)
+        display.close()
+        overview.update()
+        _say_done(done)
+        if training.stopped is not None:
+            _say_stopped(training.stopped, ended, len(missing), len(done))
+        return ended
+
+    def _begin(self, sweep: Path, planned: Plan) -> Overview:
         from bakeoff.overview import Overview  # takes a second: only now, not in every Hydra application
 
-        overview = Overview(Path(str(self.config.hydra.sweep.dir)), str(self.config.metric))
-        overview.begin(planned)
+        overview = Overview(sweep, str(self.config.metric))
+        overview.begin([run.hyperparameters for run in planned.prepared.values()])
         return overview
 
-    def _compose(self, overrides: Sequence[str], number: int) -> DictConfig:
-        job = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-        with open_dict(job):
-            job.hydra.job.id = job.hydra.job.num = number
-        return job
+    def _refuse(self, job: Job, message: str) -> Ended:
+        """In the middle of a search: a run that cannot be built is one that failed."""
+        sys.stderr.write(f"bakeoff: {message}\n    in {' '.join(job.overrides)}\n")
+        metric = str(self.config.metric)
+        return Ended("failed", float("inf") if lower_is_better(metric) else float("-inf"), message)
 
-    def _run(self, job: DictConfig) -> JobReturn:
-        return run_job(
-            hydra_context=self.hydra_context,
-            task_function=self.task_function,
-            config=job,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-        )
-
-
-def refuse_bad(jobs: Sequence[DictConfig]) -> list[dict[str, Hyperparameter]]:
-    """Builds every run without training it; returns their hyperparameters.
-
-    Raises:
-        UserError: lists the runs that cannot be built, and why.
-
-    """
-    errors: dict[str, list[str]] = {}
-    planned = []
-    for job in jobs:
-        try:
-            planned.append(_hyperparameters_of(job))
-        except UserError as error:
-            errors.setdefault(str(error), []).append(" ".join(job.hydra.overrides.task))
-    if len(errors) == 1 and len(next(iter(errors.values()))) == len(jobs):
-        raise UserError(next(iter(errors)))
-    if errors:
-        bad = sum(len(runs) for runs in errors.values())
-        lines = [f"  {error}\n    in {len(runs)}, such as: {runs[0]}" for error, runs in errors.items()]
-        hidden = [f"  and {len(lines) - MAX_ERRORS_SHOWN} other errors"] if len(lines) > MAX_ERRORS_SHOWN else []
-        found = "\n".join([*lines[:MAX_ERRORS_SHOWN], *hidden])
-        raise UserError(f"{bad} of {len(jobs)} runs cannot be built; none was started:\n{found}")
-    return planned
+    def _answer(self, job: Job, planned: Plan, ended: Mapping[int, Ended]) -> JobReturn:
+        number = planned.same.get(job.number, job.number)
+        if number in ended:
+            value = ended[number].objective
+        elif number in planned.known:
+            known = planned.known[number].outcome
+            value = objective(known, _metric_of(known, str(self.config.metric)))
+        else:
+            prepared = planned.prepared[number]
+            outcome = Outcome.read(Path(prepared.folder))
+            value = objective(outcome, prepared.metric) if outcome is not None else None
+        answer = JobReturn(list(job.overrides), task_name="bakeoff", working_dir=os.getcwd())
+        answer.status, answer.return_value = JobStatus.COMPLETED, value
+        return answer
 
 
-def _hyperparameters_of(job: DictConfig) -> dict[str, Hyperparameter]:
-    from bakeoff.launch.task import prepare  # brings torch and Lightning
+def _metric_of(outcome: Outcome, asked: str) -> str:
+    return "val/rmse" if asked not in outcome.metrics and "val/rmse" in outcome.metrics else asked
 
-    with _hydra_config(job):
-        return prepare(job, list(job.hydra.overrides.task)).hyperparameters
+
+def _failed_folders(planned: Plan) -> Iterator[str]:
+    yield from (run.folder for run in planned.known.values() if run.outcome.status == "failed")
+    yield from (run.folder for run in planned.prepared.values() if run.done == "failed")
+
+
+def _say_done(done: Mapping[int, str]) -> None:
+    if done:
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(Counter(done.values()).items()))
+        again = "; retry=failed trains the failed ones again" if "failed" in done.values() else ""
+        print(f"done before: {counts}{again}", flush=True)
+
+
+def _say_stopped(why: str, ended: Mapping[int, Ended], missing: int, done: int) -> None:
+    counts = Counter(answer.status for answer in ended.values())
+    not_begun = missing - counts.total()
+    words = [f"{count} {status}" for status, count in counts.items()]
+    words += [f"{done} done before"] if done else []
+    words += [f"{not_begun} not begun"] if not_begun else []
+    sys.stdout.flush()
+    sys.stderr.write(f"bakeoff: {why}: {', '.join(words)}; the same command goes on\n")
+    raise SystemExit(STOPPED_STATUS if why == "stopped" else 1)
 
 
 @contextmanager
-def _hydra_config(job: DictConfig) -> Iterator[None]:
-    """Lets `${hydra:...}` in a configuration see this job, as it will when the job runs."""
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(job)
+def _stopped_by_signals(training: Training, engine: Engine) -> Iterator[None]:
+    """Ctrl-C, or a scheduler's SIGTERM, once: running runs come to rest. Twice: now."""
+
+    def on_signal(*_: Any) -> None:
+        if training.stopped is None:
+            sys.stderr.write("\nbakeoff: stopping: what is running writes a checkpoint; Ctrl-C again stops it now\n")
+            training.stop("stopped")
+        else:
+            engine.kill()
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        HydraConfig.instance().cfg = before
-
-
-def _status(result: JobReturn) -> str:
-    assert result.hydra_cfg is not None
-    try:
-        record = json.loads((Path(result.hydra_cfg.hydra.runtime.output_dir) / "outcome.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return "failed"
-    return str(record.get("status"))
+        for number, handler in before.items():
+            signal.signal(number, handler)

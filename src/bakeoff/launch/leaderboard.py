@@ -11,6 +11,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from bakeoff.launch.launcher import left_failed
 from bakeoff.overview import Overview, comparison, time_series
 from bakeoff.report.arms import group_arms
 from bakeoff.report.leaderboard import render
@@ -33,7 +34,7 @@ class PrintLeaderboard(Callback):
         try:
             self._tell(folder, sweep, config)
         finally:
-            if any(record.status == "failed" and self._is_new(record) for record in sweep.records):
+            if any(record.status == "failed" and self._is_of_this_command(record) for record in sweep.records):
                 sys.stdout.flush()
                 raise SystemExit(1)  # not an Exception: Hydra would turn one into a warning
 
@@ -41,10 +42,14 @@ class PrintLeaderboard(Callback):
         _keep_policy(folder, config.policy)
         metric = usual_metric(sweep.records, config.metric)
         print("\n" + render(sweep.records, sweep.problems, metric=metric, policy=config.policy))
-        Overview(folder, config.metric).update()
+        if any(map(self._is_new, sweep.records)) or not any(folder.glob("events.out.tfevents.*")):
+            Overview(folder, config.metric).update()
         print(f"TensorBoard: tensorboard --logdir {shlex.quote(str(folder))}")
         print(f"compare:     {comparison()}")
         print(f"curves:      {time_series(group_arms(sweep.records), metric)}")
+
+    def _is_of_this_command(self, record: Record) -> bool:
+        return self._is_new(record) or str(record.path.absolute()) in left_failed
 
     def _is_new(self, record: Record) -> bool:
         """Whether the run ended in this multirun; its folder may hold failures of earlier ones."""

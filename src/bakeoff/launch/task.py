@@ -1,24 +1,28 @@
-"""What Hydra calls for each run."""
+"""What Hydra calls for each run, whichever launcher trains it."""
 
 from __future__ import annotations
 
 import logging
-import shlex
 import shutil
-import sys
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from bakeoff.errors import UserError
+from bakeoff.launch.once import done, record_refusal, train_once
 from bakeoff.launch.options import losses_for
+from bakeoff.launch.request import configuration_hash
+from bakeoff.launch.telling import shown, tell, tell_elsewhere, tell_stopped
 from bakeoff.overview import Overview
-from bakeoff.runs import Outcome, arm_of
-from bakeoff.train import LossDoesNotFitError, Run, objective, settle
+from bakeoff.runs import Outcome, arm_of, claim, objective
+from bakeoff.train import LossDoesNotFitError, Run, settle
+from bakeoff.train.stopping import STOPPED_STATUS, Stopping
 
 NOT_APPLICABLE = (
     ".*does not have many workers.*",  # resident batches need none
@@ -27,6 +31,7 @@ NOT_APPLICABLE = (
     ".*your dataloader is not resumable.*",  # our loop brings any loader to its position
     ".*The `srun` command is available.*",  # a run is one process
 )
+POLL = 0.5  # seconds between two looks at a run that another process trains
 
 
 def prepare(config: DictConfig, overrides: Sequence[str]) -> Run:
@@ -47,11 +52,13 @@ def prepare(config: DictConfig, overrides: Sequence[str]) -> Run:
 def train(config: DictConfig) -> float | None:
     """Trains the run that `config` describes, in the folder that Hydra made; returns its objective.
 
-    In a sweep every bad end is recorded and the sweep goes on. Alone, a run that is refused leaves nothing behind.
+    A run that is done is not trained again, one that was interrupted goes on, and one that another process trains is
+    waited for. In a sweep every bad end is recorded and the sweep goes on. Alone, a run that is refused leaves nothing
+    behind.
 
     Raises:
         UserError: a single run cannot be built.
-        SystemExit: a single run failed.
+        SystemExit: a single run failed, or a run was stopped.
 
     """
     hydra = HydraConfig.get()
@@ -63,18 +70,59 @@ def train(config: DictConfig) -> float | None:
         if alone:
             _discard(folder)
             raise
-        refused = {"type": "UserError", "message": str(error), "step": None, "traceback": None}
-        Outcome(arm_of(overrides), config.seed, "", overrides, status="failed", error=refused).write(folder)
+        record_refusal(folder, refusal(config.seed, overrides, str(error)))
         return None
-    try:
-        outcome = run.train(folder, progress_bar=alone)
-    except SystemExit:
-        sys.stderr.write(f"\nbakeoff: stopped; recorded as interrupted in {_shown(folder)}\n")
-        raise
-    if alone:
-        Overview(folder.parent.parent, run.metric).update()
-        _tell(outcome, run.metric, folder)
+    if alone and run.settings["dry_run"]:
+        _only_say(run, folder)
+        return None
+    outcome = done(folder, run)
+    if outcome is not None and alone:
+        tell(outcome, run.metric, folder, before=True)
+    if outcome is None:
+        outcome = _train_or_wait(run, folder, progress_bar=alone)
+        if alone:
+            Overview(folder.parent.parent, run.metric).update()
+            tell(outcome, run.metric, folder)
     return objective(outcome, run.metric)
+
+
+def refusal(seed: int, overrides: Sequence[str], message: str) -> Outcome:
+    """The record of a run that could not be built: it is nothing in particular."""
+    error = {"type": "UserError", "message": message, "step": None, "traceback": None}
+    return Outcome(arm_of(overrides), seed, "", list(overrides), status="failed", error=error)
+
+
+def _train_or_wait(run: Run, folder: Path, *, progress_bar: bool) -> Outcome:
+    stopping, said = Stopping(), False
+    search_path = GlobalHydra.instance().config_loader().get_search_path()
+    with stopping.by_signals():
+        while True:
+            try:
+                outcome = train_once(run, folder, configuration_hash(search_path), stopping, progress_bar=progress_bar)
+            except SystemExit:
+                tell_stopped(folder)
+                raise
+            if outcome is not None:
+                return outcome
+            if not said:
+                tell_elsewhere(folder)
+                said = True
+            while claim.is_claimed(folder):
+                time.sleep(POLL)
+                if stopping.asked:
+                    raise SystemExit(STOPPED_STATUS)
+
+
+def _only_say(run: Run, folder: Path) -> None:
+    found = done(folder, run)
+    if found is None:
+        found = Outcome.read(folder)
+        going_on = found is not None and found.identity == run.identity
+        print(f"would {'go on with' if going_on else 'train'} {shown(folder)}")
+        if not going_on:
+            _discard(folder)
+    else:
+        print(f"{found.status} already: {shown(folder)}; nothing to do")
 
 
 def quieten() -> None:
@@ -94,23 +142,3 @@ def _discard(folder: Path) -> None:
             if any(empty.iterdir()):
                 return
             empty.rmdir()
-
-
-def _shown(folder: Path) -> Path:
-    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-
-
-def _tell(outcome: Outcome, metric: str, folder: Path) -> None:
-    place = _shown(folder)
-    spent = f"{outcome.steps} steps, {outcome.samples} samples, {outcome.seconds:.1f} s"
-    print(f"{outcome.status}: {spent}")
-    if outcome.error:
-        print(outcome.error["traceback"] or outcome.error["message"], file=sys.stderr)
-    for name in (metric, metric.replace("val/", "test/")):
-        entry = outcome.metrics.get(name, {})
-        if entry.get("final") is not None:
-            best = f"  (best {entry['best']:.4f} at step {entry['best_step']})" if "best" in entry else ""
-            print(f"{name} {entry['final']:.4f}{best}")
-    print(f"written to {place}\ncurves: tensorboard --logdir {shlex.quote(str(place.parent.parent))}")
-    if outcome.status == "failed":
-        raise SystemExit(1)

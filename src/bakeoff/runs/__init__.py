@@ -3,7 +3,7 @@
 from bakeoff.runs.arm import alike_in, arm_of, folder_name
 from bakeoff.runs.folder import arm_folder
 from bakeoff.runs.identity import identity_of
-from bakeoff.runs.outcome import ENDED, Outcome, lower_is_better, now, read_outcome, status_of, write_whole
+from bakeoff.runs.outcome import ENDED, Outcome, lower_is_better, now, objective, write_whole
 
 __all__ = [
     "ENDED",
@@ -15,7 +15,6 @@ __all__ = [
     "identity_of",
     "lower_is_better",
     "now",
-    "read_outcome",
-    "status_of",
+    "objective",
     "write_whole",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,37 +36,58 @@ def arm_folder(sweep: Path, arm: Mapping[str, Any], identity: Callable[[int], st
     return f"{cut(folder_name(arm), MAX_NAME_BYTES - HASH_LENGTH - 1)}~{digest}"
 
 
+def is_of_another(run: Path, identity: Callable[[int], str]) -> bool:
+    """Whether the folder of a run has come to belong to another arm since it was chosen for this one.
+
+    `identity` gives the identity of this arm's run with a seed.
+    """
+    record = _first_record(run.parent)
+    return record is not None and record.identity != identity(record.seed)
+
+
 class _Record(NamedTuple):
     """What tells an arm's folder from another's."""
 
     seed: int
     identity: str
     arm: Mapping[str, Any]
+    path: str
 
 
-_known: dict[Path, _Record] = {}  # what was read before: a sweep of a thousand jobs asks a thousand times
+_known: dict[str, _Record] = {}  # arm's folder -> record: a sweep of a thousand jobs asks a thousand times for each
 
 
 def _folders(sweep: Path) -> list[Path]:
-    return sorted(path for path in sweep.iterdir() if path.is_dir()) if sweep.is_dir() else []
+    try:
+        with os.scandir(sweep) as entries:
+            return [Path(entry.path) for entry in sorted(entries, key=lambda entry: entry.name) if entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):  # writing there will say more
+        return []
 
 
 def _first_record(folder: Path) -> _Record | None:
     """Of the first run that has one that can be read; a damaged one claims no name."""
-    for path in sorted(folder.absolute().glob(f"seed=*/{FILE_NAME}")):
-        if path not in _known:
+    key = os.path.abspath(folder)
+    if key in _known and not os.path.exists(_known[key].path):  # removed by its owner, who wants it anew
+        del _known[key]
+    if key not in _known:
+        for path in sorted(folder.glob(f"seed=*/{FILE_NAME}")):
             record = _read(path)
-            if record is None:
-                continue
-            _known[path] = record
-        return _known[path]
-    return None
+            if record is not None:
+                _known[key] = record
+                break
+    return _known.get(key)
 
 
 def _read(path: Path) -> _Record | None:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        found = _Record(int(path.parent.name.removeprefix("seed=")), str(record["identity"]), dict(record["arm"]))
+        found = _Record(
+            int(path.parent.name.removeprefix("seed=")),
+            str(record["identity"]),
+            dict(record["arm"]),
+            os.path.abspath(path),
+        )
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return found if found.identity else None  # a run that could not be built is nothing in particular

@@ -7,7 +7,7 @@ import math
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -54,25 +54,28 @@ class Outcome:
     request: dict[str, Any] | None = None
     schema: int = SCHEMA
 
+    @classmethod
+    def read(cls, folder: Path) -> Outcome | None:
+        """The run's record as it stands in `folder`; None where there is none, or none that can be read."""
+        try:
+            record = json.loads((folder / FILE_NAME).read_text("utf-8"))
+            known = {field.name for field in fields(cls)}
+            found = cls(**{key: value for key, value in record.items() if key in known})
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            return None
+        return found if found.schema == SCHEMA and found.status in STATUSES else None
+
     def write(self, folder: Path) -> None:
         """Replaces `folder/outcome.json` in one step; numbers that are not finite become null."""
         text = json.dumps(_finite(asdict(self)), indent=2, ensure_ascii=False, allow_nan=False)
         write_whole(folder / FILE_NAME, text + "\n")
 
 
-def status_of(folder: Path) -> str | None:
-    """The status in the run's `outcome.json`; None where there is none, or none that can be read."""
-    record = read_outcome(folder)
-    return None if record is None else str(record.get("status"))
-
-
-def read_outcome(folder: Path) -> dict[str, Any] | None:
-    """The run's `outcome.json` as it stands there; None where there is none, or none that can be read."""
-    try:
-        record = json.loads((folder / FILE_NAME).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return record if isinstance(record, dict) else None
+def objective(outcome: Outcome, metric: str) -> float:
+    """What a sweeper is given: the final value of the metric, or the worst one after a bad end."""
+    value = outcome.metrics.get(metric, {}).get("final") if outcome.status == "completed" else None
+    worst = float("inf") if lower_is_better(metric) else float("-inf")
+    return worst if value is None else float(value)
 
 
 def now() -> str:

@@ -10,6 +10,7 @@ import platform
 import socket
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import lightning.pytorch as pl
 import torch
 
 from bakeoff.module import StopOnDivergence, SupervisedModule
-from bakeoff.runs import ENDED, Outcome, arm_of, lower_is_better, now, status_of
+from bakeoff.runs import ENDED, Outcome, arm_of, lower_is_better, now
 from bakeoff.train.budget import samples_seen
 from bakeoff.train.checkpoints import OURS, Checkpoints
 from bakeoff.train.journal import Journal
@@ -38,9 +39,11 @@ NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 class Attempt:
     """Trains a prepared run in `folder`. What it must find again after a kill stands in its checkpoints."""
 
-    def __init__(self, run: Run, folder: Path, stopping: Stopping, *, progress_bar: bool = False) -> None:
+    def __init__(
+        self, run: Run, folder: Path, stopping: Stopping, is_mine: Callable[[], bool], *, progress_bar: bool = False
+    ) -> None:
         self.run, self.folder, self._progress_bar = run, folder, progress_bar
-        self.superseded = False  # another process has taken the run over: nothing is written any more
+        self._is_mine = is_mine
         self._summary, self._guard = Summary(), StopOnDivergence()
         self._started, self._seconds_before = time.monotonic(), 0.0
         self._trainer: pl.Trainer | None = None
@@ -52,18 +55,20 @@ class Attempt:
             metric=(run.metric, lower_is_better(run.metric)),
             state=self._state,
             stopping=stopping,
+            is_mine=is_mine,
         )
 
     def share(self) -> float:
         """The part of the budget that is spent, in [0, 1]."""
         return self.run.budget.spent(self._trainer.global_step) if self._trainer else 0.0
 
-    def make(self) -> Outcome:
+    def make(self, threads: int | None) -> Outcome:
         """See `Run.train`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         # a run that has ended for good is not gone on with: who asks for it again wants it from its start
-        checkpoint = None if status_of(self.folder) in ENDED else self._checkpoints.latest()
-        outcome = self._begin((checkpoint or {}).get(OURS))
+        before = Outcome.read(self.folder)
+        checkpoint = None if before and before.status in ENDED else self._checkpoints.latest()
+        outcome = self._begin((checkpoint or {}).get(OURS), threads or USUAL_THREADS)
         journal = Journal(self.folder, self.run.settings, self.run.parts, self.run.budget)
         try:
             journal.begin(self.run.hyperparameters, resumed_at=checkpoint["global_step"] if checkpoint else None)
@@ -87,19 +92,19 @@ class Attempt:
             self._end(outcome, journal)
         return outcome
 
-    def _begin(self, resumed: dict[str, Any] | None) -> Outcome:
+    def _begin(self, resumed: dict[str, Any] | None, usual_threads: int) -> Outcome:
         run = self.run
         if resumed is None:
             self._checkpoints.forget()
             for old in self.folder.glob("events.out.tfevents.*"):
                 old.unlink()
         # the number of threads decides the last bits: a run goes on with that of its beginning
-        threads = resumed["threads"] if resumed else run.settings["trainer"]["threads"] or USUAL_THREADS
+        threads = resumed["threads"] if resumed else run.settings["trainer"]["threads"] or usual_threads
         torch.set_num_threads(threads)
         outcome = Outcome(arm_of(run.overrides), run.settings["seed"], run.identity, run.overrides)
         outcome.versions = {"python": platform.python_version()}
         outcome.versions |= {name: importlib.metadata.version(name) for name in PACKAGES}
-        outcome.threads = threads
+        outcome.threads, outcome.request = threads, run.request
         outcome.host, outcome.process = socket.gethostname(), os.getpid()
         if resumed:
             outcome.started = resumed["started"]
@@ -172,9 +177,10 @@ class Attempt:
         if outcome.status == "diverged":  # what such weights score is no result, even where it is a number
             outcome.metrics = {name: {**entry, "final": None} for name, entry in outcome.metrics.items()}
         outcome.seconds, outcome.ended = round(self._seconds(), 3), now()
-        journal.end(outcome)
-        if self.superseded:
+        if not self._is_mine():
+            log.warning("another process has taken over the run in %s: nothing more is written", self.folder)
             return
+        journal.end(outcome)
         try:
             outcome.write(self.folder)  # last: a run that is recorded as completed is never done again
         except OSError as error:

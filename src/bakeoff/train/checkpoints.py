@@ -38,6 +38,7 @@ class Checkpoints(pl.Callback):
         metric: by which weights are the best, and whether low is better.
         state: what the run itself wants to find again: name -> plain values and tensors.
         stopping: whether the run is asked to stop.
+        is_mine: whether this process is still the one to train it.
 
     """
 
@@ -51,9 +52,10 @@ class Checkpoints(pl.Callback):
         metric: tuple[str, bool],
         state: Callable[[], dict[str, Any]],
         stopping: Stopping,
+        is_mine: Callable[[], bool],
     ) -> None:
         self._folder, self._mode, self._every = folder, mode, every
-        self._identity, self._state, self._stopping = identity, state, stopping
+        self._identity, self._state, self._stopping, self._is_mine = identity, state, stopping, is_mine
         self.resumed_from: Path | None = None
         self._metric, self._low_is_better = metric
         self._best: dict[str, Any] | None = None  # not written yet
@@ -115,7 +117,7 @@ class Checkpoints(pl.Callback):
         """Called when a batch, and the validation after it, are over: writes a checkpoint if it is time, or if asked.
 
         Raises:
-            SystemExit: the run was asked to stop, and did.
+            SystemExit: the run was asked to stop, and did; or another process trains it now.
 
         """
         asked = self._stopping.asked
@@ -124,6 +126,8 @@ class Checkpoints(pl.Callback):
         assert self._trainer is not None
         if self._trainer.should_stop or self._trainer.fit_loop.epoch_loop.global_step == self._trainer.max_steps:
             return  # it ends here by itself
+        if not self._is_mine():
+            raise SystemExit(STOPPED_STATUS)
         self._write_all(ended=False)
         if asked:
             raise SystemExit(STOPPED_STATUS)

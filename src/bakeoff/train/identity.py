@@ -7,6 +7,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,8 @@ def identity_by_seed(settings: Mapping[str, Any], data_digest: str | None = None
     if settings["early_stopping"]["patience"] is not None:
         decisive["metric"] = settings["metric"]  # what is waited for
     decisive["data"] = data_digest or _data_digest(settings)
-    decisive["sources"] = _sources([settings[part] for part in PARTS] + list(settings["callbacks"].values()))
-    return lambda seed: identity_of(decisive, seed)
+    decisive["sources"] = {target: _hash_of_source(target) for target in _own_targets(settings)}
+    return cache(lambda seed: identity_of(decisive, seed))
 
 
 _digests: dict[str, Any] = {}  # by settings: the jobs of a sweep read the data once, not once each
@@ -62,15 +63,19 @@ def _data_digest(settings: Mapping[str, Any]) -> Any:
     return _digests[asked]
 
 
-def _sources(parts: list[Any]) -> dict[str, str]:
-    """Target -> hash of the file that defines it, for classes whose version no package states."""
-    targets = set(_targets(parts))
-    own = sorted(target for target in targets if target.split(".")[0] not in PACKAGES_BY_VERSION)
-    return {target: _hash_of_source(target) for target in own}
+def own_sources(settings: Mapping[str, Any]) -> list[str]:
+    """The files that define the user's own classes: they decide the result as settings do."""
+    return sorted({file for target in _own_targets(settings) if (file := _source_file(target))})
+
+
+def _own_targets(settings: Mapping[str, Any]) -> list[str]:
+    """Every `_target_` of a package whose version nothing states."""
+    targets = set(_targets([settings[part] for part in PARTS] + list(settings["callbacks"].values())))
+    return sorted(target for target in targets if target.split(".")[0] not in PACKAGES_BY_VERSION)
 
 
 def _targets(node: Any) -> Iterator[str]:
-    """Every `_target_` in a configuration, however deep."""
+    """Those in a configuration, however deep."""
     if isinstance(node, Mapping):
         if node.get("_target_"):
             yield str(node["_target_"])
@@ -81,6 +86,11 @@ def _targets(node: Any) -> Iterator[str]:
 
 
 def _hash_of_source(target: str) -> str:
-    module = inspect.getmodule(hydra.utils.get_object(target))
-    file = getattr(sys.modules.get(module.__name__), "__file__", None) if module else None
+    file = _source_file(target)
     return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+
+
+def _source_file(target: str) -> str | None:
+    module = inspect.getmodule(hydra.utils.get_object(target))
+    file: str | None = getattr(sys.modules.get(module.__name__), "__file__", None) if module else None
+    return file

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bakeoff.runs import Outcome, lower_is_better
+from bakeoff.runs import Outcome
 from bakeoff.train.attempt import Attempt
 from bakeoff.train.budget import Budget, budget_from
 from bakeoff.train.hyperparameters import hyperparameters
@@ -52,12 +52,23 @@ class Run:
             batch_size=settings["batch_size"],
         )
         self.callbacks = [instantiate(f"callbacks.{k}", v) for k, v in settings["callbacks"].items()]
+        self.request: dict[str, Any] | None = None  # what its record is told of the command
+        self._attempt: Attempt | None = None
         check_device(settings["trainer"])
 
     @cached_property
+    def identity_with(self) -> Callable[[int], str]:
+        """Seed -> identity of the run that differs from this one in its seed alone."""
+        return identity_by_seed(self.settings, self.parts.spec.digest)
+
+    @property
     def identity(self) -> str:
         """A hash of what decides the result."""
-        return identity_by_seed(self.settings, self.parts.spec.digest)(self.settings["seed"])
+        return self.identity_with(self.settings["seed"])
+
+    def share(self) -> float:
+        """The part of the budget that is spent, in [0, 1]; another thread may ask."""
+        return self._attempt.share() if self._attempt else 0.0
 
     def train(
         self,
@@ -65,24 +76,24 @@ class Run:
         *,
         progress_bar: bool = False,
         stopping: Stopping | None = None,
-        follow: Callable[[Attempt], None] = lambda _: None,
+        is_mine: Callable[[], bool] = lambda: True,
+        threads: int | None = None,
     ) -> Outcome:
         """Trains to the end of the budget, tests once on the last weights, and writes `outcome.json` and event files.
 
         Goes on from the last checkpoint that this very run has left in `folder`; anything else there is replaced. A
-        failure is recorded and returned, not raised. `follow` is given the attempt before it begins.
+        failure is recorded and returned, not raised.
+
+        Args:
+            folder: the run's.
+            progress_bar: whether to show one.
+            stopping: by whom it can be asked to stop.
+            is_mine: whether this process is still the one to train it; if not, it stops and writes nothing any more.
+            threads: of torch, where neither the settings nor an earlier attempt give them.
 
         Raises:
             SystemExit: stopped from outside; the run is recorded as interrupted.
 
         """
-        attempt = Attempt(self, folder, stopping or Stopping(), progress_bar=progress_bar)
-        follow(attempt)
-        return attempt.make()
-
-
-def objective(outcome: Outcome, metric: str) -> float:
-    """What a sweeper is given: the final value of the metric, or the worst one after a bad end."""
-    value = outcome.metrics.get(metric, {}).get("final") if outcome.status == "completed" else None
-    worst = float("inf") if lower_is_better(metric) else float("-inf")
-    return worst if value is None else float(value)
+        self._attempt = Attempt(self, folder, stopping or Stopping(), is_mine, progress_bar=progress_bar)
+        return self._attempt.make(threads)

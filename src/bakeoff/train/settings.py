@@ -102,6 +102,11 @@ def check(settings: Mapping[str, Any]) -> None:
     _require(
         kept in CHECKPOINTS, "checkpoints", "none, last, best or all", f"{kept}{did_you_mean(str(kept), CHECKPOINTS)}"
     )
+    for key in ("fail_fast", "dry_run"):
+        _require(isinstance(settings[key], bool), key, "true or false", settings[key])
+    workers, retry = settings["workers"], settings["retry"]
+    _require(workers == "auto" or _whole(workers, 1), "workers", "a whole number >= 1 or auto", workers)
+    _require(retry in (None, "failed"), "retry", "failed or null", retry)
     every = settings["checkpoint_every"]
     _require(_positive(every) or every == 0, "checkpoint_every", "a number of seconds >= 0", every)
     min_delta = settings["early_stopping"]["min_delta"]

@@ -12,6 +12,11 @@ class BakeoffLauncher(SweepLauncher):
 ConfigStore.instance().store(
     group="hydra/launcher",
     name="bakeoff",
-    node={"_target_": "hydra_plugins.bakeoff_launcher.BakeoffLauncher"},
+    node={
+        "_target_": "hydra_plugins.bakeoff_launcher.BakeoffLauncher",
+        "engine": "local",
+        "ray": {},
+        "submitit": {},
+    },
     provider="bakeoff",
 )

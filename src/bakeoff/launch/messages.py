@@ -1,0 +1,81 @@
+"""What the launcher of a sweep and its workers say to each other. Imports no torch: the launcher needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What every worker is told once, at its start.
+
+    `threads` are those of a run whose settings give none; `retry` is as on the command line; `configuration` is the
+    hash of the configuration files.
+    """
+
+    context: HydraContext
+    config: DictConfig
+    configuration: str
+    threads: int | None = None
+    retry: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run that is asked for: its number in the multirun, and its overrides."""
+
+    number: int
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job that can be trained. `config` is its pickled configuration, which the launcher never opens.
+
+    `done` is the status of a run that is not to be trained again: completed, diverged, or failed without `retry`.
+    """
+
+    job: Job
+    folder: str
+    identity: str
+    hyperparameters: Mapping[str, float | bool | str]
+    metric: str
+    config: bytes = field(repr=False)
+    done: str | None = None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A job whose run cannot be built, and why."""
+
+    job: Job
+    message: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended. `status` is that of its record, or `elsewhere` for one that another live process trains.
+
+    An interrupted run was either asked to stop, or `reason` says what was in its way, such as a full disk.
+    """
+
+    status: str
+    objective: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A worker died over its task; `how` says of what."""
+
+    how: str
+
+
+Task = Job | Prepared
+Answer = Prepared | Refused | Ended | Lost
+Outcomes = dict[int, Any]

@@ -1,0 +1,130 @@
+"""What a multirun asks for: which runs are done, which are the same, which cannot be built, which are to be trained."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from bakeoff.errors import UserError
+from bakeoff.launch.dispatch import Dispatch, Pool
+from bakeoff.launch.messages import Job, Lost, Prepared, Refused
+from bakeoff.launch.request import request_key, unchanged
+from bakeoff.runs import ENDED, Outcome
+
+MAX_ERRORS_SHOWN = 5
+
+
+class Known(NamedTuple):
+    """A run that is done: its record, and where that is."""
+
+    outcome: Outcome
+    folder: str
+
+
+@dataclass
+class Plan:
+    """The jobs of one multirun, each in one of its places.
+
+    `known` are done, and were not even composed. `prepared` are composed and built, and may be done, too. `same` maps
+    the number of a job to that of the job before it that is the same run.
+    """
+
+    jobs: Sequence[Job]
+    known: dict[int, Known] = field(default_factory=dict)
+    prepared: dict[int, Prepared] = field(default_factory=dict)
+    refused: dict[int, Refused] = field(default_factory=dict)
+    same: dict[int, int] = field(default_factory=dict)
+
+    def to_train(self) -> list[Prepared]:
+        """The runs that are to be trained, each once."""
+        return [run for number, run in self.prepared.items() if run.done is None and number not in self.same]
+
+    def done(self) -> dict[int, str]:
+        """Number -> status of the runs that are done, each once."""
+        known = {number: run.outcome.status for number, run in self.known.items() if number not in self.same}
+        prepared = {n: run.done for n, run in self.prepared.items() if run.done is not None and n not in self.same}
+        return known | prepared
+
+
+def plan(
+    jobs: Sequence[Job],
+    sweep: Path,
+    configuration: str,
+    retry: str | None,
+    pool: Callable[[int], Pool],
+    looked_at: Callable[[int], None] = lambda _: None,
+) -> Plan:
+    """Finds the place of every job; builds those that are not known, by a pool made for that many; trains none."""
+    planned = Plan(jobs)
+    _find_known(planned, sweep, configuration, retry)
+    missing: deque[Job | Prepared] = deque(job for job in jobs if job.number not in planned.known)
+    if missing:
+        dispatch = Dispatch(pool(len(missing)), missing)
+        for news in dispatch.answers():
+            if news is not None:
+                _place(planned, *news)
+                looked_at(len(planned.prepared) + len(planned.refused))
+    planned.prepared = dict(sorted(planned.prepared.items()))
+    _find_same(planned)
+    return planned
+
+
+def _find_known(planned: Plan, sweep: Path, configuration: str, retry: str | None) -> None:
+    records = {}
+    for path in sweep.glob("*/seed=*/outcome.json"):
+        outcome = Outcome.read(path.parent)
+        if outcome is not None and outcome.request and (outcome.status in ENDED or _stays_failed(outcome, retry)):
+            records[outcome.request.get("key")] = Known(outcome, os.path.abspath(path.parent))
+    looked_at: dict[str, str | None] = {}
+    for job in planned.jobs:
+        run = records.get(request_key(job.overrides, configuration))
+        if run is not None and run.outcome.request and unchanged(run.outcome.request["files"], looked_at):
+            planned.known[job.number] = run
+
+
+def _stays_failed(outcome: Outcome, retry: str | None) -> bool:
+    return outcome.status == "failed" and retry != "failed"
+
+
+def _place(planned: Plan, task: Job | Prepared, answer: object) -> None:
+    assert isinstance(task, Job)
+    if isinstance(answer, Prepared):
+        planned.prepared[task.number] = answer
+    elif isinstance(answer, Refused):
+        planned.refused[task.number] = answer
+    else:
+        how = answer.how if isinstance(answer, Lost) else str(answer)
+        planned.refused[task.number] = Refused(task, f"the process that built it {how}")
+
+
+def _find_same(planned: Plan) -> None:
+    first: dict[str, int] = {}
+    for job in planned.jobs:
+        known, prepared = planned.known.get(job.number), planned.prepared.get(job.number)
+        identity = known.outcome.identity if known else prepared.identity if prepared else None
+        if identity is not None and first.setdefault(identity, job.number) != job.number:
+            planned.same[job.number] = first[identity]
+
+
+def refuse_bad(planned: Plan) -> None:
+    """Nothing is trained if a run cannot be built.
+
+    Raises:
+        UserError: lists the runs that cannot be built, and why.
+
+    """
+    errors: dict[str, list[str]] = {}
+    for refused in planned.refused.values():
+        errors.setdefault(refused.message, []).append(" ".join(refused.job.overrides))
+    if len(errors) == 1 and len(planned.refused) == len(planned.jobs):
+        raise UserError(next(iter(errors)))
+    if errors:
+        bad = sum(len(runs) for runs in errors.values())
+        lines = [f"  {error}\n    in {len(runs)}, such as: {runs[0]}" for error, runs in errors.items()]
+        hidden = [f"  and {len(lines) - MAX_ERRORS_SHOWN} other errors"] if len(lines) > MAX_ERRORS_SHOWN else []
+        found = "\n".join([*lines[:MAX_ERRORS_SHOWN], *hidden])
+        raise UserError(f"{bad} of {len(planned.jobs)} runs cannot be built; none was started:\n{found}")
