@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,22 @@ ENGINES = ("local", "ray", "submitit")
 OnEnd = Callable[[Prepared, Ended], None]
 
 
+class OnTheWay(Protocol):
+    """Runs that are being trained; `stopped` says why, if it ends before all is done."""
+
+    stopped: str | None
+
+    @property
+    def running(self) -> list[Prepared]:
+        """What is being trained now."""
+
+    def run(self) -> Iterator[None]:
+        """Trains until all is done or stopped; yields often, so that the caller can look around."""
+
+    def stop(self, why: str) -> None:
+        """Begins nothing more, and asks what is being trained to come to rest."""
+
+
 class Engine(Protocol):
     """Brings runs to workers. `workers` is how many there are at most."""
 
@@ -29,7 +45,7 @@ class Engine(Protocol):
     def pool(self, tasks: int) -> Pool:
         """Workers that build runs, no more than there are tasks."""
 
-    def training(self, runs: Sequence[Prepared], *, fail_fast: bool, ended: OnEnd) -> Training:
+    def training(self, runs: Sequence[Prepared], *, fail_fast: bool, ended: OnEnd) -> OnTheWay:
         """Trains them."""
 
     def kill(self) -> None:
@@ -68,7 +84,7 @@ def engine_of(
     if name == "ray":
         from bakeoff.launch.ray import RayEngine
 
-        return RayEngine(shared, ray, workers, runs, threads)
+        return RayEngine(shared, ray, workers, runs, threads, accelerator)
     if name == "submitit":
         from bakeoff.launch.slurm import SlurmEngine
 

@@ -22,11 +22,10 @@ from omegaconf import DictConfig
 
 from bakeoff.launch.display import Display
 from bakeoff.launch.dry_run import describe
-from bakeoff.launch.engines import Engine, engine_of
+from bakeoff.launch.engines import Engine, OnTheWay, engine_of
 from bakeoff.launch.messages import Ended, Job, Prepared, Shared
 from bakeoff.launch.plan import Plan, plan, refuse_bad
 from bakeoff.launch.request import configuration_hash
-from bakeoff.launch.training import Training
 from bakeoff.runs import Outcome, lower_is_better, objective
 
 if TYPE_CHECKING:
@@ -180,7 +179,7 @@ def _say_stopped(why: str, ended: Mapping[int, Ended], missing: int, done: int) 
 
 
 @contextmanager
-def _stopped_by_signals(training: Training, engine: Engine) -> Iterator[None]:
+def _stopped_by_signals(training: OnTheWay, engine: Engine) -> Iterator[None]:
     """Ctrl-C, or a scheduler's SIGTERM, once: running runs come to rest. Twice: now."""
 
     def on_signal(*_: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,13 +10,15 @@ from typing import Any
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
+from bakeoff.runs import now
+
 
 @dataclass(frozen=True)
 class Shared:
     """What every worker is told once, at its start.
 
     `threads` are those of a run whose settings give none; `retry` is as on the command line; `configuration` is the
-    hash of the configuration files.
+    hash of the configuration files; `folder` is where the command was given, and `launched` when (ISO 8601).
     """
 
     context: HydraContext
@@ -23,6 +26,8 @@ class Shared:
     configuration: str
     threads: int | None = None
     retry: str | None = None
+    folder: str = field(default_factory=os.getcwd)
+    launched: str = field(default_factory=now)
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,16 @@ from bakeoff.train.stopping import Stopping
 log = logging.getLogger(__name__)
 
 
-def done(folder: Path, run: Run) -> Outcome | None:
-    """What stands in `folder`, if it is this run and is not to be trained again: a failed one is with `retry=failed`."""
+def done(folder: Path, identity: str, retry: str | None, launched: str | None = None) -> Outcome | None:
+    """What stands in `folder`, if it is the run of this identity and is not to be trained again.
+
+    With `retry=failed` a failed one is, unless it failed since the command was launched (ISO 8601).
+    """
     found = Outcome.read(folder)
-    if found is None or found.identity != run.identity:
+    if found is None or found.identity != identity:
         return None
-    kept = found.status in ENDED or (found.status == "failed" and run.settings["retry"] != "failed")
+    failed_now = launched is not None and (found.ended or "") >= launched
+    kept = found.status in ENDED or (found.status == "failed" and (retry != "failed" or failed_now))
     return found if kept else None
 
 
@@ -33,6 +37,7 @@ def train_once(
     configuration: str,
     stopping: Stopping,
     *,
+    launched: str | None = None,
     threads: int | None = None,
     progress_bar: bool = False,
 ) -> Outcome | None:
@@ -43,6 +48,7 @@ def train_once(
         folder: where it is, or will be.
         configuration: hash of the configuration files, by which the run is known when it is asked for again.
         stopping: by whom it can be asked to stop.
+        launched: when the command was, by which failures from before are known.
         threads: of torch, where the settings give none.
         progress_bar: whether to show one.
 
@@ -56,7 +62,8 @@ def train_once(
     if mine is None:
         return None
     with mine:
-        if (found := done(folder, run)) is not None:  # it ended while this process was on its way
+        if (found := done(folder, run.identity, run.settings["retry"], launched)) is not None:
+            # it ended while this process was on its way
             return found
         if is_of_another(folder, run.identity_with):
             raise UserError(f"{folder} has become another run's in the meantime; give the same command again")

@@ -1,8 +1,8 @@
 """How a run that is done is known before its configuration is composed, which takes 60 ms.
 
-A request is a hash of the command's overrides, of all configuration files, and of the working directory; beside it stand
-the files that decide the result without being configuration: a user's own classes by their content, data by size and
-time. Same request, same files: same identity. Anything else is composed, and its identity decides.
+A request is a hash of the command's overrides, of all configuration files, and of the working directory; beside it
+stand the files that decide the result without being configuration: a user's own classes by their content, data by size
+and time. Same request, same files: same identity. Anything else is composed, and its identity decides.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Stamps = dict[str, str]
 
 
 def configuration_hash(search_path: ConfigSearchPath) -> str:
-    """A hash of every configuration file that Hydra would find, of what they read from the environment, and of where."""
+    """A hash of all configuration files that Hydra would find, of what they read from the environment, and of where."""
     sha = hashlib.sha256(os.getcwd().encode())
     for element in search_path.get_path():
         folder = _folder(str(element.path))

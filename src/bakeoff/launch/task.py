@@ -75,7 +75,7 @@ def train(config: DictConfig) -> float | None:
     if alone and run.settings["dry_run"]:
         _only_say(run, folder)
         return None
-    outcome = done(folder, run)
+    outcome = done(folder, run.identity, run.settings["retry"])
     if outcome is not None and alone:
         tell(outcome, run.metric, folder, before=True)
     if outcome is None:
@@ -114,7 +114,7 @@ def _train_or_wait(run: Run, folder: Path, *, progress_bar: bool) -> Outcome:
 
 
 def _only_say(run: Run, folder: Path) -> None:
-    found = done(folder, run)
+    found = done(folder, run.identity, run.settings["retry"])
     if found is None:
         found = Outcome.read(folder)
         going_on = found is not None and found.identity == run.identity

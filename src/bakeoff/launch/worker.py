@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import torch
@@ -33,6 +34,9 @@ class Worker:
     def __init__(self, shared: Shared, stopping: Stopping) -> None:
         self._shared, self._stopping = shared, stopping
         version.setbase("1.3")  # as the application does
+        os.chdir(shared.folder)
+        if shared.folder not in sys.path:  # a user's own classes lie beside the command
+            sys.path.append(shared.folder)
         Plugins.instance()
         setup_globals()
         register_resolvers()
@@ -59,7 +63,7 @@ class Worker:
         HydraConfig.instance().set_config(config)  # `${hydra:...}` sees this job, as it will when it is trained
         run = prepare(config, list(config.hydra.overrides.task))
         folder = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
-        found = done(folder, run)
+        found = done(folder, run.identity, self._shared.retry)
         return Prepared(
             job,
             os.path.abspath(folder),
@@ -71,6 +75,10 @@ class Worker:
         )
 
     def _train(self, prepared: Prepared) -> Ended:
+        shared = self._shared
+        ended = done(Path(prepared.folder), prepared.identity, shared.retry, shared.launched)
+        if ended is not None:  # another worker has done it
+            return _as_answer(ended, prepared.metric)
         config: DictConfig = pickle.loads(prepared.config)
         self._answer = Ended("failed")
         try:
@@ -100,7 +108,9 @@ class Worker:
             record_refusal(folder, refusal(config.seed, overrides, str(error)))
             raise
         shared = self._shared
-        outcome = train_once(run, folder, shared.configuration, self._stopping, threads=shared.threads)
+        outcome = train_once(
+            run, folder, shared.configuration, self._stopping, launched=shared.launched, threads=shared.threads
+        )
         self._answer = Ended("elsewhere") if outcome is None else _as_answer(outcome, run.metric)
 
 
