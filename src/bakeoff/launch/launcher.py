@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from bakeoff.launch.display import Display
 from bakeoff.launch.dry_run import describe
@@ -27,6 +27,7 @@ from bakeoff.launch.messages import Ended, Job, Prepared, Shared
 from bakeoff.launch.plan import Plan, plan, refuse_bad
 from bakeoff.launch.request import configuration_hash
 from bakeoff.runs import Outcome, lower_is_better, objective
+from bakeoff.values import check_execution
 
 if TYPE_CHECKING:
     from bakeoff.overview import Overview
@@ -49,7 +50,7 @@ class SweepLauncher(Launcher):
     def __init__(
         self, engine: str = "local", ray: Mapping[str, Any] | None = None, submitit: Mapping[str, Any] | None = None
     ) -> None:
-        self._engine_settings = (engine, dict(ray or {}), dict(submitit or {}))
+        self._engine_settings = (engine, _given(ray), _given(submitit))
         self._engine: Engine | None = None
         self._overview: Overview | None = None  # one for all batches of a sweeper that proposes as it goes
 
@@ -61,22 +62,24 @@ class SweepLauncher(Launcher):
         """Gets one run for each list of overrides done; what is done already is not done again.
 
         Raises:
-            UserError: some runs cannot be built; then none was started.
+            UserError: some runs cannot be built, and then none was started; or how to do it makes no sense.
             SystemExit: stopped from outside; or asked only what would be done.
 
         """
         setup_globals()
+        check_execution(self.config)
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         jobs = [Job(initial_job_idx + i, tuple(filter_overrides(o))) for i, o in enumerate(job_overrides)]
         sweep = Path(str(self.config.hydra.sweep.dir))
-        configuration = configuration_hash(self.hydra_context.config_loader.get_search_path())
+        search_path = self.hydra_context.config_loader.get_search_path()
+        configuration = configuration_hash(search_path, self.config.hydra.searchpath)
         engine = self._engine = self._engine or self._make_engine(len(jobs), configuration)
         try:
             planned = plan(jobs, sweep, configuration, self.config.retry, engine.pool)
             if self.config.dry_run:
                 engine.close()
                 print(describe(planned, sweep, engine.workers))
-                raise SystemExit(0)
+                raise SystemExit(2 if planned.refused else 0)
             # a sweeper that proposes as it goes is not stopped in the middle of its search
             if initial_job_idx == 0:
                 refuse_bad(planned)
@@ -87,9 +90,10 @@ class SweepLauncher(Launcher):
         return [self._answer(job, planned, ended) for job in jobs]
 
     def _make_engine(self, runs: int, configuration: str) -> Engine:
-        threads = self.config.trainer.get("threads")
+        trainer = self.config.get("trainer") or {}  # without it no run can be built, which will be said
+        threads = trainer.get("threads")
         shared = Shared(self.hydra_context, self.config, configuration, retry=self.config.retry)
-        accelerator = str(self.config.trainer.get("accelerator", "auto"))
+        accelerator = str(trainer.get("accelerator", "auto"))
         made = engine_of(*self._engine_settings, shared, self.config.workers, runs, threads, accelerator)
         atexit.register(made.close)
         return made
@@ -125,6 +129,8 @@ class SweepLauncher(Launcher):
     def _begin(self, sweep: Path, planned: Plan) -> Overview:
         from bakeoff.overview import Overview  # takes a second: only now, not in every Hydra application
 
+        sweep.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, sweep / "multirun.yaml")  # as Hydra's own sweepers do
         overview = Overview(sweep, str(self.config.metric))
         overview.begin([run.hyperparameters for run in planned.prepared.values()])
         return overview
@@ -149,6 +155,13 @@ class SweepLauncher(Launcher):
         answer = JobReturn(list(job.overrides), task_name="bakeoff", working_dir=os.getcwd())
         answer.status, answer.return_value = JobStatus.COMPLETED, value
         return answer
+
+
+def _given(settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """As plain containers, without what is null: that is left to others."""
+    plain: Any = OmegaConf.to_container(settings, resolve=True) if isinstance(settings, DictConfig) else settings or {}
+    nested = {key: _given(value) if isinstance(value, dict) else value for key, value in plain.items()}
+    return {str(key): value for key, value in nested.items() if value is not None}
 
 
 def _metric_of(outcome: Outcome, asked: str) -> str:

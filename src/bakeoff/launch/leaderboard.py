@@ -29,6 +29,8 @@ class PrintLeaderboard(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra when all runs have ended."""
+        if config.dry_run:  # under another launcher
+            return
         folder = Path(config.hydra.sweep.dir)
         sweep = read_sweep(folder)
         try:

@@ -117,14 +117,21 @@ def refuse_bad(planned: Plan) -> None:
         UserError: lists the runs that cannot be built, and why.
 
     """
+    messages = {refused.message for refused in planned.refused.values()}
+    if len(messages) == 1 and len(planned.refused) == len(planned.jobs):
+        raise UserError(messages.pop())
+    if messages:
+        found = "\n".join(reasons(planned))
+        raise UserError(
+            f"{len(planned.refused)} of {len(planned.jobs)} runs cannot be built; none was started:\n{found}"
+        )
+
+
+def reasons(planned: Plan) -> list[str]:
+    """Why runs cannot be built: each reason once, with an example."""
     errors: dict[str, list[str]] = {}
     for refused in planned.refused.values():
         errors.setdefault(refused.message, []).append(" ".join(refused.job.overrides))
-    if len(errors) == 1 and len(planned.refused) == len(planned.jobs):
-        raise UserError(next(iter(errors)))
-    if errors:
-        bad = sum(len(runs) for runs in errors.values())
-        lines = [f"  {error}\n    in {len(runs)}, such as: {runs[0]}" for error, runs in errors.items()]
-        hidden = [f"  and {len(lines) - MAX_ERRORS_SHOWN} other errors"] if len(lines) > MAX_ERRORS_SHOWN else []
-        found = "\n".join([*lines[:MAX_ERRORS_SHOWN], *hidden])
-        raise UserError(f"{bad} of {len(planned.jobs)} runs cannot be built; none was started:\n{found}")
+    lines = [f"  {error}\n    in {len(runs)}, such as: {runs[0]}" for error, runs in errors.items()]
+    hidden = [f"  and {len(lines) - MAX_ERRORS_SHOWN} other errors"] if len(lines) > MAX_ERRORS_SHOWN else []
+    return [*lines[:MAX_ERRORS_SHOWN], *hidden]

@@ -26,18 +26,25 @@ _ENVIRONMENT = re.compile(rb"\$\{(?:oc\.)?env:\s*['\"]?(\w+)")
 Stamps = dict[str, str]
 
 
-def configuration_hash(search_path: ConfigSearchPath) -> str:
-    """A hash of all configuration files that Hydra would find, of what they read from the environment, and of where."""
+def configuration_hash(search_path: ConfigSearchPath, added: Iterable[str] = ()) -> str:
+    """A hash of all configuration files that Hydra would find, of what they read from the environment, and of where.
+
+    `added` are the places that `hydra.searchpath` adds to the path.
+    """
     sha = hashlib.sha256(os.getcwd().encode())
-    for element in search_path.get_path():
-        folder = _folder(str(element.path))
-        sha.update(f"\n{element.provider} {element.path}".encode())
+    elements = [(str(element.provider), str(element.path)) for element in search_path.get_path()]
+    for provider, place in [*elements, *(("hydra.searchpath", place) for place in added)]:
+        folder = _folder(place)
+        sha.update(f"\n{provider} {place}".encode())
         for path in _configurations(folder) if folder else ():
             content = path.read_bytes()
-            sha.update(f"\n{path} {len(content)}\n".encode() + content)
-            for name in _ENVIRONMENT.findall(content):
-                sha.update(b"\n" + name + b"=" + os.environb.get(name, b""))
+            sha.update(f"\n{path} {len(content)}\n".encode() + content + _environment(content))
     return sha.hexdigest()
+
+
+def _environment(content: bytes) -> bytes:
+    """What a configuration reads from the environment, name and value."""
+    return b"".join(b"\n" + name + b"=" + os.environb.get(name, b"") for name in _ENVIRONMENT.findall(content))
 
 
 def _folder(place: str) -> Path | None:
@@ -53,8 +60,8 @@ def _configurations(folder: Path) -> list[Path]:
 
 def request_key(overrides: Iterable[str], configuration: str) -> str:
     """A hash of the overrides that may decide a result or a name, and of the configuration that they act on."""
-    asked = [override for override in overrides if not _is_execution(override)]
-    return hashlib.sha256(json.dumps([configuration, *asked]).encode()).hexdigest()
+    asked = json.dumps([configuration, *(override for override in overrides if not _is_execution(override))]).encode()
+    return hashlib.sha256(asked + _environment(asked)).hexdigest()
 
 
 def _is_execution(override: str) -> bool:

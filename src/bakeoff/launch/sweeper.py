@@ -1,10 +1,11 @@
-"""Hydra's own sweeper composes every job before the launcher does; ours leaves it to a launcher that does it once."""
+"""Hydra's own sweeper composes every job, and writes, before the launcher looks; ours leaves both to our launcher."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from bakeoff.launch.launcher import SweepLauncher
 
@@ -12,7 +13,17 @@ from bakeoff.launch.launcher import SweepLauncher
 class ProductSweeper(BasicSweeper):
     """Every combination of the values between commas."""
 
-    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Called by Hydra before the launcher: composes the jobs, unless the launcher refuses bad ones itself."""
+    def sweep(self, arguments: list[str]) -> Any:
+        """Called by Hydra. A command that is refused, or only asks what it would do, leaves nothing behind."""
         if not isinstance(self.launcher, SweepLauncher):
-            super().validate_batch_is_legal(batch)
+            return super().sweep(arguments)
+        assert self.config is not None
+        assert self.hydra_context is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        returns, number = [], 0
+        size = None if self.config.dry_run else self.max_batch_size
+        for batch in self.split_arguments(overrides, size):
+            returns.append(self.launcher.launch(batch, initial_job_idx=number))
+            number += len(batch)
+        return returns

@@ -18,7 +18,7 @@ from bakeoff.errors import UserError
 from bakeoff.launch.once import done, record_refusal, train_once
 from bakeoff.launch.options import losses_for
 from bakeoff.launch.request import configuration_hash
-from bakeoff.launch.telling import shown, tell, tell_elsewhere, tell_stopped
+from bakeoff.launch.telling import tell, tell_elsewhere, tell_stopped, tell_what_would_be_done
 from bakeoff.overview import Overview
 from bakeoff.runs import Outcome, arm_of, claim, objective
 from bakeoff.train import LossDoesNotFitError, Run, settle
@@ -72,8 +72,9 @@ def train(config: DictConfig) -> float | None:
             raise
         record_refusal(folder, refusal(config.seed, overrides, str(error)))
         return None
-    if alone and run.settings["dry_run"]:
-        _only_say(run, folder)
+    if run.settings["dry_run"]:  # under another launcher; else it has not come so far
+        tell_what_would_be_done(run.identity, run.settings["retry"], folder)
+        _discard(folder)
         return None
     outcome = done(folder, run.identity, run.settings["retry"])
     if outcome is not None and alone:
@@ -95,10 +96,11 @@ def refusal(seed: int, overrides: Sequence[str], message: str) -> Outcome:
 def _train_or_wait(run: Run, folder: Path, *, progress_bar: bool) -> Outcome:
     stopping, said = Stopping(), False
     search_path = GlobalHydra.instance().config_loader().get_search_path()
+    configuration = configuration_hash(search_path, HydraConfig.get().searchpath)
     with stopping.by_signals():
         while True:
             try:
-                outcome = train_once(run, folder, configuration_hash(search_path), stopping, progress_bar=progress_bar)
+                outcome = train_once(run, folder, configuration, stopping, progress_bar=progress_bar)
             except SystemExit:
                 tell_stopped(folder)
                 raise
@@ -111,18 +113,6 @@ def _train_or_wait(run: Run, folder: Path, *, progress_bar: bool) -> Outcome:
                 time.sleep(POLL)
                 if stopping.asked:
                     raise SystemExit(STOPPED_STATUS)
-
-
-def _only_say(run: Run, folder: Path) -> None:
-    found = done(folder, run.identity, run.settings["retry"])
-    if found is None:
-        found = Outcome.read(folder)
-        going_on = found is not None and found.identity == run.identity
-        print(f"would {'go on with' if going_on else 'train'} {shown(folder)}")
-        if not going_on:
-            _discard(folder)
-    else:
-        print(f"{found.status} already: {shown(folder)}; nothing to do")
 
 
 def quieten() -> None:

@@ -6,7 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from bakeoff.runs import Outcome, claim
+from bakeoff.runs import ENDED, Outcome, claim
 
 
 def tell(outcome: Outcome, metric: str, folder: Path, *, before: bool = False) -> None:
@@ -44,6 +44,20 @@ def tell_elsewhere(folder: Path) -> None:
 def tell_stopped(folder: Path) -> None:
     """It was stopped from outside."""
     sys.stderr.write(f"\nbakeoff: stopped; recorded as interrupted in {shown(folder)}; the same command goes on\n")
+
+
+def tell_what_would_be_done(identity: str, retry: str | None, folder: Path) -> None:
+    """In a dry run: what the command would do with the run in `folder`."""
+    found = Outcome.read(folder)
+    if found is None or found.identity != identity:
+        print(f"would train {shown(folder)}")
+    elif claim.is_claimed(folder):
+        print(f"would wait for another process, which is training {shown(folder)}")
+    elif found.status in ENDED or (found.status == "failed" and retry != "failed"):
+        again = "; retry=failed trains it again" if found.status == "failed" else ""
+        print(f"{found.status} already: {shown(folder)}; nothing to do{again}")
+    else:
+        print(f"would {'train' if found.status == 'failed' else 'go on with'} {shown(folder)}")
 
 
 def shown(folder: Path) -> Path:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bakeoff.errors import UserError
+from bakeoff.values import check_execution, positive, require, whole
 from bakeoff.words import did_you_mean
 
 BUDGETS = ("epochs", "steps", "samples", "seconds")
@@ -42,7 +43,7 @@ def settle(config: DictConfig, overrides: Iterable[str]) -> dict[str, Any]:
         raise UserError(f"{place}{str(error).splitlines()[0]}; give {error.full_key or 'the key'}=...") from error
     settings = {str(key): value for key, value in dict(plain).items()}
     for key in MAPPINGS:
-        _require(isinstance(settings.get(key), dict), key, "a group of settings", settings.get(key))
+        require(isinstance(settings.get(key), dict), key, "a group of settings", settings.get(key))
     given = given_keys(overrides)
     _settle_budget(settings["budget"], given, _choice("budget", overrides))
     for part in PARTS:
@@ -90,41 +91,37 @@ def check(settings: Mapping[str, Any]) -> None:
 
     """
     batch_size = settings["batch_size"]
-    if batch_size != "full" and not _whole(batch_size, 1):
+    if batch_size != "full" and not whole(batch_size, 1):
         raise UserError(f'batch_size must be a whole number >= 1 or "full", got {batch_size}')
     seed, sweep, compiled = settings["seed"], settings["sweep"], settings["trainer"]["compile"]
-    _require(_whole(seed, 0) and seed <= LARGEST_SEED, "seed", f"a whole number from 0 to {LARGEST_SEED}", seed)
-    _require(_is_name(sweep), "sweep", "the name of one folder (root=... says where)", repr(sweep))
-    _require(isinstance(compiled, bool), "trainer.compile", "true or false", compiled)
+    require(whole(seed, 0) and seed <= LARGEST_SEED, "seed", f"a whole number from 0 to {LARGEST_SEED}", seed)
+    require(_is_name(sweep), "sweep", "the name of one folder (root=... says where)", repr(sweep))
+    require(isinstance(compiled, bool), "trainer.compile", "true or false", compiled)
     log = settings["log"]
-    _require(log in LOGS, "log", " or ".join(LOGS), f"{log}{did_you_mean(str(log), LOGS)}")
+    require(log in LOGS, "log", " or ".join(LOGS), f"{log}{did_you_mean(str(log), LOGS)}")
     kept = settings["checkpoints"]
-    _require(
+    require(
         kept in CHECKPOINTS, "checkpoints", "none, last, best or all", f"{kept}{did_you_mean(str(kept), CHECKPOINTS)}"
     )
-    for key in ("fail_fast", "dry_run"):
-        _require(isinstance(settings[key], bool), key, "true or false", settings[key])
-    workers, retry = settings["workers"], settings["retry"]
-    _require(workers == "auto" or _whole(workers, 1), "workers", "a whole number >= 1 or auto", workers)
-    _require(retry in (None, "failed"), "retry", "failed or null", retry)
+    check_execution(settings)
     every = settings["checkpoint_every"]
-    _require(_positive(every) or every == 0, "checkpoint_every", "a number of seconds >= 0", every)
+    require(positive(every) or every == 0, "checkpoint_every", "a number of seconds >= 0", every)
     min_delta = settings["early_stopping"]["min_delta"]
-    _require(_positive(min_delta) or min_delta == 0, "early_stopping.min_delta", "a number >= 0", min_delta)
+    require(positive(min_delta) or min_delta == 0, "early_stopping.min_delta", "a number >= 0", min_delta)
     for unit in BUDGETS:
         value = settings["budget"].get(unit)
-        fits = value is None or (_whole(value, 1) if unit in ("steps", "samples") else _positive(value))
+        fits = value is None or (whole(value, 1) if unit in ("steps", "samples") else positive(value))
         kind = "a whole number >= 1" if unit in ("steps", "samples") else "a number > 0"
-        _require(fits, f"budget.{unit}", kind, value)
+        require(fits, f"budget.{unit}", kind, value)
     _require_whole(settings, "trainer.log_every_n_steps")
     _require_whole(settings, "trainer.sample_every_n_steps")
     _require_positive_or_null(settings, "clip.norm")
     _require_positive_or_null(settings, "clip.value")
     if settings["clip"]["norm"] is not None and settings["clip"]["value"] is not None:
         raise UserError("give clip.norm or clip.value, not both")
-    for key in ("budget.validations", "early_stopping.patience", "trainer.threads"):
+    for key in ("budget.validations", "early_stopping.patience"):
         value = _get(settings, key)
-        _require(value is None or _whole(value, 1), key, "a whole number >= 1 or null", value)
+        require(value is None or whole(value, 1), key, "a whole number >= 1 or null", value)
 
 
 def check_metric(metric: Any, task: str, n_out: int) -> str:
@@ -151,26 +148,13 @@ def _get(settings: Mapping[str, Any], key: str) -> Any:
 
 
 def _require_whole(settings: Mapping[str, Any], key: str) -> None:
-    _require(_whole(_get(settings, key), 1), key, "a whole number >= 1", _get(settings, key))
+    require(whole(_get(settings, key), 1), key, "a whole number >= 1", _get(settings, key))
 
 
 def _require_positive_or_null(settings: Mapping[str, Any], key: str) -> None:
     value = _get(settings, key)
-    _require(value is None or _positive(value), key, "a number > 0 or null", value)
-
-
-def _require(holds: bool, key: str, bound: str, value: Any) -> None:
-    if not holds:
-        raise UserError(f"{key} must be {bound}, got {value}")
+    require(value is None or positive(value), key, "a number > 0 or null", value)
 
 
 def _is_name(value: Any) -> bool:
     return isinstance(value, str) and value not in ("", ".", "..") and not set(value) & set("/\\\0")
-
-
-def _whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _positive(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
