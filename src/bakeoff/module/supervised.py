@@ -101,7 +101,8 @@ class SupervisedModule(pl.LightningModule):
         self._write_curve()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps what is collected of the curve."""
+        """Brings the curve up to date, and keeps the rest of it: a resumed training writes no point of before again."""
+        self._write_curve()
         checkpoint["curve"] = self._curve.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

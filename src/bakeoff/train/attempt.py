@@ -54,6 +54,7 @@ class Attempt:
             identity=run.identity,
             metric=(run.metric, lower_is_better(run.metric)),
             state=self._state,
+            flush=lambda: self._journal.flush(),
             stopping=stopping,
             is_mine=is_mine,
         )
@@ -69,7 +70,7 @@ class Attempt:
         before = Outcome.read(self.folder)
         checkpoint = None if before and before.status in ENDED else self._checkpoints.latest()
         outcome = self._begin((checkpoint or {}).get(OURS), threads or USUAL_THREADS)
-        journal = Journal(self.folder, self.run.settings, self.run.parts, self.run.budget)
+        journal = self._journal = Journal(self.folder, self.run.settings, self.run.parts, self.run.budget)
         try:
             journal.begin(self.run.hyperparameters, resumed_at=checkpoint["global_step"] if checkpoint else None)
             self._trainer = self._make_trainer(journal)

@@ -37,6 +37,7 @@ class Checkpoints(pl.Callback):
         identity: the run's; a checkpoint of another is not used.
         metric: by which weights are the best, and whether low is better.
         state: what the run itself wants to find again: name -> plain values and tensors.
+        flush: hands on the curves up to here: after a kill nobody trains the steps before a checkpoint again.
         stopping: whether the run is asked to stop.
         is_mine: whether this process is still the one to train it.
 
@@ -51,11 +52,13 @@ class Checkpoints(pl.Callback):
         identity: str,
         metric: tuple[str, bool],
         state: Callable[[], dict[str, Any]],
+        flush: Callable[[], None],
         stopping: Stopping,
         is_mine: Callable[[], bool],
     ) -> None:
         self._folder, self._mode, self._every = folder, mode, every
         self._identity, self._state, self._stopping, self._is_mine = identity, state, stopping, is_mine
+        self._flush = flush
         self.resumed_from: Path | None = None
         self._metric, self._low_is_better = metric
         self._best: dict[str, Any] | None = None  # not written yet
@@ -155,10 +158,12 @@ class Checkpoints(pl.Callback):
             return
         started = time.monotonic()
         try:
+            content = self._content(ended)
+            self._flush()  # what was written up to here, and while it was put together
             if self._best is not None:
                 files.write(self._path(files.BEST), self._best)
                 self._best = None
-            files.write(self._path(files.LAST), self._content(ended), check=not self._checked)
+            files.write(self._path(files.LAST), content, check=not self._checked)
             self._checked = True
         except files.UnsafeStateError as error:
             log.warning("no checkpoints: something in this run has a state that cannot be read safely: %s", error)

@@ -71,6 +71,10 @@ class Journal:
         self._file.summary(text("configuration", as_markdown(self._settings)))
         self._file.flush()
 
+    def flush(self) -> None:
+        """Hands everything written so far to the operating system: a kill does not take it any more."""
+        self._file.flush()
+
     def end(self, outcome: Outcome) -> None:
         """Writes what is known at the end, and closes the file. What cannot be written is logged: the run has ended."""
         try:

@@ -1,0 +1,55 @@
+"""A kill leaves what had reached the files by then; a checkpoint must not stand for steps whose points had not."""
+
+import shutil
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from bakeoff.report.curves import read_curves
+from bakeoff.train.checkpoints import Checkpoints
+
+COMMAND = (
+    *("budget.steps=90", "budget.validations=2", "batch_size=16", "checkpoint_every=0"),
+    *("trainer.sample_every_n_steps=7", "trainer.log_every_n_steps=4"),  # points that wait for others
+)
+
+
+@pytest.fixture
+def train(make_run, monkeypatch):
+    """`train(folder, step)` trains, with a checkpoint after each step; gives a copy of the folder as that of `step`
+    was written, which is what a kill would have left."""
+    write_all = Checkpoints._write_all
+
+    def train_in(folder, step):
+        copy = folder.with_name(f"{folder.name}, killed at {step}")
+
+        def write_and_copy(checkpoints, *, ended):
+            write_all(checkpoints, ended=ended)
+            checkpoints._due = 0.0
+            if checkpoints._trainer.global_step == step:
+                shutil.copytree(folder, copy)
+
+        monkeypatch.setattr(Checkpoints, "_write_all", write_and_copy)
+        assert make_run(*COMMAND).train(folder).status == "completed"
+        return copy
+
+    return train_in
+
+
+def curves(folder):
+    """As our reader sees them, and the steps as TensorBoard's own does."""
+    kept = {tag: curve for tag, curve in read_curves(folder).items() if not tag.startswith(("time/", "axis/seconds"))}
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    seen = {tag: [point.step for point in events.Scalars(tag)] for tag in kept}
+    return {tag: (curve.steps.tolist(), curve.values.tolist(), seen[tag]) for tag, curve in kept.items()}
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 2), (7, 9), (33, 34), (54, 71), (88, 89), (89, 90)])
+def test_no_point_is_lost_and_none_stands_twice(train, tmp_path, first, second):
+    once = train(tmp_path / "whole", first)
+    twice = train(once, second)
+    train(twice, None)
+    expected = curves(tmp_path / "whole")
+    assert {"train/loss", "grad/norm", "val/accuracy"} <= set(expected)
+    assert curves(once) == expected
+    assert curves(twice) == expected
