@@ -47,9 +47,15 @@ def curves(folder):
 @pytest.mark.parametrize(("first", "second"), [(1, 2), (7, 9), (33, 34), (54, 71), (88, 89), (89, 90)])
 def test_no_point_is_lost_and_none_stands_twice(train, tmp_path, first, second):
     once = train(tmp_path / "whole", first)
+    shutil.copytree(once / "checkpoints", tmp_path / "first")
     twice = train(once, second)
+    # killed before the second checkpoint was written, but behind points that had reached the file
+    early = shutil.copytree(twice, tmp_path / "early")
+    shutil.copytree(tmp_path / "first", early / "checkpoints", dirs_exist_ok=True)
     train(twice, None)
+    train(early, None)
     expected = curves(tmp_path / "whole")
     assert {"train/loss", "grad/norm", "val/accuracy"} <= set(expected)
     assert curves(once) == expected
     assert curves(twice) == expected
+    assert curves(early) == expected
