@@ -76,6 +76,8 @@ def explain(error: BaseException) -> str:
 
 
 def _unknown_key(key: str) -> str:
+    if key.startswith("hydra."):  # Hydra's own are not ours to list
+        return f"unknown key {key}; `bakeoff --cfg hydra` shows those there are; to add one, write +{key}=..."
     group, _, _ = key.rpartition(".")
     known = _known_keys()
     siblings = [k for k in known if k.rpartition(".")[0] == group] or known

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +22,7 @@ from bakeoff.launch.training import Training
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
 MISSING = "hydra.launcher.engine=ray needs Ray, which is not installed: pip install 'bakeoff[ray]'"
+CONNECT = 10.0  # seconds
 NO_CLUSTER = (
     "no Ray cluster is found at {address}: start one with `ray start --head`, or name it with "
     "hydra.launcher.ray.address=HOST:PORT ({error})"
@@ -162,9 +164,17 @@ def _connect(settings: Mapping[str, Any]) -> Any:
         raise UserError(MISSING) from error
     asked = {"address": "auto", "log_to_driver": False, "logging_level": logging.ERROR, **settings}
     try:
+        _check_heard(str(asked["address"]))
         if not ray.is_initialized():
             ray.init(**asked)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:  # a ConnectionError is an OSError
         reason = str(error).splitlines()[0]
         raise UserError(NO_CLUSTER.format(address=asked["address"], error=reason)) from error
     return ray
+
+
+def _check_heard(address: str) -> None:
+    """Ray itself waits for minutes where nobody listens. Raises OSError."""
+    host, _, port = address.rpartition(":")
+    if host and "/" not in address and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=CONNECT).close()
