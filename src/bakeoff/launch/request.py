@@ -137,7 +137,12 @@ def _stamp_of_data(place: str) -> str | None:
 def _files_below(place: str) -> Iterator[str]:
     if os.path.isfile(place):
         yield place
-    for folder, folders, files in os.walk(place):
+    seen = set()
+    for folder, folders, files in os.walk(place, followlinks=True):
+        if (real := os.path.realpath(folder)) in seen:  # a link to a folder above
+            folders.clear()
+            continue
+        seen.add(real)
         folders.sort()
         for name in sorted(files):
             yield os.path.join(folder, name)

@@ -95,7 +95,7 @@ def check(settings: Mapping[str, Any]) -> None:
         raise UserError(f'batch_size must be a whole number >= 1 or "full", got {batch_size}')
     seed, sweep, compiled = settings["seed"], settings["sweep"], settings["trainer"]["compile"]
     require(whole(seed, 0) and seed <= LARGEST_SEED, "seed", f"a whole number from 0 to {LARGEST_SEED}", seed)
-    require(_is_name(sweep), "sweep", "the name of one folder (root=... says where)", repr(sweep))
+    require(whole(sweep, 0) or _is_name(sweep), "sweep", "the name of one folder (root=... says where)", repr(sweep))
     require(isinstance(compiled, bool), "trainer.compile", "true or false", compiled)
     log = settings["log"]
     require(log in LOGS, "log", " or ".join(LOGS), f"{log}{did_you_mean(str(log), LOGS)}")
