@@ -28,6 +28,10 @@ LOOK = 2.0  # seconds between two looks at the runs
 TICK = 0.2
 MISSING = "hydra.launcher.engine=submitit needs submitit, which is not installed: pip install 'bakeoff[slurm]'"
 HOW_MANY = "hydra.launcher.engine=submitit cannot know how many Slurm jobs you want: give workers=N"
+NO_SLURM = (
+    "no Slurm is found here (there is no srun): give the command where you would give sbatch; "
+    "hydra.launcher.submitit.cluster=local tries it on this machine alone"
+)
 END = (signal.SIGTERM, signal.SIGUSR2)  # of Slurm, before it kills a job: at its time limit, or for another's sake
 
 
@@ -139,12 +143,12 @@ class SlurmEngine:
     ) -> None:
         if workers == "auto":
             raise UserError(HOW_MANY)
-        self._settings = {"cluster": "slurm", "folder": None, "cpus_per_task": threads or 1, **settings}
+        settings = {"name": "bakeoff", "cpus_per_task": threads or 1, **settings}
         self.workers = min(int(workers), runs)
-        self._shared = replace(shared, threads=threads or int(self._settings["cpus_per_task"]))
+        self._shared = replace(shared, threads=threads or int(settings["cpus_per_task"]))
+        self._executor = _executor(settings, Path(str(shared.config.hydra.sweep.dir)).absolute())
         self._pool: LocalPool | None = None
         self._training: SlurmTraining | None = None
-        _submitit()  # refused now, not when everything is built
 
     def pool(self, tasks: int) -> LocalPool:
         """See `Engine`."""
@@ -155,12 +159,7 @@ class SlurmEngine:
     def training(self, runs: Sequence[Prepared], *, fail_fast: bool, ended: OnEnd) -> SlurmTraining:
         """See `Engine`."""
         self.close()
-        settings = dict(self._settings)
-        sweep = Path(runs[0].folder).parent.parent
-        folder = Path(settings.pop("folder") or sweep / ".submitit")
-        executor = _submitit().AutoExecutor(folder=folder, cluster=settings.pop("cluster"))
-        executor.update_parameters(**{"name": "bakeoff", **settings})
-        self._training = SlurmTraining(executor, self._shared, self.workers, runs, fail_fast, ended)
+        self._training = SlurmTraining(self._executor, self._shared, self.workers, runs, fail_fast, ended)
         return self._training
 
     def kill(self) -> None:
@@ -176,9 +175,17 @@ class SlurmEngine:
             self._pool = None
 
 
-def _submitit() -> Any:
+def _executor(settings: dict[str, Any], sweep: Path) -> Any:
     try:
         import submitit
     except ImportError as error:
         raise UserError(MISSING) from error
-    return submitit
+    cluster, folder = settings.pop("cluster", "slurm"), settings.pop("folder", sweep / ".submitit")
+    if cluster == "slurm" and submitit.SlurmExecutor.affinity() < 0:
+        raise UserError(NO_SLURM)
+    try:
+        executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
+        executor.update_parameters(**settings)
+    except Exception as error:  # a cluster or a parameter that there is not: submitit has no class of its own for it
+        raise UserError(f"hydra.launcher.submitit: {str(error).splitlines()[0]}") from error
+    return executor
