@@ -32,7 +32,7 @@ from lightning.pytorch.loggers.logger import DummyLogger
 from playwright.sync_api import Page
 from synthetic import write_sweep
 
-import bakeoff.train.run
+import bakeoff.train.attempt
 from bakeoff.launch.task import quieten
 from bakeoff.overview import Overview
 from bakeoff.resolvers import register_resolvers
@@ -54,7 +54,7 @@ class NoJournal:
     def __init__(self, *arguments: object) -> None:
         self.logger, self.callbacks = DummyLogger(), []
 
-    def begin(self, hyperparameters: object) -> None: ...
+    def begin(self, hyperparameters: object, **_: object) -> None: ...
 
     def end(self, outcome: object) -> None: ...
 
@@ -106,8 +106,8 @@ def logging_cost(name: str, commands: list[list[str]], pairs: int) -> None:
 
 def cpu_seconds(command: list[str], *, logged: bool) -> float:
     prepared = steps.prepare(command if logged else [*command, *UNSEEN])
-    journal = bakeoff.train.run.Journal if logged else NoJournal
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(bakeoff.train.run, "Journal", journal):
+    journal = bakeoff.train.attempt.Journal if logged else NoJournal
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(bakeoff.train.attempt, "Journal", journal):
         started = time.process_time()
         outcome = prepared.train(Path(folder) / "arm" / "seed=0")
         spent = time.process_time() - started
