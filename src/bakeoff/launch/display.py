@@ -15,25 +15,28 @@ from bakeoff.launch.messages import Prepared
 from bakeoff.runs import claim
 
 LOOK = 2.0  # seconds between two looks at how far the running runs are
-QUIET = 30.0  # seconds between two lines where nobody looks at a terminal
+QUIET = 30.0  # seconds between two lines where nobody looks at a terminal, at least
+QUIETER = 0.05  # of the time since the start, too: a day's log stays short
 
 
 class Display:
-    """A bar of `total` runs, of which `done` had ended before this command."""
+    """A bar of `total` runs, of which `done` had ended before this command; a line now and then without a terminal."""
 
     def __init__(self, total: int, done: Counter[str]) -> None:
         self._total, self._before, self.counts = total, done.total(), Counter(done)
         self._started, self._looked, self._shares = time.monotonic(), 0.0, 0.0
+        self._told = self._started
         self._initial: float | None = None
-        is_terminal = sys.stderr.isatty()
+        self._is_terminal = sys.stderr.isatty()
         self._bar = tqdm(
             total=total,
             initial=self._before,
             desc="bakeoff",
             unit="run",
             dynamic_ncols=True,
-            mininterval=0.2 if is_terminal else QUIET,
+            mininterval=0.2,
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} runs{postfix}",
+            disable=not self._is_terminal,
         )
 
     def ended(self, status: str) -> None:
@@ -43,26 +46,35 @@ class Display:
 
     def look(self, running: Iterable[Prepared]) -> None:
         """Shows what is running, and the time left."""
-        if time.monotonic() - self._looked < LOOK:
+        now = time.monotonic()
+        if now - self._looked < LOOK:
             return
         running = list(running)
         owners = [claim.owner_of(Path(run.folder)) for run in running]
         self._shares = sum(owner.share for owner in owners if owner is not None)
         if self._initial is None:
             self._initial = self._shares  # of runs that go on: not the work of this command
-        self._looked = time.monotonic()
-        words = [
-            f"{len(running)} running",
-            *(f"{self.counts[s]} {s}" for s in ("failed", "diverged") if self.counts[s]),
-        ]
+        self._looked = now
+        bad = [f"{self.counts[s]} {s}" for s in ("failed", "diverged") if self.counts[s]]
         left = self._left()
-        self._bar.set_postfix_str(", ".join([*words, *([f"{left} left"] if left else [])]))
+        words = [f"{len(running)} running", *bad, *([f"{left} left"] if left else [])]
+        if self._is_terminal:
+            self._bar.set_postfix_str(", ".join(words))
+        elif now - self._told >= max(QUIET, QUIETER * (now - self._started)):
+            self._tell(words)
 
     def close(self) -> None:
-        """Leaves the last state of the bar on the terminal."""
+        """Leaves the last state on the terminal."""
         words = [f"{count} {status}" for status, count in self.counts.items() if status != "completed" and count]
         self._bar.set_postfix_str(", ".join(words))
         self._bar.close()
+        if not self._is_terminal:
+            self._tell(words)
+
+    def _tell(self, words: Iterable[str]) -> None:
+        self._told = time.monotonic()
+        sys.stderr.write(", ".join([f"bakeoff: {self.counts.total()}/{self._total} runs", *words]) + "\n")
+        sys.stderr.flush()
 
     def _left(self) -> str | None:
         trained = self.counts.total() - self._before + self._shares - (self._initial or 0.0)

@@ -1,0 +1,151 @@
+"""`dry_run=true` says what a command would do, and leaves nothing on the disk."""
+
+import json
+import re
+from datetime import timedelta
+from statistics import mean
+
+import pytest
+
+from bakeoff.launch.dry_run import ranges
+
+FAST = ("trainer=cpu", "trainer.threads=1", "budget.steps=6", "budget.validations=1")
+COMMON = "common to all: trainer=cpu trainer.threads=1 budget.steps=6 budget.validations=1"
+
+
+def everything(root):
+    """Path -> size and time of all that lies below."""
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in root.rglob("*") if path.is_file()} | {
+        str(path): None for path in root.rglob("*") if path.is_dir()
+    }
+
+
+@pytest.fixture
+def ask(bakeoff, tmp_path):
+    """The command with `dry_run=true`, which changes nothing below the working directory."""
+
+    def run(*arguments):
+        before = everything(tmp_path)
+        result = bakeoff(*arguments, "dry_run=true")
+        assert everything(tmp_path) == before
+        return result
+
+    return run
+
+
+def test_a_new_sweep(ask):
+    result = ask("-m", "optimizer=sgd,adam", "batch_size=16,full", "seed=0,1,2", *FAST)
+    assert (result.status, result.err) == (0, "")
+    assert result.out == (
+        f"{COMMON}\n"
+        "\n"
+        "state     optimizer  batch_size  seed\n"
+        "─────────────────────────────────────\n"
+        "to train  sgd        16          0-2\n"
+        "to train  sgd        full        0-2\n"
+        "to train  adam       16          0-2\n"
+        "to train  adam       full        0-2\n"
+        "\n"
+        "12 runs asked for: 12 to train\n"
+        "estimated time: unknown until a run of this sweep has completed\n"
+    )
+
+
+def test_what_is_done_or_twice(ask, bakeoff):
+    assert bakeoff("-m", "optimizer=sgd", "seed=0,1", *FAST).status == 0
+    result = ask("-m", "optimizer=sgd,adam", "optimizer.lr=0.1,0.10", "seed=0,0,1,2", *FAST, "workers=1")
+    table = result.out.split("\n\n")[1].splitlines()[2:]
+    assert [" ".join(line.split()) for line in table] == [
+        "completed sgd 0 1",
+        "duplicate sgd 0 0 0-2",
+        "to train sgd 2",
+        "to train adam 0-2",
+        "duplicate adam 0 0 0-2",
+    ]
+    assert "16 runs asked for: 4 to train, 2 completed, 10 duplicates\n" in result.out
+
+
+def record(tmp_path, run):
+    path = tmp_path / "outputs" / "main" / run / "outcome.json"
+    return path, json.loads(path.read_text())
+
+
+def put(tmp_path, run, **fields):
+    path, found = record(tmp_path, run)
+    path.write_text(json.dumps(found | fields))
+
+
+def test_the_time_by_hand(ask, bakeoff, tmp_path):
+    assert bakeoff("-m", "optimizer=sgd,adam", "seed=0,1", *FAST).status == 0
+    seconds = {"sgd": (100.0, 140.0), "adam": (300.0, 340.0)}
+    for name, both in seconds.items():
+        for seed, value in enumerate(both):
+            put(tmp_path, f"optimizer={name}/seed={seed}", seconds=value)
+    # two of sgd, two of adam, two of an arm that has none yet; shared out among three workers
+    sweep = ("-m", "optimizer=sgd,adam,rmsprop", "seed=2,3", *FAST)
+    expected = (2 * mean(seconds["sgd"]) + 2 * mean(seconds["adam"]) + 2 * mean([100, 140, 300, 340])) / 3
+    assert ask(*sweep, "workers=3").out.splitlines()[-1] == (
+        f"estimated time: {timedelta(seconds=round(expected))} with 3 workers, from 4 completed runs of this sweep"
+    )
+    # never less than the longest run, and no more workers than runs
+    one = ask("-m", "optimizer=adam", "seed=2", *FAST, "workers=8").out.splitlines()[-1]
+    assert one == "estimated time: 0:05:20 with 1 worker, from 4 completed runs of this sweep"
+    put(tmp_path, "optimizer=adam/seed=1", status="interrupted", seconds=200.0)
+    again = ask("-m", "optimizer=sgd,adam", "seed=0,1", *FAST)
+    assert "4 runs asked for: 1 to go on, 3 completed\n" in again.out
+    assert again.out.splitlines()[-1].startswith("estimated time: 0:01:40 with 1 worker")
+
+
+def test_runs_that_failed(ask, bakeoff, tmp_path):
+    sweep = ("-m", "optimizer=sgd,sgd", "seed=0,1", *FAST)
+    assert bakeoff(*sweep).status == 0
+    put(tmp_path, "optimizer=sgd/seed=1", status="failed")
+    assert "1 completed, 1 failed, 2 duplicates\nretry=failed trains the failed ones again\nnothing to train\n" in ask(*sweep).out
+    assert "4 runs asked for: 1 to train, 1 completed, 2 duplicates\n" in ask(*sweep, "retry=failed").out
+
+
+def test_runs_that_cannot_be_built(ask):
+    result = ask("-m", "data=digits,diabetes", "loss=mse,hinge", "seed=0,1")
+    assert result.status == 2
+    assert re.search(r"refused +diabetes +hinge +0 1\n", result.out)
+    assert "2 of 8 runs cannot be built; none would be started:\n  loss Hinge is for classification" in result.out
+    assert "8 runs asked for: 6 to train, 2 refused\n" in result.out
+
+
+def test_a_long_command_stays_readable(ask):
+    long = "+note='" + "x" * 200 + "'"
+    result = ask("-m", f"{long}", "model.widths=[64],[64,32]", "seed=range(100)")
+    lines = result.out.splitlines()
+    assert lines[0].startswith("common to all: note='xxx")
+    assert max(map(len, lines[1:])) < 80
+    assert [" ".join(line.split()) for line in lines[4:6]] == ["to train [64] 0-99", "to train [64,32] 0-99"]
+
+
+def test_one_run(ask, bakeoff, tmp_path):
+    run = ("optimizer=adam", "seed=3", *FAST)
+    folder = f"outputs/main/optimizer=adam,{','.join(FAST)}/seed=3"
+    assert ask(*run).out == f"would train {folder}\n"
+    assert bakeoff(*run).status == 0
+    assert ask(*run).out == f"completed already: {folder}; nothing to do\n"
+    (there,) = tmp_path.rglob("outcome.json")
+    put(tmp_path, there.parent.relative_to(tmp_path / "outputs" / "main"), status="interrupted")
+    assert ask(*run).out == f"would go on with {folder}\n"
+    put(tmp_path, there.parent.relative_to(tmp_path / "outputs" / "main"), status="failed")
+    assert ask(*run).out == f"failed already: {folder}; nothing to do; retry=failed trains it again\n"
+    assert ask(*run, "retry=failed").out == f"would train {folder}\n"
+    assert ask("optimizer=adam", "seed=4", *FAST).out == f"would train {folder[:-1]}4\n"
+    refused = ask("optimizer.lr=-1")
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err.startswith("bakeoff: optimizer: Invalid learning rate: -1")
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_under_another_launcher(bakeoff, tmp_path, launcher):
+    result = bakeoff("-m", f"hydra/launcher={launcher}", "seed=0,1", "dry_run=true", *FAST)
+    assert result.status == 0, result.err
+    assert "would train outputs/main/trainer=cpu" in result.out
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] in ([], ["multirun.yaml"])
+
+
+def test_ranges():
+    assert ranges(["0", "1", "2", "3", "7", "8", "x", "10", "9"]) == ["0-3", "7 8", "x", "10", "9"]
