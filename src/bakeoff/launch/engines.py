@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Protocol
 
 import joblib
@@ -17,6 +16,7 @@ from bakeoff.launch.messages import Ended, Prepared, Shared
 from bakeoff.launch.training import Training
 from bakeoff.words import did_you_mean
 
+NVIDIA = "/proc/driver/nvidia/gpus"  # one entry a GPU, by the driver
 ENGINES = ("local", "ray", "submitit")
 OnEnd = Callable[[Prepared, Ended], None]
 
@@ -101,7 +101,7 @@ class LocalEngine:
 
     def __init__(self, shared: Shared, workers: int | str, runs: int, threads: int | None, accelerator: str) -> None:
         cores = joblib.cpu_count()
-        gpus = visible_gpus(shared) if accelerator != "cpu" else []
+        gpus = visible_gpus() if accelerator != "cpu" else []
         usual = len(gpus) or cores // (threads or 1)
         self.workers = max(1, min(usual if workers == "auto" else int(workers), runs))
         self._gpus = [gpus[slot % len(gpus)] for slot in range(self.workers)] if gpus else []
@@ -131,15 +131,12 @@ class LocalEngine:
             self._pool = None
 
 
-def visible_gpus(shared: Shared) -> list[str]:
-    """The GPUs of this machine that this process may use, by number or UUID; torch, in a worker, counts them."""
+def visible_gpus() -> list[str]:
+    """The NVIDIA GPUs of this machine that this process may use, by number or UUID; torch is not asked, nor needed."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         return [gpu.strip() for gpu in chosen.split(",") if gpu.strip() not in ("", "-1")]
-    if not Path("/proc/driver/nvidia/gpus").is_dir():
-        return []
-    pool = LocalPool(shared, 1)
     try:
-        return [str(number) for number in range(pool.gpus())]
-    finally:
-        pool.close()
+        return [str(number) for number, _ in enumerate(os.listdir(NVIDIA))]
+    except OSError:
+        return []

@@ -84,6 +84,10 @@ class SweepLauncher(Launcher):
             if initial_job_idx == 0:
                 refuse_bad(planned)
             ended = self._train(planned, sweep, engine)
+        except KeyboardInterrupt:  # nothing is being trained yet, or it was said twice
+            engine.kill()
+            engine.close()
+            raise
         except BaseException:
             engine.close()
             raise

@@ -19,7 +19,7 @@ from typing import Any
 
 from bakeoff.launch.messages import Answer, Lost, Shared, Task
 
-STOP, GPUS = "stop", "gpus"
+STOP = "stop"
 PATIENCE = 5.0  # seconds that a worker has to go when it is done
 
 
@@ -84,16 +84,6 @@ class LocalPool:
                 process.join()
         self._workers, self._busy = {}, set()
 
-    def gpus(self) -> int:
-        """How many GPUs a worker sees: the launcher itself has not imported torch."""
-        if 0 not in self._workers:
-            self._workers[0] = self._start(0)
-        self._workers[0][1].send(GPUS)
-        try:
-            return int(self._workers[0][1].recv())
-        except EOFError as error:
-            raise RuntimeError(f"a worker could not be started: it {self._bury(0)}") from error
-
     def _start(self, slot: int) -> tuple[BaseProcess, Connection]:
         ours, theirs = self._context.Pipe()
         gpu = self._gpus[slot] if self._gpus else None
@@ -123,20 +113,19 @@ def _serve(connection: Connection, shared: Shared, gpu: str | None) -> None:
 
     stopping = Stopping()
     signal.signal(signal.SIGTERM, lambda *_: stopping.ask())
-    tasks: queue.SimpleQueue[Task | str | None] = queue.SimpleQueue()
+    tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, stopping, tasks), name="listen", daemon=True).start()
     worker = Worker(shared, stopping)
     while (task := tasks.get()) is not None:
-        answer = worker.gpus() if isinstance(task, str) else worker.perform(task)
         try:
-            connection.send(answer)
+            connection.send(worker.perform(task))
         except OSError:  # the launcher is dead
             return
         if stopping.asked:  # by a scheduler, perhaps: a worker that is not wanted takes nothing more
             return
 
 
-def _listen(connection: Connection, stopping: Any, tasks: queue.SimpleQueue[Task | str | None]) -> None:
+def _listen(connection: Connection, stopping: Any, tasks: queue.SimpleQueue[Task | None]) -> None:
     while True:
         try:
             message = connection.recv()

@@ -10,7 +10,6 @@ import pickle
 import sys
 from pathlib import Path
 
-import torch
 from hydra import version
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -51,10 +50,6 @@ class Worker:
             except Exception as error:  # Hydra's and OmegaConf's own, and what a user's code raises on import
                 return Refused(task, str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
         return self._train(task)
-
-    def gpus(self) -> int:
-        """How many GPUs this process sees; asks the driver, and starts nothing on them."""
-        return torch.cuda.device_count()
 
     def _prepare(self, job: Job) -> Prepared:
         config = self._shared.context.config_loader.load_sweep_config(self._shared.config, list(job.overrides))
@@ -115,5 +110,6 @@ class Worker:
 
 
 def _as_answer(outcome: Outcome, metric: str) -> Ended:
-    reason = f"{outcome.error['type']}: {outcome.error['message']}" if outcome.error else None
+    error = outcome.error
+    reason = error and (error["message"] if outcome.status == "interrupted" else f"{error['type']}: {error['message']}")
     return Ended(outcome.status, objective(outcome, metric), reason)
