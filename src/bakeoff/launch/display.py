@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -27,7 +28,7 @@ class Display:
         self._started, self._looked, self._shares = time.monotonic(), 0.0, 0.0
         self._told = self._started
         self._initial: float | None = None
-        self._is_terminal = sys.stderr.isatty()
+        self._is_terminal = _shows_a_line()
         self._bar = tqdm(
             total=total,
             initial=self._before,
@@ -83,3 +84,8 @@ class Display:
         missing = self._total - self.counts.total() - self._shares
         seconds = (time.monotonic() - self._started) / trained * missing
         return str(timedelta(seconds=max(0, round(seconds))))
+
+
+def _shows_a_line() -> bool:
+    """Whether there is a terminal, and it has a width: that of a container without one shows no bar."""
+    return sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).columns > 0
