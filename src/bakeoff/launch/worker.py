@@ -110,6 +110,8 @@ class Worker:
 
 
 def _as_answer(outcome: Outcome, metric: str) -> Ended:
-    error = outcome.error
-    reason = error and (error["message"] if outcome.status == "interrupted" else f"{error['type']}: {error['message']}")
+    reason: str | None = None
+    if outcome.error is not None:
+        kind = "" if outcome.status == "interrupted" else f"{outcome.error['type']}: "
+        reason = f"{kind}{outcome.error['message']}"
     return Ended(outcome.status, objective(outcome, metric), reason)

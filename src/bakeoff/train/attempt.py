@@ -85,13 +85,20 @@ class Attempt:
             # Lightning turns Ctrl-C into exit status 1, and a scheduler's SIGTERM into 0
             raise SystemExit(STOPPED_STATUS) from stop
         except Exception as error:
-            step = self._trainer.global_step + 1 if self._trainer else None
-            outcome.error = _error(type(error).__name__, str(error), step, traceback.format_exc())
-            # a disk that is full, or a folder that cannot be written any more, is no fault of the run: it can go on
-            outcome.status = "interrupted" if _is_of_storage(error, self.folder) else "failed"
+            outcome.status, outcome.error = self._bad_end(error)
         finally:
             self._end(outcome, journal)
         return outcome
+
+    def _bad_end(self, error: Exception) -> tuple[str, dict[str, str | int | None]]:
+        """Status and error of a run that raised."""
+        step = self._trainer.global_step + 1 if self._trainer else None
+        kind = type(error).__name__
+        if isinstance(error, OSError) and _is_of_storage(error, self.folder):
+            # a disk that is full, or a folder that cannot be written any more, is no fault of the run: it can go on
+            message = f"cannot write to {error.filename or self.folder}: {error.strerror}"
+            return "interrupted", _error(kind, message, step)
+        return "failed", _error(kind, str(error), step, traceback.format_exc())
 
     def _begin(self, resumed: dict[str, Any] | None, usual_threads: int) -> Outcome:
         run = self.run
@@ -192,9 +199,7 @@ class Attempt:
             self._checkpoints.ended()
 
 
-def _is_of_storage(error: BaseException, folder: Path) -> bool:
-    if not isinstance(error, OSError):
-        return False
+def _is_of_storage(error: OSError, folder: Path) -> bool:
     ours = isinstance(error.filename, str) and Path(error.filename).absolute().is_relative_to(folder.absolute())
     return error.errno in NO_STORAGE or ours
 

@@ -54,6 +54,8 @@ def trainer_for(
         enable_model_summary=False,
         enable_progress_bar=progress_bar,
     )
+    # Lightning would end a run that gets SIGTERM where no checkpoint is written: `Stopping` ends it where one is
+    made._signal_connector.register_signal_handlers = _nothing  # type: ignore[method-assign]
     return use_lean_loop(made, validation_due=budget.validation_due, at_rest=at_rest)
 
 
@@ -91,3 +93,7 @@ def check_device(settings: Mapping[str, Any]) -> None:
 def _bar(progress_bar: bool) -> list[pl.Callback]:
     # given explicitly: where rich is installed Lightning would take its bar without being asked
     return [TQDMProgressBar(refresh_rate=20)] if progress_bar else []
+
+
+def _nothing() -> None:
+    pass
