@@ -106,6 +106,7 @@ class LocalPool:
 def _serve(connection: Connection, shared: Shared, gpu: str | None) -> None:
     """The life of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of the terminal: the launcher says what it means
+    multiprocessing.set_start_method(None, force=True)  # a run's own processes, as loaders have, start as always
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     from bakeoff.launch.worker import Worker
