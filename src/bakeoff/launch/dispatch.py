@@ -8,6 +8,7 @@ from typing import Protocol
 
 from bakeoff.launch.messages import Answer, Task
 
+MOST_DEATHS = 3  # of the workers over one run; then it is the run's own fault
 TICK = 0.2  # seconds without an answer after which the caller is let look around
 
 

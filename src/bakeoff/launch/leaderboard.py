@@ -26,6 +26,7 @@ class PrintLeaderboard(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before the first run."""
         self._started = time.time()
+        left_failed.clear()  # of a command before, in the same process
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra when all runs have ended."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from bakeoff.errors import UserError
-from bakeoff.launch.dispatch import Dispatch, Pool
+from bakeoff.launch.dispatch import MOST_DEATHS, Dispatch, Pool
 from bakeoff.launch.messages import Job, Lost, Prepared, Refused
 from bakeoff.launch.request import request_key, unchanged
 from bakeoff.runs import ENDED, Outcome
@@ -63,11 +63,7 @@ def plan(
     _find_known(planned, sweep, configuration, retry)
     missing: deque[Job | Prepared] = deque(job for job in jobs if job.number not in planned.known)
     if missing:
-        dispatch = Dispatch(pool(len(missing)), missing)
-        for news in dispatch.answers():
-            if news is not None:
-                _place(planned, *news)
-                looked_at(len(planned.prepared) + len(planned.refused))
+        _build(planned, Dispatch(pool(len(missing)), missing), looked_at)
     planned.prepared = dict(sorted(planned.prepared.items()))
     _find_same(planned)
     return planned
@@ -90,8 +86,23 @@ def _stays_failed(outcome: Outcome, retry: str | None) -> bool:
     return outcome.status == "failed" and retry != "failed"
 
 
-def _place(planned: Plan, task: Job | Prepared, answer: object) -> None:
-    assert isinstance(task, Job)
+def _build(planned: Plan, dispatch: Dispatch, looked_at: Callable[[int], None]) -> None:
+    deaths: Counter[int] = Counter()
+    for news in dispatch.answers():
+        if news is None:
+            continue
+        task, answer = news
+        assert isinstance(task, Job)
+        if isinstance(answer, Lost):
+            deaths[task.number] += 1
+            if deaths[task.number] < MOST_DEATHS:
+                dispatch.tasks.appendleft(task)
+                continue
+        _place(planned, task, answer)
+        looked_at(len(planned.prepared) + len(planned.refused))
+
+
+def _place(planned: Plan, task: Job, answer: object) -> None:
     if isinstance(answer, Prepared):
         planned.prepared[task.number] = answer
     elif isinstance(answer, Refused):

@@ -7,11 +7,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from bakeoff.launch.dispatch import Dispatch, Pool
+from bakeoff.launch.dispatch import MOST_DEATHS, Dispatch, Pool
 from bakeoff.launch.messages import Answer, Ended, Lost, Prepared
 from bakeoff.runs import Outcome, claim
 
-MOST_DEATHS = 3  # of the workers that train one run; then it is the run's own fault
 LOOK = 1.0  # seconds between two looks at runs that other processes train
 
 
