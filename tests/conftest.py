@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,38 @@ def small_sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = [f"root={root}", "sweep=small"]
     subprocess.run([sys.executable, "-m", "bakeoff", "-m", *choices, *settings, *place], cwd=root, check=True)
     return root / "small"
+
+
+class SmallDisk:
+    """A file system in memory, at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def mount(self, options: str) -> None:
+        """`size=1m`, or `remount,size=2m`."""
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.path], check=True, capture_output=True)
+
+    def make_read_only(self) -> None:
+        """For whatever is opened from now on; the kernel refuses a file system on which something is written."""
+        subprocess.run(["mount", "--bind", self.path, self.path], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", self.path], check=True)
+
+    def unmount(self) -> None:
+        """Takes the last mount back."""
+        subprocess.run(["umount", "--lazy", self.path], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A disk to fill, of the size that the test gives it."""
+    disk = SmallDisk(tmp_path / "disk")
+    disk.path.mkdir()
+    try:
+        disk.mount("size=1m")
+    except (OSError, subprocess.CalledProcessError):
+        absent("The right to mount a small disk", "run these tests as root")
+    disk.unmount()
+    yield disk
+    while os.path.ismount(disk.path):
+        disk.unmount()
