@@ -6,6 +6,7 @@ Its process imports no torch: workers do. What is done is known from the records
 from __future__ import annotations
 
 import atexit
+import copy
 import os
 import signal
 import sys
@@ -20,10 +21,11 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from bakeoff.errors import UserError
 from bakeoff.launch.display import Display
 from bakeoff.launch.dry_run import describe
 from bakeoff.launch.engines import Engine, OnTheWay, engine_of
-from bakeoff.launch.messages import Ended, Job, Prepared, Shared
+from bakeoff.launch.messages import Ended, Job, Prepared, Shared, portable
 from bakeoff.launch.plan import Plan, plan, refuse_bad
 from bakeoff.launch.request import configuration_hash
 from bakeoff.runs import Outcome, lower_is_better, objective
@@ -50,9 +52,11 @@ class SweepLauncher(Launcher):
     def __init__(
         self, engine: str = "local", ray: Mapping[str, Any] | None = None, submitit: Mapping[str, Any] | None = None
     ) -> None:
+        self.all_or_nothing = False  # a sweeper that proposes as it goes may propose what cannot be built
         self._engine_settings = (engine, _given(ray), _given(submitit))
         self._engine: Engine | None = None
         self._overview: Overview | None = None  # one for all batches of a sweeper that proposes as it goes
+        self._metric: str | None = None  # of its runs, as far as is known: in regression the default stands for RMSE
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `launch`."""
@@ -62,7 +66,7 @@ class SweepLauncher(Launcher):
         """Gets one run for each list of overrides done; what is done already is not done again.
 
         Raises:
-            UserError: some runs cannot be built, and then none was started; or how to do it makes no sense.
+            UserError: runs cannot be built, and then none was started; or how to do it makes no sense.
             SystemExit: stopped from outside; or asked only what would be done.
 
         """
@@ -76,13 +80,15 @@ class SweepLauncher(Launcher):
         engine = self._engine = self._engine or self._make_engine(len(jobs), configuration)
         try:
             planned = plan(jobs, sweep, configuration, self.config.retry, engine.pool)
+            self._metric = next(_metrics(planned), self._metric)
             if self.config.dry_run:
                 engine.close()
                 print(describe(planned, sweep, engine.workers))
                 raise SystemExit(2 if planned.refused else 0)
-            # a sweeper that proposes as it goes is not stopped in the middle of its search
             if initial_job_idx == 0:
-                refuse_bad(planned)
+                if self.all_or_nothing or len(planned.refused) == len(jobs):
+                    refuse_bad(planned)
+                _refuse_wrong_direction(self.config.hydra.sweeper, self._metric)
             ended = self._train(planned, sweep, engine)
         except KeyboardInterrupt:  # nothing is being trained yet, or it was said twice
             engine.kill()
@@ -96,7 +102,8 @@ class SweepLauncher(Launcher):
     def _make_engine(self, runs: int, configuration: str) -> Engine:
         trainer = self.config.get("trainer") or {}  # without it no run can be built, which will be said
         threads = trainer.get("threads")
-        shared = Shared(self.hydra_context, self.config, configuration, retry=self.config.retry)
+        config = portable(copy.deepcopy(self.config))
+        shared = Shared(self.hydra_context, config, configuration, retry=self.config.retry)
         accelerator = str(trainer.get("accelerator", "auto"))
         made = engine_of(*self._engine_settings, shared, self.config.workers, runs, threads, accelerator)
         atexit.register(made.close)
@@ -142,7 +149,7 @@ class SweepLauncher(Launcher):
     def _refuse(self, job: Job, message: str) -> Ended:
         """In the middle of a search: a run that cannot be built is one that failed."""
         sys.stderr.write(f"bakeoff: {message}\n    in {' '.join(job.overrides)}\n")
-        metric = str(self.config.metric)
+        metric = self._metric or str(self.config.metric)
         return Ended("failed", float("inf") if lower_is_better(metric) else float("-inf"), message)
 
     def _answer(self, job: Job, planned: Plan, ended: Mapping[int, Ended]) -> JobReturn:
@@ -151,7 +158,7 @@ class SweepLauncher(Launcher):
             value = ended[number].objective
         elif number in planned.known:
             known = planned.known[number].outcome
-            value = objective(known, _metric_of(known, str(self.config.metric)))
+            value = objective(known, _metric_of(known) or str(self.config.metric))
         else:
             prepared = planned.prepared[number]
             outcome = Outcome.read(Path(prepared.folder))
@@ -168,8 +175,25 @@ def _given(settings: Mapping[str, Any] | None) -> dict[str, Any]:
     return {str(key): value for key, value in nested.items() if value is not None}
 
 
-def _metric_of(outcome: Outcome, asked: str) -> str:
-    return "val/rmse" if asked not in outcome.metrics and "val/rmse" in outcome.metrics else asked
+def _metrics(planned: Plan) -> Iterator[str]:
+    yield from (run.metric for run in planned.prepared.values())
+    yield from (metric for run in planned.known.values() if (metric := _metric_of(run.outcome)))
+
+
+def _metric_of(known: Outcome) -> str | None:
+    metric: str | None = (known.request or {}).get("metric")
+    return metric
+
+
+def _refuse_wrong_direction(sweeper: Mapping[str, Any], metric: str | None) -> None:
+    """Optuna minimizes unless it is told not to: nobody wants a study of the worst accuracy."""
+    direction = sweeper.get("direction")
+    asked = str(getattr(direction, "name", direction))
+    right = "minimize" if metric is not None and lower_is_better(metric) else "maximize"
+    if metric is not None and asked in ("minimize", "maximize") and asked != right:
+        raise UserError(
+            f"hydra.sweeper.direction={asked} would look for the worst {metric}; give hydra.sweeper.direction={right}"
+        )
 
 
 def _failed_folders(planned: Plan) -> Iterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.types import HydraContext
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from bakeoff.runs import now
 
@@ -84,3 +84,16 @@ class Lost:
 Task = Job | Prepared
 Answer = Prepared | Refused | Ended | Lost
 Outcomes = dict[int, Any]
+
+
+def portable(config: DictConfig) -> DictConfig:
+    """The configuration, itself, as it can be pickled.
+
+    Hydra imports its plugins in a way of its own: their classes, by which their settings are typed, are not the ones
+    that pickle finds under their names.
+    """
+    with read_write(config.hydra), open_dict(config.hydra):
+        for plugin in ("sweeper", "launcher"):
+            plain = OmegaConf.to_container(config.hydra[plugin], resolve=False, enum_to_str=True)
+            config.hydra[plugin] = OmegaConf.create(plain)
+    return config

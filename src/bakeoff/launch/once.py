@@ -69,7 +69,9 @@ def train_once(
             raise UserError(f"{folder} has become another run's in the meantime; give the same command again")
         _set_aside_if_damaged(folder)
         files = stamps(run.settings["data"], own_sources(run.settings), run.parts.spec.digest is not None)
-        run.request = files if files is None else {"key": request_key(run.overrides, configuration), "files": files}
+        if files is not None:
+            key = request_key(run.overrides, configuration)
+            run.request = {"key": key, "files": files, "metric": run.metric}
         mine.beat(run.share)
         return run.train(folder, progress_bar=progress_bar, stopping=stopping, is_mine=mine.is_mine, threads=threads)
 

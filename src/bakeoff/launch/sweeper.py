@@ -17,6 +17,7 @@ class ProductSweeper(BasicSweeper):
         """Called by Hydra. A command that is refused, or only asks what it would do, leaves nothing behind."""
         if not isinstance(self.launcher, SweepLauncher):
             return super().sweep(arguments)
+        self.launcher.all_or_nothing = True
         assert self.config is not None
         assert self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)

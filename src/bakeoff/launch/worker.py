@@ -19,7 +19,7 @@ from hydra.core.utils import JobStatus, run_job, setup_globals
 from omegaconf import DictConfig, open_dict
 
 from bakeoff.errors import UserError
-from bakeoff.launch.messages import Answer, Ended, Job, Prepared, Refused, Shared, Task
+from bakeoff.launch.messages import Answer, Ended, Job, Prepared, Refused, Shared, Task, portable
 from bakeoff.launch.once import done, record_refusal, train_once
 from bakeoff.launch.task import prepare, refusal
 from bakeoff.resolvers import register_resolvers
@@ -65,7 +65,7 @@ class Worker:
             run.identity,
             run.hyperparameters,
             run.metric,
-            pickle.dumps(config),
+            pickle.dumps(portable(config)),
             found.status if found else None,
         )
 
