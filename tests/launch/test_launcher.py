@@ -157,6 +157,8 @@ def test_the_first_failure_ends_a_sweep_that_asks_for_it(bakeoff, tmp_path, net)
     assert on.status == 1
     assert statuses(tmp_path) == ["completed", "completed", "failed", "failed"]
     assert "runs: 4: 2 completed, 0 diverged, 2 failed" in on.out
+    assert "\nfailed: RuntimeError: broken on purpose (2 runs, such as model.bad=3/seed=0)\n" in on.out
+    assert "\nerrors in full: bakeoff-runs outputs/main status=failed --errors\n" in on.out
     (tmp_path / "mended").touch()
     assert bakeoff(*sweep, "retry=failed").status == 0
     assert bakeoff(*sweep, "fail_fast=true").status == 0
