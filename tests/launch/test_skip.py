@@ -6,8 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 
-from bakeoff.launch.request import request_key
+from bakeoff.launch.request import configuration_hash, request_key
 
 FAST = ("trainer=cpu", "trainer.threads=1", "budget.steps=6", "budget.validations=1")
 NET = (
@@ -27,12 +28,11 @@ WATCHED = (
 )
 
 
-def watched(folder, *arguments, **environment):
+def watched(folder, *arguments):
     """Output of the command, in a process of its own; whether it imported torch; whether it started workers."""
     ran = subprocess.run(
         [sys.executable, "-c", WATCHED, *arguments],
         cwd=folder,
-        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=True,
@@ -142,13 +142,18 @@ def test_a_changed_file_in_another_folder(trained, tmp_path, option):
     assert len(trained(*sweep).runs) == 2
 
 
-def test_what_a_file_reads_from_the_environment(tmp_path, outcomes):
-    write(tmp_path / "conf" / "optimizer" / "mine.yaml", "defaults:\n  - sgd\nlr: ${oc.decode:${oc.env:RATE}}\n")
-    sweep = ("-m", "optimizer=mine", "seed=0,1", *FAST)
-    assert watched(tmp_path, *sweep, RATE="0.5")[2]
-    assert not watched(tmp_path, *sweep, RATE="0.5")[2]
-    assert watched(tmp_path, *sweep, RATE="0.25")[2]
-    assert len(outcomes()) == 4
+@pytest.mark.parametrize(
+    "value", ["${oc.env:RATE}", "${oc.decode:${oc.env: 'RATE'}}", "${oc.env:OTHER,${oc.env:RATE}}"]
+)
+def test_what_a_file_reads_from_the_environment(monkeypatch, tmp_path, value):
+    write(tmp_path / "conf" / "optimizer" / "mine.yaml", f"defaults:\n  - sgd\nlr: {value}\n")
+    path = ConfigSearchPathImpl()
+    path.append("user", f"file://{tmp_path / 'conf'}")
+    monkeypatch.setenv("RATE", "0.5")
+    before = configuration_hash(path)
+    assert configuration_hash(path) == before
+    monkeypatch.setenv("RATE", "0.25")
+    assert configuration_hash(path) != before
 
 
 @pytest.mark.parametrize("value", ["${oc.env:RATE}", "${oc.env:RATE,0.1}", "'${oc.decode:${oc.env: RATE}}'"])
