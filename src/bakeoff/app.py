@@ -8,7 +8,7 @@ import sys
 
 import hydra
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -62,6 +62,8 @@ def explain(error: BaseException) -> str:
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # some of Hydra's errors are both
         place = error.filename or "the output folder"
         return f"cannot write to {place}: {error.strerror}; choose another folder with root=..."
+    if isinstance(error, OverrideParseException):
+        return _unreadable(error)
     text = str(error)
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
@@ -73,6 +75,17 @@ def explain(error: BaseException) -> str:
         options = [line.strip() for line in missing.group(2).splitlines() if line.strip()]
         text = text.replace("'\n\n", f"'{did_you_mean(missing.group(1), options)}\n\n", 1)
     return text
+
+
+def _unreadable(error: OverrideParseException) -> str:
+    """The parser's own words are about its grammar."""
+    what = f"Error parsing override '{error.override}'"
+    key, equals, value = error.override.partition("=")
+    if not equals:
+        return f"{what}: it has no value; write {key}=..."
+    if value.endswith(","):
+        return f"{what}: no space may follow a comma; write {key}=a,b"
+    return f"{what}: quote a value with spaces, commas or brackets twice: \"{key}='a (b)'\""
 
 
 def _unknown_key(key: str) -> str:

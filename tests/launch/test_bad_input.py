@@ -7,7 +7,11 @@ CASES = {
     "misspelt value": (["optimizer=adm"], r"Could not find 'optimizer/adm' (did you mean adam?)"),
     "misspelt key": (["optimzer=adam"], "unknown key optimzer (did you mean optimizer?)"),
     "misspelt setting": (["optimizer.lrr=1"], "unknown key optimizer.lrr (did you mean optimizer.lr?); in optimizer there are"),
-    "no equals sign": (["optimizer"], "Error parsing override 'optimizer'"),
+    "no equals sign": (["optimizer"], "Error parsing override 'optimizer': it has no value; write optimizer=..."),
+    "space after a comma": (
+        ["-m", "optimizer=sgd,", "adam"], "Error parsing override 'optimizer=sgd,': no space may follow a comma; write optimizer=a,b",
+    ),
+    "no quotes": (["+note=a b (c"], "Error parsing override '+note=a b (c': quote a value with spaces, commas or brackets twice"),
     "batch size 0": (["batch_size=0"], 'batch_size must be a whole number >= 1 or "full", got 0'),
     "batch size text": (["batch_size=fulll"], 'batch_size must be a whole number >= 1 or "full", got fulll'),
     "batch size fraction": (["batch_size=1.5"], 'batch_size must be a whole number >= 1 or "full", got 1.5'),
