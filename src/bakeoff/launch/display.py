@@ -20,6 +20,20 @@ QUIET = 30.0  # seconds between two lines where nobody looks at a terminal, at l
 QUIETER = 0.05  # of the time since the start, too: a day's log stays short
 
 
+def preparing(total: int) -> tqdm:
+    """A bar of runs that are being composed and built, which goes when that is done; silent without a terminal."""
+    return tqdm(
+        total=total,
+        desc="bakeoff: preparing",
+        unit="run",
+        leave=False,
+        delay=1.0,
+        dynamic_ncols=True,
+        bar_format="{desc} |{bar}| {n_fmt}/{total_fmt} runs",
+        disable=not _shows_a_line(),
+    )
+
+
 class Display:
     """A bar of `total` runs, of which `done` had ended before this command; a line now and then without a terminal."""
 

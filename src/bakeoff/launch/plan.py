@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from bakeoff.errors import UserError
 from bakeoff.launch.dispatch import MOST_DEATHS, Dispatch, Pool
+from bakeoff.launch.display import preparing
 from bakeoff.launch.messages import Job, Lost, Prepared, Refused
 from bakeoff.launch.request import request_key, unchanged
 from bakeoff.runs import ENDED, Outcome
@@ -56,14 +57,14 @@ def plan(
     configuration: str,
     retry: str | None,
     pool: Callable[[int], Pool],
-    looked_at: Callable[[int], None] = lambda _: None,
 ) -> Plan:
     """Finds the place of every job; builds those that are not known, by a pool made for that many; trains none."""
     planned = Plan(jobs)
     _find_known(planned, sweep, configuration, retry)
     missing: deque[Job | Prepared] = deque(job for job in jobs if job.number not in planned.known)
     if missing:
-        _build(planned, Dispatch(pool(len(missing)), missing), looked_at)
+        with preparing(len(missing)) as bar:
+            _build(planned, Dispatch(pool(len(missing)), missing), bar.update)
     planned.prepared = dict(sorted(planned.prepared.items()))
     _find_same(planned)
     return planned
@@ -86,7 +87,7 @@ def _stays_failed(outcome: Outcome, retry: str | None) -> bool:
     return outcome.status == "failed" and retry != "failed"
 
 
-def _build(planned: Plan, dispatch: Dispatch, looked_at: Callable[[int], None]) -> None:
+def _build(planned: Plan, dispatch: Dispatch, built: Callable[[], object]) -> None:
     deaths: Counter[int] = Counter()
     for news in dispatch.answers():
         if news is None:
@@ -99,7 +100,7 @@ def _build(planned: Plan, dispatch: Dispatch, looked_at: Callable[[int], None]) 
                 dispatch.tasks.appendleft(task)
                 continue
         _place(planned, task, answer)
-        looked_at(len(planned.prepared) + len(planned.refused))
+        built()
 
 
 def _place(planned: Plan, task: Job, answer: object) -> None:
