@@ -1,12 +1,15 @@
 """A kill leaves what had reached the files by then; a checkpoint must not stand for steps whose points had not."""
 
+import errno
 import shutil
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from bakeoff.report.curves import read_curves
+from bakeoff.runs import Outcome
 from bakeoff.train.checkpoints import Checkpoints
+from bakeoff.train.journal import Journal
 
 COMMAND = (
     *("budget.steps=90", "budget.validations=2", "batch_size=16", "checkpoint_every=0"),
@@ -59,3 +62,20 @@ def test_no_point_is_lost_and_none_stands_twice(train, tmp_path, first, second):
     assert curves(once) == expected
     assert curves(twice) == expected
     assert curves(early) == expected
+
+
+def test_a_run_whose_last_points_find_no_room_is_not_completed_yet(make_run, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    make_run(*COMMAND).train(tmp_path / "whole")
+    folder = tmp_path / "run"
+    monkeypatch.setattr(Journal, "_write_results", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        make_run(*COMMAND).train(folder)
+    assert Outcome.read(folder).status == "running"  # and no process is at it
+    monkeypatch.undo()
+    assert make_run(*COMMAND).train(folder).status == "completed"
+    # TensorBoard shows the test twice, at the same place
+    found, expected = curves(folder), curves(tmp_path / "whole")
+    assert {tag: curve[:2] for tag, curve in found.items()} == {tag: curve[:2] for tag, curve in expected.items()}

@@ -76,7 +76,12 @@ class Journal:
         self._file.flush()
 
     def end(self, outcome: Outcome) -> None:
-        """Writes what is known at the end, and closes the file. What cannot be written is logged: the run has ended."""
+        """Writes what is known at the end, and closes the file. After a bad end, what cannot be written is logged.
+
+        Raises:
+            OSError: what a completed run ends with cannot be written: it is not completed yet.
+
+        """
         try:
             if outcome.status == "completed":
                 self._write_results(outcome)
@@ -85,6 +90,8 @@ class Journal:
                 self._file.summary(session_end(SUCCESS[outcome.status], time.time()), outcome.steps)
             self._file.close()
         except OSError as error:
+            if outcome.status == "completed":
+                raise
             log.warning("the event file in %s is not complete: %s", self._file.folder, error)
 
     def _write_results(self, outcome: Outcome) -> None:
