@@ -14,7 +14,7 @@ from .records import records, result
 RUNS = ("-m", "optimizer=sgd,adam", "loss=cross_entropy,mse", "seed=0,1")
 SETTINGS = (
     *("trainer=cpu", "trainer.threads=1", "checkpoint_every=0", "workers=2"),
-    *("budget.steps=3000", "batch_size=16", "+callbacks.watch._target_=watch.Watch"),  # a second or two
+    *("budget.steps=1500", "batch_size=16", "+callbacks.watch._target_=watch.Watch"),  # a second each
 )
 WATCH = '''
 import os
@@ -34,7 +34,7 @@ class Watch(pl.Callback):
 
 @pytest.fixture(scope="session")
 def settings() -> tuple[str, ...]:
-    """Of every run here: it takes a second or two, and writes a checkpoint many times."""
+    """Of every run here: it takes a second, and writes a checkpoint many times."""
     return SETTINGS
 
 

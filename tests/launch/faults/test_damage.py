@@ -15,7 +15,9 @@ from .records import completed, in_the_middle, records, result, statuses
 DAMAGES = {
     "empty": lambda content: b"",
     "truncated": lambda content: content[: len(content) // 2],
-    "a flipped byte": lambda content: content[:-200] + bytes([content[-200] ^ 0xFF]) + content[-199:],
+    "a flipped byte": lambda content: (
+        content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 0xFF]) + content[len(content) // 2 + 1 :]
+    ),
 }
 
 

@@ -37,7 +37,7 @@ def check_at_rest(sweep) -> None:
         assert not claim.is_claimed(run)
         if record["status"] == "interrupted":
             (steps,) = steps_by_process(run).values()
-            assert record["steps"] == steps[-1] < 3000
+            assert record["steps"] == steps[-1] < 1500
 
 
 def check_that_no_step_was_taken_twice(sweep) -> None:

@@ -1,5 +1,7 @@
 """The same sweep, asked for twice at the same moment."""
 
+import pytest
+
 from .processes import wait_for
 from .records import check_whole, steps_by_process
 
@@ -17,6 +19,7 @@ def test_two_commands_share_the_work(start, tmp_path, eight_runs, undisturbed):
     assert {len(steps_by_process(run)) for run in sweep.glob("*/seed=*")} == {1}
 
 
+@pytest.mark.slow_faults
 def test_a_command_takes_over_what_another_was_killed_over(start, tmp_path, eight_runs, undisturbed):
     sweep = tmp_path / "outputs" / "main"
     first = start(*eight_runs)
