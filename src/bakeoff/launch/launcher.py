@@ -5,11 +5,11 @@ Its process imports no torch: workers do. What is done is known from the records
 
 from __future__ import annotations
 
-import atexit
 import copy
 import os
 import signal
 import sys
+import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -106,8 +106,14 @@ class SweepLauncher(Launcher):
         shared = Shared(self.hydra_context, config, configuration, retry=self.config.retry)
         accelerator = str(trainer.get("accelerator", "auto"))
         made = engine_of(*self._engine_settings, shared, self.config.workers, runs, threads, accelerator)
-        atexit.register(made.close)
+        weakref.finalize(self, made.close)  # a sweeper that does not know us says no word at its end
         return made
+
+    def close(self) -> None:
+        """Lets the workers go: the sweep has ended."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
 
     def _train(self, planned: Plan, sweep: Path, engine: Engine) -> dict[int, Ended]:
         done, missing = planned.done(), planned.to_train()

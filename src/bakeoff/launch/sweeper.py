@@ -24,7 +24,10 @@ class ProductSweeper(BasicSweeper):
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         returns, number = [], 0
         size = None if self.config.dry_run else self.max_batch_size
-        for batch in self.split_arguments(overrides, size):
-            returns.append(self.launcher.launch(batch, initial_job_idx=number))
-            number += len(batch)
+        try:
+            for batch in self.split_arguments(overrides, size):
+                returns.append(self.launcher.launch(batch, initial_job_idx=number))
+                number += len(batch)
+        finally:
+            self.launcher.close()
         return returns
