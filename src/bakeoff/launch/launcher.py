@@ -5,7 +5,6 @@ Its process imports no torch: workers do. What is done is known from the records
 
 from __future__ import annotations
 
-import copy
 import os
 import signal
 import sys
@@ -25,7 +24,7 @@ from bakeoff.errors import UserError
 from bakeoff.launch.display import Display
 from bakeoff.launch.dry_run import describe
 from bakeoff.launch.engines import Engine, OnTheWay, engine_of
-from bakeoff.launch.messages import Ended, Job, Prepared, Shared, portable
+from bakeoff.launch.messages import Ended, Job, Prepared, Shared
 from bakeoff.launch.plan import Plan, plan, refuse_bad
 from bakeoff.launch.request import configuration_hash
 from bakeoff.runs import Outcome, lower_is_better, objective
@@ -102,8 +101,7 @@ class SweepLauncher(Launcher):
     def _make_engine(self, runs: int, configuration: str) -> Engine:
         trainer = self.config.get("trainer") or {}  # without it no run can be built, which will be said
         threads = trainer.get("threads")
-        config = portable(copy.deepcopy(self.config))
-        shared = Shared(self.hydra_context, config, configuration, retry=self.config.retry)
+        shared = Shared(self.hydra_context, self.config, configuration, retry=self.config.retry)
         accelerator = str(trainer.get("accelerator", "auto"))
         made = engine_of(*self._engine_settings, shared, self.config.workers, runs, threads, accelerator)
         weakref.finalize(self, made.close)  # a sweeper that does not know us says no word at its end

@@ -87,10 +87,10 @@ Outcomes = dict[int, Any]
 
 
 def portable(config: DictConfig) -> DictConfig:
-    """The configuration, itself, as it can be pickled.
+    """The configuration, itself, as a worker can pickle it.
 
-    Hydra imports its plugins in a way of its own: their classes, by which their settings are typed, are not the ones
-    that pickle finds under their names.
+    Hydra imports its plugins anew in every process: the classes that type their settings are then not those that pickle
+    finds under their names.
     """
     with read_write(config.hydra), open_dict(config.hydra):
         for plugin in ("sweeper", "launcher"):
