@@ -3,6 +3,8 @@
 import json
 import time
 
+from bakeoff.launch.dispatch import MOST_DEATHS
+
 from .records import records, statuses
 
 BRITTLE = """
@@ -27,6 +29,8 @@ class Net(torch.nn.Sequential):
             if self.fault == "raises" and self.step == 100:
                 raise RuntimeError("no more of this")
             if self.fault == "dies" and self.step == 20:
+                with open("deaths", "a") as deaths:
+                    deaths.write(".")
                 os.kill(os.getpid(), signal.SIGKILL)
         return super().forward(x)
 """
@@ -84,6 +88,7 @@ def test_one_that_takes_its_process_with_it(bakeoff, tmp_path):
     assert "Traceback" not in result.err + result.out
     found = by_fault(sweep)
     assert [record["status"] for record in found["none"]] == ["completed"] * 2
+    assert (tmp_path / "deaths").read_text() == "." * 2 * MOST_DEATHS
     for record in found["dies"]:
         assert record["status"] == "failed"
         assert record["error"]["type"] == "ProcessDied"
