@@ -43,7 +43,7 @@ class Attempt:
         self, run: Run, folder: Path, stopping: Stopping, is_mine: Callable[[], bool], *, progress_bar: bool = False
     ) -> None:
         self.run, self.folder, self._progress_bar = run, folder, progress_bar
-        self._is_mine = is_mine
+        self._stopping, self._is_mine = stopping, is_mine
         self._summary, self._guard = Summary(), StopOnDivergence()
         self._started, self._seconds_before = time.monotonic(), 0.0
         self._trainer: pl.Trainer | None = None
@@ -86,6 +86,9 @@ class Attempt:
             raise SystemExit(STOPPED_STATUS) from stop
         except Exception as error:
             outcome.status, outcome.error = self._bad_end(error)
+            if self._stopping.asked:  # what was stopped with it, such as a loader's processes, may have failed first
+                outcome.status = "interrupted"
+                raise SystemExit(STOPPED_STATUS) from error
         finally:
             self._end(outcome, journal)
         return outcome
