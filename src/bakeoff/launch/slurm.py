@@ -164,9 +164,10 @@ class SlurmEngine:
 
     def kill(self) -> None:
         """See `Engine`."""
+        if self._pool is not None:
+            self._pool.kill()
         if self._training is not None:
             self._training.kill()
-        self.close()
 
     def close(self) -> None:
         """See `Engine`; Slurm jobs stay, for they are nobody's but Slurm's."""
