@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from bakeoff.errors import UserError
 from bakeoff.launch.display import Display
 from bakeoff.launch.dry_run import describe
-from bakeoff.launch.engines import Engine, OnTheWay, engine_of
+from bakeoff.launch.engines import Engine, engine_of
 from bakeoff.launch.messages import Ended, Job, Prepared, Shared
 from bakeoff.launch.plan import Plan, plan, refuse_bad
 from bakeoff.launch.request import configuration_hash
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bakeoff.overview import Overview
 
 STOPPED_STATUS = 130  # a shell's own for a command that was stopped
+STOPPING = b"\nbakeoff: stopping: what is running writes a checkpoint; Ctrl-C again stops it now\n"
 left_failed: set[str] = set()  # folders of runs that failed before and were asked for now: the command's end tells
 
 
@@ -131,8 +132,10 @@ class SweepLauncher(Launcher):
             overview.run_ended()
 
         training = engine.training(missing, fail_fast=bool(self.config.fail_fast), ended=on_end)
-        with _stopped_by_signals(training, engine):
+        with _signals(engine) as asked:
             for _ in training.run():
+                if asked:
+                    training.stop("stopped")
                 display.look(training.running)
         display.close()
         overview.update()
@@ -224,20 +227,20 @@ def _say_stopped(why: str, ended: Mapping[int, Ended], missing: int, done: int) 
 
 
 @contextmanager
-def _stopped_by_signals(training: OnTheWay, engine: Engine) -> Iterator[None]:
-    """Ctrl-C, or a scheduler's SIGTERM, once: running runs come to rest. Twice: now."""
+def _signals(engine: Engine) -> Iterator[list[int]]:
+    """Gives a list of signals that came: Ctrl-C, or a scheduler's SIGTERM. Twice, and it ends now."""
+    asked: list[int] = []
 
-    def on_signal(*_: Any) -> None:
-        if training.stopped is None:
-            sys.stderr.write("\nbakeoff: stopping: what is running writes a checkpoint; Ctrl-C again stops it now\n")
-            training.stop("stopped")
-        else:
+    def on_signal(number: int, _: Any) -> None:
+        if asked:
             engine.kill()
             raise KeyboardInterrupt
+        asked.append(number)  # no more: what was interrupted here may be half done
+        os.write(2, STOPPING)  # past Python's own buffer, in which a line may be half written
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -43,11 +43,12 @@ def work_through(shared: Shared, runs: Sequence[Prepared], stop: str) -> int:
     ended: list[Prepared] = []
     pool = LocalPool(shared, 1)
     training = Training(pool, runs, fail_fast=False, ended=lambda run, _: ended.append(run))
+    told: list[int] = []
     for number in END:  # past submitit's own handlers, which would pass over the one and requeue at the other
-        signal.signal(number, lambda *_: training.stop("Slurm ends this job"))
+        signal.signal(number, lambda number, _: told.append(number))
     try:
         for _ in training.run():
-            if training.stopped is None and os.path.exists(stop):
+            if told or os.path.exists(stop):
                 training.stop("stopped")
     finally:
         pool.close()
