@@ -1,7 +1,7 @@
 """A Ray cluster of two nodes on this machine, in a process of its own: says its address, then does as it is told.
 
-    kill    the second node dies at once, with all that runs on it
-    quit    the end
+kill    the second node dies at once, with all that runs on it
+quit    the end
 """
 
 import sys
