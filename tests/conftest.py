@@ -80,8 +80,12 @@ class SmallDisk:
 
     def make_read_only(self) -> None:
         """For whatever is opened from now on; the kernel refuses a file system on which something is written."""
-        subprocess.run(["mount", "--bind", self.path, self.path], check=True)
-        subprocess.run(["mount", "-o", "remount,bind,ro", self.path], check=True)
+        aside = self.path.with_name("aside")  # where nobody opens a file between the two steps
+        aside.mkdir()
+        subprocess.run(["mount", "--bind", self.path, aside], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", aside], check=True)
+        subprocess.run(["mount", "--bind", aside, self.path], check=True)
+        subprocess.run(["umount", aside], check=True)
 
     def unmount(self) -> None:
         """Takes the last mount back."""

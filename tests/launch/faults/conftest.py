@@ -4,6 +4,7 @@ import logging
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -22,10 +23,11 @@ import lightning.pytorch as pl
 
 
 class Watch(pl.Callback):
-    """Writes down which process takes which step, beside what the run itself says of it."""
+    """Writes down which process takes which step, where nobody else writes."""
 
     def on_fit_start(self, trainer, module):
-        self.file = open(os.path.join(trainer.default_root_dir, "steps.txt"), "ab", buffering=0)
+        name = "_".join(os.path.abspath(trainer.default_root_dir).split(os.sep)[-3:])
+        self.file = open(os.path.join(os.path.dirname(__file__), "steps", name), "ab", buffering=0)
 
     def on_train_batch_end(self, trainer, *_):
         self.file.write(f"{os.getpid()} {trainer.global_step}\\n".encode())
@@ -44,11 +46,16 @@ def eight_runs() -> tuple[str, ...]:
     return RUNS + SETTINGS
 
 
+def put_watch(folder: Path) -> None:
+    (folder / "watch.py").write_text(WATCH)
+    (folder / "steps").mkdir()
+
+
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory) -> dict[str, tuple[str, dict]]:
     """Identity -> result of each run of the sweep that nothing happened to."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    (folder / "watch.py").write_text(WATCH)
+    put_watch(folder)
     command = Command(folder, (*RUNS, *SETTINGS))
     said = command.wait()
     assert said.status == 0, said.text
@@ -61,7 +68,7 @@ def undisturbed(tmp_path_factory) -> dict[str, tuple[str, dict]]:
 @pytest.fixture(autouse=True)
 def watch(tmp_path) -> None:
     """The callback of `settings`, where the command finds it."""
-    (tmp_path / "watch.py").write_text(WATCH)
+    put_watch(tmp_path)
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from .processes import wait_for
-from .records import check_whole, steps_by_process
+from .records import check_whole, in_the_middle, steps_by_process
 
 
 def test_two_commands_share_the_work(start, tmp_path, eight_runs, undisturbed):
@@ -23,7 +23,7 @@ def test_two_commands_share_the_work(start, tmp_path, eight_runs, undisturbed):
 def test_a_command_takes_over_what_another_was_killed_over(start, tmp_path, eight_runs, undisturbed):
     sweep = tmp_path / "outputs" / "main"
     first = start(*eight_runs)
-    wait_for(lambda: list(sweep.glob("*/seed=*/steps.txt")))
+    wait_for(lambda: in_the_middle(sweep))
     second = start(*eight_runs)
     wait_for(lambda: second.workers())
     first.signal(9)
