@@ -38,7 +38,10 @@ def bakeoff(tmp_path, monkeypatch, capfd):
             status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         return Result(status, *capfd.readouterr())
 
-    return run
+    yield run
+    for name, module in list(sys.modules.items()):  # the next test has a `mine.py` of its own
+        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 @pytest.fixture

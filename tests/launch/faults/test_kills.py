@@ -110,7 +110,7 @@ def test_a_few_kills(start, tmp_path, eight_runs, undisturbed):
     print(kill_often(6, 3, start, tmp_path, eight_runs, undisturbed))
 
 
-@pytest.mark.slow_faults
+@pytest.mark.long
 def test_fifty_kills(start, tmp_path, eight_runs, undisturbed, capsys):
     said = kill_often(50, 0, start, tmp_path, eight_runs, undisturbed)
     with capsys.disabled():

@@ -70,7 +70,7 @@ def test_a_disk_that_becomes_read_only(bakeoff, small_disk, eight_runs, undistur
     check_whole(sweep, undisturbed, 8)
 
 
-@pytest.mark.slow_faults
+@pytest.mark.long
 def test_a_folder_whose_rights_are_taken_away(start, bakeoff, tmp_path, eight_runs, undisturbed):
     # root may write anywhere, unless it gives this up
     before = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []

@@ -19,7 +19,7 @@ def test_two_commands_share_the_work(start, tmp_path, eight_runs, undisturbed):
     assert {len(steps_by_process(run)) for run in sweep.glob("*/seed=*")} == {1}
 
 
-@pytest.mark.slow_faults
+@pytest.mark.long
 def test_a_command_takes_over_what_another_was_killed_over(start, tmp_path, eight_runs, undisturbed):
     sweep = tmp_path / "outputs" / "main"
     first = start(*eight_runs)
