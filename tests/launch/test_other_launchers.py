@@ -24,7 +24,7 @@ class Net(torch.nn.Sequential):
 """
 
 
-@pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local"])
+@pytest.mark.parametrize("launcher", ["basic", "joblib", pytest.param("submitit_local", marks=pytest.mark.long)])
 def test_runs_go_on_and_are_skipped(trained, tmp_path, outcomes, launcher):
     (tmp_path / "mine.py").write_text(NET)
     run = ("model._target_=mine.Net", *FAST)

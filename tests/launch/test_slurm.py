@@ -66,6 +66,7 @@ def test_a_job_that_is_killed_costs_nothing(tmp_path, sweep):
     assert metrics(sweep) == metrics(alone / "main")
 
 
+@pytest.mark.long
 def test_jobs_go_on_without_their_launcher_and_are_found_by_the_next(tmp_path, sweep):
     with start(tmp_path, "budget.steps=1000") as process:
         wait_until(lambda: any(record["status"] == "completed" for record in outcomes(sweep).values()))
