@@ -42,7 +42,7 @@ CNN = ["data=fashion_mnist", "model=cnn", "optimizer=adam", "optimizer.lr=2.5e-4
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--steps", type=int, default=12000, help="of each run of the long sweep: 3 minutes with 2 cores"
+        "--steps", type=int, default=26000, help="of each run of the long sweep: 3 minutes with 2 cores"
     )
     parser.add_argument("--pairs", type=int, default=1, help="of the long sweep by either launcher")
     parser.add_argument("--only", choices=("skipping", "starting", "sweep"), help="one part alone")
