@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bakeoff.train.stopping import Stopping
+from .stops import StopsAfter
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU; run where there is one")
 
@@ -60,15 +60,3 @@ def test_a_run_in_pieces_ends_as_the_run_at_once(on_gpu, tmp_path, precision):
     assert pieces.steps == whole.steps
     # kernels that add in no fixed order leave the last bits open
     assert pieces.metrics["train/loss"]["final"] == pytest.approx(whole.metrics["train/loss"]["final"], rel=1e-3)
-
-
-class StopsAfter(Stopping):
-    """Asks for a stop after so many steps."""
-
-    def __init__(self, steps):
-        self.left = steps
-
-    @property
-    def asked(self):
-        self.left -= 1
-        return self.left <= 0

@@ -11,7 +11,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from bakeoff.report.curves import read_curves
-from bakeoff.train.stopping import Stopping
+
+from .stops import StopsAfter
 
 CASES = {
     "mini-batches": ("batch_size=128", "budget.epochs=3"),
@@ -64,18 +65,6 @@ class Shuffles(pl.LightningDataModule):
 
     def val_dataloader(self):
         return DataLoader(Noisy(), batch_size=50)
-
-
-class StopsAfter(Stopping):
-    """Asks for a stop after so many steps."""
-
-    def __init__(self, steps):
-        self.left = steps
-
-    @property
-    def asked(self):
-        self.left -= 1
-        return self.left <= 0
 
 
 def in_pieces(make_run, folder, command, steps):
