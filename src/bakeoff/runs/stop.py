@@ -1,4 +1,4 @@
-"""How a run is asked to stop, and does at its next moment of rest: by Ctrl-C, by a scheduler, by its launcher."""
+"""How a run is asked to stop, by Ctrl-C, by a scheduler or by its launcher. It stops at its next step boundary."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-STOPPED_STATUS = 130  # a shell's own for a command that was stopped
+INTERRUPTED_STATUS = 130  # a shell's own exit status for a command that was stopped
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopping:
-    """Whether somebody asked this process to stop. A second request in a signal is obeyed at once."""
+class StopRequest:
+    """Whether somebody asked this process to stop. A second signal stops it immediately."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
-    def ask(self) -> None:
-        """Asks for a stop at the next moment of rest: a checkpoint, then the end."""
-        self.asked = True
+    def request(self) -> None:
+        """Asks for a stop at the next step boundary: a checkpoint, then the end."""
+        self.requested = True
 
     @contextmanager
-    def by_signals(self) -> Iterator[None]:
-        """Inside, SIGINT and SIGTERM ask once, and interrupt the second time."""
+    def on_signals(self) -> Iterator[None]:
+        """Inside, the first SIGINT or SIGTERM requests a stop, and the second raises KeyboardInterrupt."""
         if threading.current_thread() is not threading.main_thread():  # a user's own threads, or Ray's: no signals
             yield
             return
@@ -37,6 +37,6 @@ class Stopping:
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.requested:
             raise KeyboardInterrupt
-        self.ask()
+        self.request()

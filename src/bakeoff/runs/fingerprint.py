@@ -1,8 +1,9 @@
-"""How a run that is done is known before its configuration is composed, which takes 60 ms.
+"""Recognizes a finished run before its configuration is composed, which takes 60 ms.
 
-A request is a hash of the command's overrides, of all configuration files, and of the working directory; beside it
-stand the files that decide the result without being configuration: a user's own classes by their content, data by size
-and time. Same request, same files: same identity. Anything else is composed, and its identity decides.
+A command's fingerprint is a hash of its overrides, of all configuration files, and of the working directory. Beside it
+stand the fingerprints of the files that decide the result without being configuration: a user's own classes by their
+content, data by size and time. Same command, same files: same identity. Anything else is composed, and its identity
+decides.
 """
 
 from __future__ import annotations
@@ -17,25 +18,25 @@ from typing import Any
 
 from hydra.core.config_search_path import ConfigSearchPath
 
-from bakeoff.runs.arm import EXECUTION_KEYS, PLACE_KEYS
+from bakeoff.runs.execution import COMPARISON_KEYS, EXECUTION_KEYS, LOCATION_KEYS
 
-MOST_FILES = 5000  # of data; more are not looked at one by one: such a run is composed
+MAX_FILES = 5000  # of data; with more, a run is composed
 SUFFIXES = (".yaml", ".yml")
 _ENVIRONMENT = re.compile(rb"\$\{(?:oc\.)?env:\s*['\"]?(\w+)")
 
-Stamps = dict[str, str]
+FileFingerprints = dict[str, str]
 
 
 def configuration_hash(search_path: ConfigSearchPath, added: Iterable[str] = ()) -> str:
     """A hash of all configuration files that Hydra would find, of what they read from the environment, and of where.
 
-    `added` are the places that `hydra.searchpath` adds to the path.
+    `added` are the paths that `hydra.searchpath` adds to the path.
     """
     sha = hashlib.sha256(os.getcwd().encode())
     elements = [(str(element.provider), str(element.path)) for element in search_path.get_path()]
-    for provider, place in [*elements, *(("hydra.searchpath", place) for place in added)]:
-        folder = _folder(place)
-        sha.update(f"\n{provider} {place}".encode())
+    for provider, location in [*elements, *(("hydra.searchpath", path) for path in added)]:
+        folder = _folder(location)
+        sha.update(f"\n{provider} {location}".encode())
         for path in _configurations(folder) if folder else ():
             content = path.read_bytes()
             sha.update(f"\n{path} {len(content)}\n".encode() + content + _environment(content))
@@ -47,18 +48,18 @@ def _environment(content: bytes) -> bytes:
     return b"".join(b"\n" + name + b"=" + os.environb.get(name, b"") for name in _ENVIRONMENT.findall(content))
 
 
-def _folder(place: str) -> Path | None:
-    """Of a `file://` place; a package's own (`pkg://`) changes with its version only, and is known by its name."""
-    if place.startswith("file://"):
-        return Path(place.removeprefix("file://")).absolute()
-    return Path(place).absolute() if "://" not in place else None
+def _folder(location: str) -> Path | None:
+    """Of a `file://` location; a package's own (`pkg://`) changes with its version only, and is known by its name."""
+    if location.startswith("file://"):
+        return Path(location.removeprefix("file://")).absolute()
+    return Path(location).absolute() if "://" not in location else None
 
 
 def _configurations(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
 
 
-def request_key(overrides: Iterable[str], configuration: str) -> str:
+def command_fingerprint(overrides: Iterable[str], configuration: str) -> str:
     """A hash of the overrides that may decide a result or a name, and of the configuration that they act on."""
     asked = json.dumps([configuration, *(override for override in overrides if not _is_execution(override))]).encode()
     return hashlib.sha256(asked + _environment(asked)).hexdigest()
@@ -66,10 +67,14 @@ def request_key(overrides: Iterable[str], configuration: str) -> str:
 
 def _is_execution(override: str) -> bool:
     key = override.split("=", 1)[0].lstrip("+~")
-    return key.split(".")[0] in EXECUTION_KEYS or key in PLACE_KEYS - {"seed"} or key.startswith("hydra.")
+    return (
+        key.split(".")[0] in EXECUTION_KEYS | COMPARISON_KEYS
+        or key in LOCATION_KEYS - {"seed"}
+        or key.startswith("hydra.")
+    )
 
 
-def stamps(data: Mapping[str, Any], sources: Iterable[str], has_digest: bool) -> Stamps | None:
+def file_fingerprints(data: Mapping[str, Any], sources: Iterable[str], has_digest: bool) -> FileFingerprints | None:
     """The files beside the configuration that decide a result, as they are now; None where they cannot be known.
 
     Args:
@@ -78,39 +83,39 @@ def stamps(data: Mapping[str, Any], sources: Iterable[str], has_digest: bool) ->
         has_digest: whether the content of the data is part of the identity, and not its settings alone.
 
     """
-    found = {f"source {source}": _stamp_of_source(source) for source in sources}
+    found = {f"source {source}": _fingerprint_of_source(source) for source in sources}
     if not has_digest:
         return found
     if not str(data.get("_target_", "")).startswith("bakeoff."):
         return None  # a user's own function may read anything
-    for place in _paths(data):
-        stamp = _stamp_of_data(place)
-        if stamp is None:
+    for path in _paths(data):
+        fingerprint = _fingerprint_of_data(path)
+        if fingerprint is None:
             return None
-        found[f"data {place}"] = stamp
+        found[f"data {path}"] = fingerprint
     return found
 
 
-def unchanged(before: Mapping[str, Any], known: dict[str, Any]) -> bool:
-    """Whether all these files are as they were; `known` keeps what was looked at, for the next run."""
-    for name, stamp in before.items():
+def is_unchanged(before: Mapping[str, Any], known: dict[str, Any]) -> bool:
+    """Whether all these files are as they were; `known` caches what was read, for the next run."""
+    for name, fingerprint in before.items():
         if name not in known:
-            kind, _, place = name.partition(" ")
-            known[name] = _stamp_of_source(place) if kind == "source" else _stamp_of_data(place)
-        if known[name] != stamp:
+            kind, _, path = name.partition(" ")
+            known[name] = _fingerprint_of_source(path) if kind == "source" else _fingerprint_of_data(path)
+        if known[name] != fingerprint:
             return False
     return True
 
 
-def _stamp_of_source(place: str) -> str:
+def _fingerprint_of_source(path: str) -> str:
     try:
-        return hashlib.sha256(Path(place).read_bytes()).hexdigest()
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError:
         return ""
 
 
 def _paths(node: Any) -> Iterator[str]:
-    """Texts in the settings of the data that are paths of something that is there."""
+    """Texts in the settings of the data that are paths of something that exists."""
     if isinstance(node, Mapping):
         for key, item in node.items():
             if not str(key).startswith("_"):
@@ -119,26 +124,26 @@ def _paths(node: Any) -> Iterator[str]:
         yield os.path.abspath(os.path.expanduser(node))
 
 
-def _stamp_of_data(place: str) -> str | None:
+def _fingerprint_of_data(path: str) -> str | None:
     """Size and time of a file, or of all files below a folder."""
     sha, count = hashlib.sha256(), 0
-    for path in _files_below(place):
+    for file in _files_below(path):
         count += 1
-        if count > MOST_FILES:
+        if count > MAX_FILES:
             return None
         try:
-            state = os.stat(path)
+            state = os.stat(file)
         except OSError:
             continue
-        sha.update(f"{path} {state.st_size} {state.st_mtime_ns}\n".encode())
+        sha.update(f"{file} {state.st_size} {state.st_mtime_ns}\n".encode())
     return sha.hexdigest()
 
 
-def _files_below(place: str) -> Iterator[str]:
-    if os.path.isfile(place):
-        yield place
+def _files_below(path: str) -> Iterator[str]:
+    if os.path.isfile(path):
+        yield path
     seen = set()
-    for folder, folders, files in os.walk(place, followlinks=True):
+    for folder, folders, files in os.walk(path, followlinks=True):
         if (real := os.path.realpath(folder)) in seen:  # a link to a folder above
             folders.clear()
             continue
