@@ -35,7 +35,7 @@ from synthetic import write_sweep
 import bakeoff.train.attempt
 from bakeoff.launch.task import quieten
 from bakeoff.overview import Overview
-from bakeoff.resolvers import register_resolvers
+from bakeoff.launch.resolvers import register_resolvers
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "docs"))
 import screenshot

@@ -29,8 +29,8 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from bakeoff.launch.task import quieten
-from bakeoff.resolvers import register_resolvers
-from bakeoff.search_path import package_conf
+from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.search_path import package_conf
 from bakeoff.train import Run, settle
 
 Timer = Callable[[int], float]

@@ -53,18 +53,18 @@ TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_b
 def use_lean_loop(
     trainer: pl.Trainer,
     validation_due: Callable[[int], bool] | None = None,
-    at_rest: Callable[[], None] | None = None,
+    on_step_boundary: Callable[[], None] | None = None,
 ) -> pl.Trainer:
     """Gives `trainer` the lean loop in place of its own, before `fit`; returns the same trainer.
 
     `validation_due`, asked after each optimizer step (counted from 1), replaces Lightning's `val_check_interval`, which
-    cannot spread a number of validations evenly over a budget. `at_rest` is called when a batch and the validation
+    cannot spread a number of validations evenly over a budget. `on_step_boundary` is called when a batch and the validation
     after it are over: a checkpoint that is written there resumes to the bit, position in the data and random numbers
     included.
     """
     own = trainer.fit_loop.epoch_loop
     lean = trainer.fit_loop.epoch_loop = LeanEpochLoop(trainer, own.min_steps, own.max_steps)
-    lean.validation_due, lean.at_rest = validation_due, at_rest
+    lean.validation_due, lean.on_step_boundary = validation_due, on_step_boundary
     return trainer
 
 
@@ -96,7 +96,7 @@ class LeanEpochLoop(_TrainingEpochLoop):
     """Lightning's loop over the batches of an epoch, with a step that calls only what somebody listens to."""
 
     validation_due: Callable[[int], bool] | None = None
-    at_rest: Callable[[], None] | None = None
+    on_step_boundary: Callable[[], None] | None = None
     _at_epoch_start: RandomState | None = None  # of the first epoch there is none: see `fast_forward`
     _random_state: RandomState | None = None  # as it was when a checkpoint was written
 
@@ -148,8 +148,8 @@ class LeanEpochLoop(_TrainingEpochLoop):
     def on_advance_end(self, data_fetcher: _DataFetcher) -> None:
         """Validates if it is time; then all is at rest."""
         super().on_advance_end(data_fetcher)
-        if self.at_rest is not None:
-            self.at_rest()
+        if self.on_step_boundary is not None:
+            self.on_step_boundary()
 
     def _who_listens(self, name: str) -> list[Callable[..., Any]]:
         trainer, module = self.trainer, self._module

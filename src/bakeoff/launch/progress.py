@@ -12,15 +12,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from bakeoff.launch.messages import Prepared
-from bakeoff.runs import claim
+from bakeoff.runs.lease import holder_of
+from bakeoff.workers import BuiltRun
 
-LOOK = 2.0  # seconds between two looks at how far the running runs are
-QUIET = 30.0  # seconds between two lines where nobody looks at a terminal, at least
-QUIETER = 0.05  # of the time since the start, too: a day's log stays short
+REFRESH_INTERVAL = 2.0  # seconds between two looks at how far the running runs are
+LINE_INTERVAL = 30.0  # seconds between two lines where there is no terminal, at least
+LINE_FRACTION = 0.05  # of the time since the start, too: a day's log stays short
 
 
-def preparing(total: int) -> tqdm:
+def preparing_bar(total: int) -> tqdm:
     """A bar of runs that are being composed and built, which goes when that is done; silent without a terminal."""
     return tqdm(
         total=total,
@@ -30,19 +30,22 @@ def preparing(total: int) -> tqdm:
         delay=1.0,
         dynamic_ncols=True,
         bar_format="{desc} |{bar}| {n_fmt}/{total_fmt} runs",
-        disable=not _shows_a_line(),
+        disable=not _has_terminal(),
     )
 
 
-class Display:
-    """A bar of `total` runs, of which `done` had ended before this command; a line now and then without a terminal."""
+class SweepProgress:
+    """A bar of `total` runs, of which `finished` were before this command; a line now and then without a terminal.
 
-    def __init__(self, total: int, done: Counter[str]) -> None:
-        self._total, self._before, self.counts = total, done.total(), Counter(done)
-        self._started, self._looked, self._shares = time.monotonic(), 0.0, 0.0
-        self._told = self._started
+    tqdm draws the bar. The lines are our own: tqdm writes its bar into a file, too, many times.
+    """
+
+    def __init__(self, total: int, finished: Counter[str]) -> None:
+        self._total, self._before, self.counts = total, finished.total(), Counter(finished)
+        self._started, self._refreshed, self._fractions = time.monotonic(), 0.0, 0.0
+        self._printed = self._started
         self._initial: float | None = None
-        self._is_terminal = _shows_a_line()
+        self._is_terminal = _has_terminal()
         self._bar = tqdm(
             total=total,
             initial=self._before,
@@ -59,24 +62,24 @@ class Display:
         self.counts[status] += 1
         self._bar.update()
 
-    def look(self, running: Iterable[Prepared]) -> None:
+    def refresh(self, running: Iterable[BuiltRun]) -> None:
         """Shows what is running, and the time left."""
         now = time.monotonic()
-        if now - self._looked < LOOK:
+        if now - self._refreshed < REFRESH_INTERVAL:
             return
         running = list(running)
-        owners = [claim.owner_of(Path(run.folder)) for run in running]
-        self._shares = sum(owner.share for owner in owners if owner is not None)
+        holders = [holder_of(Path(run.folder)) for run in running]
+        self._fractions = sum(holder.fraction_done for holder in holders if holder is not None)
         if self._initial is None:
-            self._initial = self._shares  # of runs that go on: not the work of this command
-        self._looked = now
+            self._initial = self._fractions  # of runs that are resumed: not the work of this command
+        self._refreshed = now
         bad = [f"{self.counts[s]} {s}" for s in ("failed", "diverged") if self.counts[s]]
-        left = self._left()
+        left = self._time_left()
         words = [f"{len(running)} running", *bad, *([f"{left} left"] if left else [])]
         if self._is_terminal:
             self._bar.set_postfix_str(", ".join(words))
-        elif now - self._told >= max(QUIET, QUIETER * (now - self._started)):
-            self._tell(words)
+        elif now - self._printed >= max(LINE_INTERVAL, LINE_FRACTION * (now - self._started)):
+            self._print_line(words)
 
     def close(self) -> None:
         """Leaves the last state on the terminal."""
@@ -84,22 +87,22 @@ class Display:
         self._bar.set_postfix_str(", ".join(words))
         self._bar.close()
         if not self._is_terminal:
-            self._tell(words)
+            self._print_line(words)
 
-    def _tell(self, words: Iterable[str]) -> None:
-        self._told = time.monotonic()
+    def _print_line(self, words: Iterable[str]) -> None:
+        self._printed = time.monotonic()
         sys.stderr.write(", ".join([f"bakeoff: {self.counts.total()}/{self._total} runs", *words]) + "\n")
         sys.stderr.flush()
 
-    def _left(self) -> str | None:
-        trained = self.counts.total() - self._before + self._shares - (self._initial or 0.0)
+    def _time_left(self) -> str | None:
+        trained = self.counts.total() - self._before + self._fractions - (self._initial or 0.0)
         if trained < 0.02:
             return None
-        missing = self._total - self.counts.total() - self._shares
+        missing = self._total - self.counts.total() - self._fractions
         seconds = (time.monotonic() - self._started) / trained * missing
         return str(timedelta(seconds=max(0, round(seconds))))
 
 
-def _shows_a_line() -> bool:
+def _has_terminal() -> bool:
     """Whether there is a terminal, and it has a width: that of a container without one shows no bar."""
     return sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).columns > 0

@@ -3,7 +3,7 @@
 at the start    its hyperparameters (the session start of HParams), its configuration as text
 on the way      curves, with samples, epochs and seconds beside each point; histograms where `log=full`
 completed       final and best value of each metric; confusion matrix and examples, of a classification
-ended for good  how it ended (the session end of HParams); an interrupted run has none, as it can go on
+ended for good  how it ended (the session end of HParams); an interrupted run has none, as it can be resumed
 """
 
 from __future__ import annotations
@@ -14,49 +14,54 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import yaml  # type: ignore[import-untyped]
-from lightning.pytorch.loggers import Logger
 
 from bakeoff.runs import Outcome
 from bakeoff.tensorboard import EventFile
 from bakeoff.tensorboard.hparams import Hyperparameter, apart, read_kinds, session_end, session_start
-from bakeoff.tensorboard.logger import EventLogger
 from bakeoff.tensorboard.pictures import confusion_matrix, labelled_examples
 from bakeoff.tensorboard.summaries import code_block, image, text
-from bakeoff.train.axes import Axes
-from bakeoff.train.budget import Budget
-from bakeoff.train.histograms import Histograms
-from bakeoff.train.parts import Parts
+from bakeoff.train.member import SessionMember
 from bakeoff.train.predictions import Predictions
+from bakeoff.train.settings import Settings
+from bakeoff.train.step_clock import StepClock
 
 log = logging.getLogger(__name__)
 
-MOST_CLASSES = 30  # in a confusion matrix that can still be read
+CURVES = ("train/loss", "val/")  # what is read against other axes than the optimizer step
+MAX_CLASSES = 30  # in a confusion matrix that can still be read
 SUCCESS = {"completed": True, "diverged": False, "failed": False}
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # a tenth of the time
 
 
-class Journal:
-    """Owns the event file of a run in `folder`; `logger` and `callbacks` are for its `Trainer`."""
+class RunEventWriter(SessionMember):
+    """Writes into the event file of a run.
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], parts: Parts, budget: Budget) -> None:
-        self._settings, self._n_out = settings, parts.n_out
-        self._file = EventFile(folder)
-        axes = Axes(parts.spec, settings["batch_size"])
-        self.logger: Logger = EventLogger(self._file, axes.at)
-        self.callbacks: list[pl.Callback] = [axes]
-        self._predictions = None
-        if parts.task == "classification":
-            self._predictions = Predictions(parts.spec, not_before=_earliest_end(settings, budget))
-            self.callbacks.append(self._predictions)
-        if settings["log"] == "full":
-            self.callbacks.append(Histograms(self._file, budget.validations))
+    Args:
+        file: the run's event file; `Histograms` writes there too.
+        settings: the run's, shown as text.
+        hyperparameters: name -> value, for the HParams table.
+        clock: gives the axes of a step.
+        predictions: what the pictures are made of; None where there are none.
+        n_out: the number of classes.
 
-    def begin(self, hyperparameters: Mapping[str, Hyperparameter], resumed_at: int | None = None) -> None:
+    """
+
+    def __init__(
+        self,
+        file: EventFile,
+        settings: Settings,
+        hyperparameters: Mapping[str, Hyperparameter],
+        clock: StepClock,
+        predictions: Predictions | None,
+        n_out: int,
+    ) -> None:
+        self._file, self._settings, self._hyperparameters = file, settings, hyperparameters
+        self._clock, self._predictions, self._n_out = clock, predictions, n_out
+
+    def start(self, resumed_at: int | None) -> None:
         """Writes what is known at the start, for everybody to read at once; runs of an arm are one group.
 
         A run that is resumed after step `resumed_at` has written that before; readers forget the points behind it.
@@ -66,16 +71,22 @@ class Journal:
             self._file.flush()
             return
         run = self._file.folder
-        columns = apart(hyperparameters, read_kinds(run.parent.parent))
+        columns = apart(self._hyperparameters, read_kinds(run.parent.parent))
         self._file.summary(session_start(columns, run.parent.name, time.time()))
-        self._file.summary(text("configuration", as_markdown(self._settings)))
+        self._file.summary(text("configuration", as_markdown(self._settings.as_dict())))
         self._file.flush()
+
+    def points(self, step: int, values: Mapping[str, float]) -> None:
+        """Writes one point for each tag, and with those of the main curves the axes of the step."""
+        if any(tag.startswith(CURVES) for tag in values):
+            values = {**values, **self._clock.at(step)}
+        self._file.scalars(values, step)
 
     def flush(self) -> None:
-        """Hands everything written so far to the operating system: a kill does not take it any more."""
+        """Gives everything written so far to the operating system: a kill does not lose it any more."""
         self._file.flush()
 
-    def end(self, outcome: Outcome) -> None:
+    def close(self, outcome: Outcome) -> None:
         """Writes what is known at the end, and closes the file. After a bad end, what cannot be written is logged.
 
         Raises:
@@ -116,19 +127,13 @@ class Journal:
         pictures: dict[str, bytes] = {}
         if self._predictions is None:
             return pictures
-        counts = self._predictions.confusion(self._n_out) if self._n_out <= MOST_CLASSES else None
+        counts = self._predictions.confusion(self._n_out) if self._n_out <= MAX_CLASSES else None
         if counts is not None:
             pictures["confusion"] = confusion_matrix(counts)
         examples = self._predictions.examples()
         if examples is not None:
             pictures["examples"] = labelled_examples(*examples)
         return pictures
-
-
-def _earliest_end(settings: Mapping[str, Any], budget: Budget) -> int:
-    """The step before which no validation is the last one: any can be, where something may stop the run early."""
-    may_stop = settings["early_stopping"]["patience"] is not None or settings["callbacks"]
-    return 0 if may_stop or budget.steps is None else budget.steps
 
 
 def as_markdown(settings: Mapping[str, Any]) -> str:

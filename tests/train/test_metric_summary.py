@@ -2,7 +2,7 @@
 
 import math
 
-from bakeoff.train.summary import Summary
+from bakeoff.train.metric_summary import MetricSummary
 
 
 def test_final_and_best():

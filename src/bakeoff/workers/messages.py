@@ -1,33 +1,34 @@
-"""What the launcher of a sweep and its workers say to each other. Imports no torch: the launcher needs none."""
+"""What the launcher of a sweep and its workers send each other. Imports no torch: the launcher needs none."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from bakeoff.runs import now
+from bakeoff.runs import Direction, utc_now
 
 
 @dataclass(frozen=True)
-class Shared:
-    """What every worker is told once, at its start.
+class WorkerContext:
+    """What every worker gets once, at its start.
 
-    `threads` are those of a run whose settings give none; `retry` is as on the command line; `configuration` is the
-    hash of the configuration files; `folder` is where the command was given, and `launched` when (ISO 8601).
+    `set_up` is what the application does in each process before it composes configurations; `threads` are those of a
+    run whose settings give none; `retry` is as on the command line; `configuration` is the hash of the configuration
+    files; `folder` is where the command was given, and `launched` when (ISO 8601).
     """
 
-    context: HydraContext
+    hydra: HydraContext
     config: DictConfig
     configuration: str
+    set_up: Callable[[], None]
     threads: int | None = None
     retry: str | None = None
     folder: str = field(default_factory=os.getcwd)
-    launched: str = field(default_factory=now)
+    launched: str = field(default_factory=utc_now)
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,10 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A job that can be trained. `config` is its pickled configuration, which the launcher never opens.
+class BuiltRun:
+    """A job whose run could be built. `config` is its pickled configuration, which the launcher never opens.
 
-    `done` is the status of a run that is not to be trained again: completed, diverged, or failed without `retry`.
+    `finished` is the status of a run that is not to be trained again: completed, diverged, or failed without `retry`.
     """
 
     job: Job
@@ -50,12 +51,13 @@ class Prepared:
     identity: str
     hyperparameters: Mapping[str, float | bool | str]
     metric: str
+    direction: Direction
     config: bytes = field(repr=False)
-    done: str | None = None
+    finished: str | None = None
 
 
 @dataclass(frozen=True)
-class Refused:
+class InvalidRun:
     """A job whose run cannot be built, and why."""
 
     job: Job
@@ -63,10 +65,10 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Ended:
+class RunResult:
     """How a run ended. `status` is that of its record, or `elsewhere` for one that another live process trains.
 
-    An interrupted run was either asked to stop, or `reason` says what was in its way, such as a full disk.
+    An interrupted run was either asked to stop, or `reason` says what stopped it, such as a full disk.
     """
 
     status: str
@@ -75,18 +77,17 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Lost:
+class WorkerDied:
     """A worker died over its task; `how` says of what."""
 
     how: str
 
 
-Task = Job | Prepared
-Answer = Prepared | Refused | Ended | Lost
-Outcomes = dict[int, Any]
+Task = Job | BuiltRun
+Reply = BuiltRun | InvalidRun | RunResult | WorkerDied
 
 
-def portable(config: DictConfig) -> DictConfig:
+def picklable(config: DictConfig) -> DictConfig:
     """The configuration, itself, as a worker can pickle it.
 
     Hydra imports its plugins anew in every process: the classes that type their settings are then not those that pickle

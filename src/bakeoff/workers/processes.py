@@ -1,7 +1,7 @@
-"""Workers as processes of this machine, forked from one that has imported everything: the second starts in no time.
+"""Worker processes, forked from one that has imported everything: the second starts in no time.
 
-Python's own fork server makes them. Each hears from the launcher through a pipe, whose end it also hears: a worker
-whose launcher is dead brings its run to rest and goes.
+Python's own fork server makes them. Each receives tasks from the launcher through a pipe. When that closes, the
+launcher is dead: the worker stops its run at the next step boundary and ends.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from bakeoff.launch.messages import Answer, Lost, Shared, Task
+from bakeoff.runs import StopRequest
+from bakeoff.workers.messages import Reply, Task, WorkerContext, WorkerDied
 
 STOP = "stop"
-PATIENCE = 5.0  # seconds that a worker has to go when it is done
+JOIN_TIMEOUT = 5.0  # seconds that an idle worker has to end
 
 
-class LocalPool:
+class ProcessPool:
     """Processes of this machine, one task each at a time; a slot whose process died gets another.
 
     Args:
-        shared: what every worker is told.
+        worker_context: what every worker gets.
         gpus: the GPU of each slot, by number or UUID, which it then sees alone; none for workers without.
 
     """
 
-    def __init__(self, shared: Shared, size: int, gpus: Sequence[str] = ()) -> None:
-        self.size, self._shared, self._gpus = size, shared, gpus
+    def __init__(self, worker_context: WorkerContext, size: int, gpus: Sequence[str] = ()) -> None:
+        self.size, self._worker_context, self._gpus = size, worker_context, gpus
         self._context: Any = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["bakeoff.launch.worker"])
+        self._context.set_forkserver_preload(["bakeoff.workers.worker"])
         self._workers: dict[int, tuple[BaseProcess, Connection]] = {}
         self._busy: set[int] = set()
 
@@ -44,41 +45,41 @@ class LocalPool:
         self._busy.add(slot)
         if slot not in self._workers:
             self._workers[slot] = self._start(slot)
-        with suppress(BrokenPipeError):  # it died while it was idle: `wait` will tell
+        with suppress(BrokenPipeError):  # it died while it was idle: `wait` finds out
             self._workers[slot][1].send(task)
 
-    def wait(self, seconds: float) -> list[tuple[int, Answer]]:
-        """What has come in the meantime, or within so many seconds: slot, answer."""
+    def wait(self, seconds: float) -> list[tuple[int, Reply]]:
+        """See `WorkerPool`."""
         connections = {slot: self._workers[slot][1] for slot in sorted(self._busy)}
         ready = wait(list(connections.values()), timeout=seconds)
-        answers: list[tuple[int, Answer]] = []
+        replies: list[tuple[int, Reply]] = []
         for slot, connection in connections.items():
             if connection not in ready:
                 continue
             self._busy.discard(slot)
             try:
-                answers.append((slot, connection.recv()))
+                replies.append((slot, connection.recv()))
             except (EOFError, OSError):
-                answers.append((slot, Lost(self._bury(slot))))
-        return answers
+                replies.append((slot, WorkerDied(self._reap(slot))))
+        return replies
 
     def stop(self) -> None:
-        """Asks every worker to bring its run to rest."""
+        """See `WorkerPool`."""
         for slot in self._busy:
             with suppress(OSError):
                 self._workers[slot][1].send(STOP)
 
     def kill(self) -> None:
-        """Ends every worker at once, whatever it does."""
+        """See `WorkerPool`."""
         for process, _ in self._workers.values():
             process.kill()
 
     def close(self) -> None:
-        """Lets the workers go; those that have something to do come to rest first."""
+        """Shuts down the workers; those that train stop at the next step boundary first."""
         for _, connection in self._workers.values():
             connection.close()
         for process, _ in self._workers.values():
-            process.join(None if self._busy else PATIENCE)
+            process.join(None if self._busy else JOIN_TIMEOUT)
             if process.is_alive():
                 process.kill()
                 process.join()
@@ -87,54 +88,53 @@ class LocalPool:
     def _start(self, slot: int) -> tuple[BaseProcess, Connection]:
         ours, theirs = self._context.Pipe()
         gpu = self._gpus[slot] if self._gpus else None
-        process = self._context.Process(target=_serve, args=(theirs, self._shared, gpu), name=f"bakeoff-{slot}")
+        process = self._context.Process(target=_serve, args=(theirs, self._worker_context, gpu), name=f"bakeoff-{slot}")
         process.start()
         theirs.close()
         return process, ours
 
-    def _bury(self, slot: int) -> str:
+    def _reap(self, slot: int) -> str:
         process, connection = self._workers.pop(slot)
         connection.close()
-        process.join(PATIENCE)
+        process.join(JOIN_TIMEOUT)
         code = process.exitcode
         if code is not None and code < 0:
             name = signal.Signals(-code).name
-            return f"was killed by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
+            return f"was killed by {name}" + (", possibly out of memory" if name == "SIGKILL" else "")
         return f"ended with exit status {code}"
 
 
-def _serve(connection: Connection, shared: Shared, gpu: str | None) -> None:
+def _serve(connection: Connection, context: WorkerContext, gpu: str | None) -> None:
     """The life of a worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of the terminal: the launcher says what it means
-    multiprocessing.set_start_method(None, force=True)  # a run's own processes, as loaders have, start as always
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal: the launcher decides
+    multiprocessing.set_start_method(None, force=True)  # a run's own processes, as loaders have, start as ever
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    from bakeoff.launch.worker import Worker
-    from bakeoff.train.stopping import Stopping
+    from bakeoff.workers.worker import Worker
 
-    stopping = Stopping()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.ask())
+    stop = StopRequest()
+    signal.signal(signal.SIGTERM, lambda *_: stop.request())
     tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(connection, stopping, tasks), name="listen", daemon=True).start()
-    worker = Worker(shared, stopping)
+    threading.Thread(target=_listen, args=(connection, stop, tasks), name="listen", daemon=True).start()
+    worker = Worker(context, stop)
     while (task := tasks.get()) is not None:
         try:
             connection.send(worker.perform(task))
         except OSError:  # the launcher is dead
             return
-        if stopping.asked:  # by a scheduler, perhaps: a worker that is not wanted takes nothing more
+        if stop.requested:  # by a scheduler, perhaps: this worker takes nothing more
             return
 
 
-def _listen(connection: Connection, stopping: Any, tasks: queue.SimpleQueue[Task | None]) -> None:
+def _listen(connection: Connection, stop: StopRequest, tasks: queue.SimpleQueue[Task | None]) -> None:
     while True:
         try:
             message = connection.recv()
         except (EOFError, OSError):
-            stopping.ask()
+            stop.request()
             tasks.put(None)
             return
         if message == STOP:
-            stopping.ask()
+            stop.request()
         else:
             tasks.put(message)
