@@ -1,3 +1,5 @@
+"""CIFAR-10 from its binary files, in a folder and in the archive."""
+
 import gzip
 import hashlib
 import io

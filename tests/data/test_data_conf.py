@@ -1,3 +1,5 @@
+"""Every data set has a configuration that holds the arguments and defaults of its factory."""
+
 import inspect
 from importlib import import_module
 from pathlib import Path

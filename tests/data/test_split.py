@@ -1,3 +1,5 @@
+"""Splits: sizes, proportions of the classes, and that they depend on their own seed alone."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from torch import nn
 
 from bakeoff.losses import CrossEntropy
-from bakeoff.module import SupervisedModule, use_lean_loop, why_not_lean
+from bakeoff.module import SupervisedModule, use_lean_loop, fallback_reason
 from bakeoff.module.loop import HOOKS
 
 X = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
@@ -25,7 +25,7 @@ class Loader:
 
 
 class Data(pl.LightningDataModule):
-    resident = True
+    batches_on_device = True
 
     def train_dataloader(self):
         return Loader()
@@ -223,7 +223,7 @@ def reason(tmp_path, kind=SupervisedModule, **options):
     runner = trainer(tmp_path, max_epochs=0, **options)
     runner.fit(kind(made.net, made.loss, made._optimizer_factory, n_out=3), datamodule=Data())
     runner.optimizers = runner.optimizers or [made._optimizer_factory(made.net.parameters())]
-    return why_not_lean(runner)
+    return fallback_reason(runner)
 
 
 def test_says_why_it_steps_aside(tmp_path):
@@ -236,14 +236,14 @@ def test_says_why_it_steps_aside(tmp_path):
 
 
 def test_it_says_once_that_it_steps_aside(tmp_path, caplog):
-    from bakeoff.module.loop import _say_once
+    from bakeoff.module.fallback import log_fallback_once
 
-    _say_once.cache_clear()
+    log_fallback_once.cache_clear()
     with caplog.at_level("INFO", "bakeoff"):
         for _ in range(2):
             fit(tmp_path, lean=True, accumulate_grad_batches=2)
-    said = [record.message for record in caplog.records if record.name == "bakeoff.module.loop"]
-    assert said == ["training goes through Lightning's own loop, which is slower: gradient accumulation"]
+    said = [record.message for record in caplog.records if record.name == "bakeoff.module.fallback"]
+    assert said == ["training uses Lightning's own loop, which is slower: gradient accumulation"]
 
 
 def test_a_callback_that_needs_a_logger_still_works(tmp_path):
