@@ -38,7 +38,7 @@ def test_arrays_given_are_not_changed():
 
 
 def test_a_class_too_small_for_every_part_is_refused():
-    with pytest.raises(UserError, match="class 0 has 1 samples, too few for 3 parts: .* make y floating-point"):
+    with pytest.raises(UserError, match=r"class 0 has 1 samples, too few for 3 parts: .* make y floating-point"):
         array(x=X, y=np.arange(60))
 
 

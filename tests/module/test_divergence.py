@@ -1,4 +1,4 @@
-"""A training that diverges ends at the next look, and says at which step it went wrong."""
+"""A training that diverges stops at the next check, which names the first bad step."""
 
 from functools import partial
 
@@ -75,7 +75,7 @@ def test_a_weight_that_the_loss_does_not_see(tmp_path):
     assert (guard.divergence.what, guard.divergence.step) == ("a weight", 10)
 
 
-def test_a_sound_training_is_left_alone(tmp_path):
+def test_a_finite_training_runs_to_its_end(tmp_path):
     guard = StopOnDivergence(every_n_steps=10)
     assert train(tmp_path, guard).global_step == 100
     assert guard.divergence is None

@@ -7,7 +7,7 @@ finds out once an epoch which hooks are overridden, and then calls only those. E
 What it does not support (several devices, mixed precision, gradient accumulation, manual optimization, a module that
 overrides the optimizer step, ...) is left to Lightning's own loop: see `fallback_reason`.
 
-It subclasses a protected class of Lightning; `lightning_private.py` lists every private name that it uses.
+It subclasses a protected class of Lightning; `private_api.py` lists every private name that it uses.
 `tests/module/test_loop.py` holds the two loops to bit-equal results.
 """
 
@@ -23,7 +23,7 @@ from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signatu
 from torch import Tensor
 
 from bakeoff.module.fallback import fallback_reason, log_fallback_once, overrides
-from bakeoff.module.lightning_private import DataFetcher, DataLoaderIterDataFetcher, TrainingEpochLoop
+from bakeoff.module.private_api import DataFetcher, DataLoaderIterDataFetcher, TrainingEpochLoop
 from bakeoff.module.random_states import RandomState, random_state, set_random_state
 from bakeoff.module.resume import all_resumable, fast_forward
 

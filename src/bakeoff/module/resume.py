@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from bakeoff.module.lightning_private import DataFetcher
+from bakeoff.module.private_api import DataFetcher
 from bakeoff.module.random_states import RandomState, set_random_state
 
 

@@ -1,7 +1,7 @@
 """Every private name of Lightning that this package uses, each with its reason.
 
 `loop.py` is the only file that uses them. They bind the package to one minor version of Lightning, hence the upper
-bound in `pyproject.toml`. `tests/module/test_lightning_private.py` holds each name against the installed version, and
+bound in `pyproject.toml`. `tests/module/test_private_api.py` holds each name against the installed version, and
 fails where another file uses a private name of Lightning, Hydra, torch or TensorBoard.
 """
 
