@@ -1,4 +1,4 @@
-"""Samples that can be told apart, and files in MNIST's format."""
+"""Numbered samples, and files in MNIST's format."""
 
 import struct
 
@@ -6,7 +6,7 @@ import torch
 
 
 def numbered(n, width=1):
-    """n samples that can be told apart: x and y hold their index."""
+    """n samples; x and y hold the index of each."""
     index = torch.arange(n)
     return index[:, None].float().repeat(1, width), index
 

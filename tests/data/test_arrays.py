@@ -1,6 +1,7 @@
 """Arrays: their digest, and parts that do not fit together."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -27,23 +28,24 @@ def test_digest_tells_content_and_nothing_else():
     assert dataclasses.replace(data, train=data.val, val=data.train).digest() != data.digest()
     assert dataclasses.replace(data, n_out=11).digest() != data.digest()
     assert dataclasses.replace(data, target_std=2.0).digest() != data.digest()
-    flat = {name: (x.flatten(1), y) for name, (x, y) in data.parts().items()}
+    flat: dict[str, Any] = {name: (x.flatten(1), y) for name, (x, y) in data.parts().items()}
     assert dataclasses.replace(data, **flat).digest() != data.digest()  # equal bytes, other shape
-    recast = {name: (x.view(torch.int32), y) for name, (x, y) in data.parts().items()}
+    recast: dict[str, Any] = {name: (x.view(torch.int32), y) for name, (x, y) in data.parts().items()}
     assert dataclasses.replace(data, **recast).digest() != data.digest()  # equal bytes, other dtype
-    strided = {name: (x.mT.contiguous().mT, y) for name, (x, y) in data.parts().items()}
+    strided: dict[str, Any] = {name: (x.mT.contiguous().mT, y) for name, (x, y) in data.parts().items()}
     assert dataclasses.replace(data, **strided).digest() == data.digest()
 
 
 def test_digest_knows_dtypes_that_numpy_does_not():
     x, y = classification()
-    data = Arrays(*[(x.bfloat16(), y)] * 3, task="classification", n_out=3)
+    part = x.bfloat16(), y
+    data = Arrays(part, part, part, task="classification", n_out=3)
     assert data.digest() != dataclasses.replace(data, train=(x.half(), y)).digest()
 
 
 def test_arrays_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        digits().n_out = 3
+        digits().n_out = 3  # type: ignore[misc]  # what is tested
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from bakeoff.data import Arrays, DatasetDataModule, DataSpec, InMemoryDataModule, as_datamodule, digits
+from bakeoff.data import DatasetDataModule, DataSpec, InMemoryDataModule, as_datamodule, digits
 from bakeoff.errors import UserError
 
 from .datasets import Augmented, Bare, Endless, random_states
@@ -23,6 +23,7 @@ def test_arrays_are_served_from_memory_and_every_field_is_known():
         digest=arrays.digest(),
     )
     assert spec.n_in == 64
+    assert spec.example is not None
     assert torch.equal(spec.example, arrays.train[0][:2])
     assert spec.has_test
 
@@ -45,6 +46,7 @@ def test_tensors_are_served_from_memory_with_their_values_unchanged():
 def test_tensors_for_regression_keep_their_units():
     x, y = torch.rand(60, 2, dtype=torch.float64) + 5, torch.rand(60) + 100
     data, spec = as_datamodule(TensorDataset(x, y), batch_size=8, seed=0)
+    assert isinstance(data, InMemoryDataModule)
     assert (spec.target_mean, spec.target_std, spec.n_out) == (0.0, 1.0, 1)
     assert data.arrays.train[0].dtype == torch.float32
     assert data.arrays.train[0].min() >= 5
@@ -77,7 +79,7 @@ def test_reading_a_sample_leaves_global_random_numbers_unchanged():
         (TensorDataset(torch.rand(20, 2)), r"TensorDataset must give \(x, y\), got tuple"),
         (TensorDataset(torch.full((20, 2), torch.nan), torch.arange(20)), "x must hold no NaN"),
         ([1, 2, 3], "data must be Arrays, a Dataset with a length or a LightningDataModule, got list"),
-        (DataLoader([1, 2]), "got DataLoader: wrap it in a LightningDataModule"),
+        (DataLoader(Bare(lambda i: i, n=2)), "got DataLoader: wrap it in a LightningDataModule"),
         (Endless(), "got Endless: wrap it"),
         (type("Unsized", (Dataset,), {})(), "got Unsized: wrap it"),
     ],
@@ -101,5 +103,6 @@ def test_arrays_given_are_not_changed():
     before = arrays.digest()
     data, _ = as_datamodule(arrays, batch_size=100, seed=0)
     list(data.train_dataloader())
-    assert isinstance(data.arrays, Arrays)
+    assert isinstance(data, InMemoryDataModule)
+    assert data.arrays is arrays
     assert arrays.digest() == before

@@ -42,7 +42,7 @@ def test_an_epoch_holds_every_sample_once_in_an_order_of_seed_and_epoch(n, batch
 
 
 def test_two_instances_with_one_seed_give_the_same_batches_whatever_the_global_state():
-    orders = []
+    orders: list[list[list[int]]] = []
     for _ in range(2):
         torch.manual_seed(len(orders))
         batches = ShuffledBatches(*numbered(50), batch_size=8, seed=3)

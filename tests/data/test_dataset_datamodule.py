@@ -14,6 +14,12 @@ from bakeoff.data.order import epoch_order
 from .datasets import Augmented, Bare, indices, random_states
 
 
+def served(**options):
+    data, _ = as_datamodule(Augmented(), **options)
+    assert isinstance(data, DatasetDataModule)
+    return data
+
+
 def test_dataset_is_split_and_stratified_and_its_spec_inferred():
     data, spec = as_datamodule(Augmented(), batch_size=16, seed=0)
 
@@ -29,12 +35,12 @@ def test_dataset_split_does_not_follow_the_seed_of_the_run():
     one, other = (as_datamodule(Augmented(), batch_size=16, seed=seed)[0] for seed in (0, 1))
     assert indices(one.val_dataloader()) == indices(other.val_dataloader())
     assert indices(one.train_dataloader()) != indices(other.train_dataloader())
-    third, _ = as_datamodule(Augmented(), batch_size=16, seed=0, split_seed=1, val_size=6, test_size=0.5)
+    third = served(batch_size=16, seed=0, split_seed=1, val_size=6, test_size=0.5)
     assert [len(index) for index in third.indices.values()] == [24, 30, 6]
 
 
 def test_dataset_is_served_in_an_order_of_seed_and_epoch():
-    data, _ = as_datamodule(Augmented(), batch_size=16, seed=3)
+    data = served(batch_size=16, seed=3)
     loader = data.train_dataloader()
     for epoch in range(3):
         batches = list(loader)
@@ -44,7 +50,7 @@ def test_dataset_is_served_in_an_order_of_seed_and_epoch():
 
 
 def test_dataset_is_read_anew_every_epoch():
-    data, _ = as_datamodule(Augmented(), batch_size=16, seed=3)
+    data = served(batch_size=16, seed=3)
     loader = data.val_dataloader()
     first, second = next(iter(loader))[0], next(iter(loader))[0]
     assert torch.equal(first[:, 0], second[:, 0])
@@ -66,7 +72,7 @@ class Counter(L.LightningModule):
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")  # Lightning's advice on speed
 def test_lightning_shuffles_a_dataset_anew_every_epoch(tmp_path):
-    data, _ = as_datamodule(Augmented(), batch_size=16, seed=3)
+    data = served(batch_size=16, seed=3)
     module = Counter()
     trainer = L.Trainer(
         max_epochs=2,

@@ -1,5 +1,7 @@
 """Arrays in memory, served to a Lightning trainer."""
 
+from typing import Any
+
 import lightning as L
 import numpy as np
 import pytest
@@ -27,7 +29,8 @@ def test_wrong_batch_size_is_named(batch_size):
 def test_wrong_eval_batch_size_and_seed_are_named():
     with pytest.raises(UserError, match=r"^eval_batch_size must be a whole number >= 1"):
         InMemoryDataModule(arrays(), batch_size=1, seed=0, eval_batch_size=0)
-    for seed in (-1, 1.5, None):
+    seeds: tuple[Any, ...] = (-1, 1.5, None)
+    for seed in seeds:
         with pytest.raises(UserError, match="seed must be a whole number >= 0, got"):
             InMemoryDataModule(arrays(), batch_size=1, seed=seed)
 
@@ -130,7 +133,7 @@ def test_parts_move_to_the_device_of_the_trainer_once(tmp_path):
         strategy = Strategy()
 
     data = InMemoryDataModule(arrays(), batch_size=16, seed=0)
-    data.trainer = Trainer()
+    data.trainer = Trainer()  # type: ignore[assignment]  # all that `setup` reads of one
     data.setup("fit")
     first = data.train_dataloader().x
     data.setup("test")

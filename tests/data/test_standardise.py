@@ -1,5 +1,7 @@
 """Inputs and targets are standardised by the statistics of the training part."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,12 @@ from bakeoff.data import array
 
 def test_statistics_come_from_the_training_part_alone():
     rng = np.random.default_rng(0)
-    parts = {f"x_{part}": rng.normal(5, 3, (n, 4)) for part, n in [("train", 30), ("val", 10), ("test", 10)]}
-    targets = {f"y_{part}": rng.normal(-2, 7, n) for part, n in [("train", 30), ("val", 10), ("test", 10)]}
+    parts: dict[str, Any] = {
+        f"x_{part}": rng.normal(5, 3, (n, 4)) for part, n in [("train", 30), ("val", 10), ("test", 10)]
+    }
+    targets: dict[str, Any] = {
+        f"y_{part}": rng.normal(-2, 7, n) for part, n in [("train", 30), ("val", 10), ("test", 10)]
+    }
 
     data = array(**parts, **targets)
 

@@ -6,9 +6,10 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset, random_split
 
 from bakeoff.data import DataSpec, InMemoryDataModule, as_datamodule, digits
+from bakeoff.data.batch_size import BatchSize
 from bakeoff.errors import UserError
 
-from .datasets import random_states
+from .datasets import Bare, random_states
 
 SAMPLES = TensorDataset(torch.rand(50, 4), torch.arange(50) % 3)
 
@@ -64,8 +65,9 @@ def test_module_that_drops_its_last_batch():
 
 @pytest.mark.parametrize("drop_last", [False, True])
 def test_full_batch_of_a_module(drop_last):
-    data, spec = as_datamodule(Module(drop_last=drop_last), batch_size="full", seed=0)
-    assert data.batch_size == 50
+    module = Module(drop_last=drop_last)
+    _, spec = as_datamodule(module, batch_size="full", seed=0)
+    assert module.batch_size == 50
     assert (spec.n_train, spec.steps_per_epoch) == (50, 1)
 
 
@@ -76,12 +78,12 @@ def test_batch_size_among_the_hyperparameters():
             self.save_hyperparameters()
 
         def train_dataloader(self):
-            return DataLoader(SAMPLES, batch_size=self.hparams.batch_size)
+            return DataLoader(SAMPLES, batch_size=self.hparams["batch_size"])
 
         val_dataloader = test_dataloader = train_dataloader
 
     data, spec = as_datamodule(Saved(batch_size=5), batch_size=25, seed=0)
-    assert data.hparams.batch_size == 25
+    assert data.hparams["batch_size"] == 25
     assert spec.steps_per_epoch == 2
     assert spec.has_test
 
@@ -97,7 +99,8 @@ def test_module_that_makes_its_loaders_in_setup():
         def train_dataloader(self):
             return self.loader
 
-    for batch_size, steps in [(20, 3), ("full", 1)]:
+    cases: list[tuple[BatchSize, int]] = [(20, 3), ("full", 1)]
+    for batch_size, steps in cases:
         _, spec = as_datamodule(Early(), batch_size=batch_size, seed=0)
         assert (spec.steps_per_epoch, spec.n_out) == (steps, 4)
 
@@ -135,7 +138,7 @@ def endless():
         (endless(), (None, None, "regression", (2,))),
         (DataLoader(Stream(), batch_size=3), (None, None, "classification", (2,))),
         (DataLoader(SAMPLES, batch_sampler=[[0, 1], [2]]), (None, 2, "classification", (4,))),
-        (DataLoader([{"x": 1.0}] * 4, batch_size=2), (4, 2, None, None)),
+        (DataLoader(Bare(lambda i: {"x": 1.0}, n=4), batch_size=2), (4, 2, None, None)),
         ([], (None, 0, None, None)),
     ],
     ids=["generator", "stream", "batch sampler", "dictionaries", "empty"],
@@ -159,7 +162,8 @@ def test_full_batch_needs_an_attribute_to_set():
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true")  # by Lightning
 def test_module_from_datasets_has_its_loaders_on_the_instance():
     data = TensorDataset(torch.rand(50, 2), torch.arange(50) % 2)
-    module = L.LightningDataModule.from_datasets(*random_split(data, [30, 10, 10]), batch_size=6)
+    train, val, test = random_split(data, [30, 10, 10])
+    module = L.LightningDataModule.from_datasets(train, val, test, batch_size=6)
     with pytest.warns(UserWarning, match="no attribute batch_size"):
         _, spec = as_datamodule(module, batch_size=6, seed=0)
     assert (spec.n_train, spec.steps_per_epoch, spec.has_test) == (30, 5, True)
@@ -177,6 +181,7 @@ def test_module_without_validation_data_is_refused():
 
 
 def test_module_of_ours_is_a_source_too():
-    data, spec = as_datamodule(InMemoryDataModule(digits(), batch_size=1, seed=0), batch_size=100, seed=0)
-    assert data.batch_size == 100
+    module = InMemoryDataModule(digits(), batch_size=1, seed=0)
+    _, spec = as_datamodule(module, batch_size=100, seed=0)
+    assert module.batch_size == 100
     assert (spec.steps_per_epoch, spec.in_shape) == (11, (1, 8, 8))

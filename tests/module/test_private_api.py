@@ -141,8 +141,7 @@ def defined_in(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             found.add(node.id)
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
-                found.add(node.attr)
+            found |= {node.attr} if ast.unparse(node.value) in ("self", "cls") else set()
     return found
 
 

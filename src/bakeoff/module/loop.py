@@ -62,6 +62,7 @@ def use_lean_loop(
 class LeanEpochLoop(TrainingEpochLoop):
     """Lightning's loop over the batches of an epoch, with a step that calls only the hooks that are overridden."""
 
+    restarting: bool  # Lightning's property; its type is declared here for the type checker
     validation_due: Callable[[int], bool] | None = None
     on_step_boundary: Callable[[], None] | None = None
     _epoch_start_state: RandomState | None = None  # the first epoch has none: see `fast_forward`

@@ -21,5 +21,5 @@ PRIVATE_API = {
     "_on_before_batch_transfer": "calls the hook of the data module or of the module, whichever overrides it",
     "_logger_connector": "collects what `self.log` logs: called when a batch starts, and to publish values",
     "_results": "what `self.log` has logged in this batch; the connector is called only if there is something",
-    "_current_fx_name": "tells `self.log` which hook it is called from",
+    "_current_fx_name": "where `self.log` reads which hook it is called from",
 }
