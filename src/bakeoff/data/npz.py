@@ -33,16 +33,15 @@ def array(
     test_size: float = 0.2,
     split_seed: int = 0,
 ) -> Arrays:
-    """Arrays from the `.npz` file at `path`, whose keys are named as the arguments here, or from values.
+    """Arrays from the `.npz` file at `path`, whose keys are the names of the arguments here, or from values.
 
-    Either `x` and `y`, which are split, or `x_train` and `y_train` with, where there are any, `x_val`,
-    `y_val`, `x_test`, `y_test`; a missing part is split off the training part. A fraction is of what is
-    split.
+    Either `x` and `y`, which are split, or `x_train` and `y_train` with, optionally, `x_val`, `y_val`, `x_test`,
+    `y_test`; a missing part is split off the training part. A size below 1 is a fraction of what is split.
 
     `x` is `(N, ...)`; four axes mean images `(N, C, H, W)`, standardised per channel. `y` of whole numbers or
     booleans is `(N,)` labels; if they are not 0..C-1 they are mapped to that, in increasing order. `y` of
     floats is `(N,)` or `(N, width)` regression targets. `task` overrides what the dtype of `y` says. Raises
-    UserError for what cannot be used: no or unpaired arrays, pickled objects, unequal lengths, NaN, infinity,
+    UserError for data that cannot be used: no or unpaired arrays, pickled objects, unequal lengths, NaN, infinity,
     no samples, one class.
     """
     values = (x, y, x_train, y_train, x_val, y_val, x_test, y_test)
@@ -56,7 +55,7 @@ def array(
         where = str(Path(path).expanduser().absolute())
         arrays = read_npz(where)
     sizes = {"val": val_size, "test": test_size}
-    return assemble(_parts(arrays, where), where=where, sizes=sizes, split_seed=split_seed, task=task)
+    return assemble(_as_parts(arrays, where), where=where, sizes=sizes, split_seed=split_seed, task=task)
 
 
 def read_npz(path: str) -> dict[str, NDArray]:
@@ -78,13 +77,13 @@ def read_npz(path: str) -> dict[str, NDArray]:
 
 
 def _check_keys(keys: list[str], path: str) -> None:
-    # a misspelt x_valid would otherwise be replaced by a validation set split off the training one
+    # a misspelt x_valid would otherwise be ignored, and validation data split off the training data
     unknown = [key for key in keys if key.startswith(("x_", "y_")) and key not in KEYS]
     if unknown:
         raise UserError(f"{path} has unknown keys {', '.join(unknown)}: use {', '.join(KEYS)}")
 
 
-def _parts(arrays: dict[str, NDArray], where: str) -> dict[str, RawPart]:
+def _as_parts(arrays: dict[str, NDArray], where: str) -> dict[str, RawPart]:
     whole = {"x", "y"} & set(arrays)
     named = set(arrays) - whole
     needed = {"x", "y"} if whole else {"x_train", "y_train"}

@@ -1,7 +1,8 @@
+"""MNIST and Fashion-MNIST: the real archives against torchvision, and small ones in the same format."""
+
 import gzip
 import shutil
 import socket
-import struct
 
 import numpy as np
 import pytest
@@ -9,14 +10,11 @@ import torch
 from torchvision import datasets
 
 from bakeoff.data import fashion_mnist, mnist
-from bakeoff.data.idx import read_idx
 from bakeoff.errors import UserError
 
+from .samples import idx
+
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-
-
-def idx(array, type_code=8):
-    return bytes([0, 0, type_code, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 
 def tiny(root, name="MNIST", packed=True):
@@ -130,8 +128,8 @@ def test_one_missing_file_is_named(tmp_path):
         (lambda data: data[:20] + bytes(8) + data[28:], "cannot be read"),
         (lambda data: data[:10] + b"\xff" * 20 + data[30:], "cannot be read: Error -3 while decompressing"),
         (lambda data: gzip.compress(b""), "is empty"),
-        (lambda data: gzip.compress(gzip.decompress(data)[:-1]), "and its header tells of"),
-        (lambda data: gzip.compress(gzip.decompress(data) + b"0"), "and its header tells of"),
+        (lambda data: gzip.compress(gzip.decompress(data)[:-1]), "but its header says"),
+        (lambda data: gzip.compress(gzip.decompress(data) + b"0"), "but its header says"),
         (lambda data: gzip.compress(gzip.decompress(data)[:6]), "ends inside its header"),
         (lambda data: gzip.compress(b"<html>not found</html>"), "starts with b'<htm', not with the header"),
     ],
@@ -152,15 +150,12 @@ def test_truncated_unpacked_file_is_named(tmp_path):
     folder, _ = tiny(tmp_path, packed=False)
     path = folder / NAMES[0]
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(UserError, match=r"idx3-ubyte holds 484 values and its header tells of 1200"):
+    with pytest.raises(UserError, match=r"idx3-ubyte holds 484 values but its header says 1200"):
         mnist(root=tmp_path, val_size=9)
 
 
-def test_other_idx_types_and_shapes_are_refused(tmp_path):
+def test_images_and_labels_of_other_shapes_are_refused(tmp_path):
     folder, (images, labels, *_) = tiny(tmp_path, packed=False)
-    (folder / NAMES[1]).write_bytes(idx(labels.astype(">i4"), type_code=12))
-    with pytest.raises(UserError, match="not with the header of an IDX file of bytes"):
-        read_idx(folder / NAMES[1])
     (folder / NAMES[1]).write_bytes(idx(images))
     with pytest.raises(UserError, match=r"must hold \(N, H, W\) images and \(N,\) labels, got \(60, 4, 5\) and"):
         mnist(root=tmp_path)

@@ -11,10 +11,10 @@ from bakeoff.data.order import EpochSampler
 from bakeoff.data.split import Sizes, split
 
 
-class MappedData(L.LightningDataModule):
-    """Train, validation and test parts of one data set, each sample read again whenever it is needed.
+class DatasetDataModule(L.LightningDataModule):
+    """Train, validation and test parts of one data set, each sample read again in every epoch.
 
-    Nothing is kept in memory, since `dataset[i]` may augment at random. The split depends on `split_seed`
+    No sample is cached, since `dataset[i]` may augment at random. The split depends on `split_seed`
     alone, and is stratified where the data set has `targets` of whole numbers. The order of the training data
     depends on the seed and the epoch alone. Validation and test batches are of the same size, in order.
     """
@@ -23,7 +23,7 @@ class MappedData(L.LightningDataModule):
         super().__init__()
         labels = find_labels(dataset)
         self.indices = split(
-            len(dataset),  # type: ignore[arg-type]  # `adopt` has checked that it has a length
+            len(dataset),  # type: ignore[arg-type]  # `as_datamodule` has checked that it has a length
             sizes,
             split_seed=split_seed,
             labels=None if labels is None else np.asarray(labels),
@@ -45,7 +45,7 @@ class MappedData(L.LightningDataModule):
 
     def _loader(self, part: str, sampler: Sampler[int] | None = None) -> DataLoader:
         subset = Subset(self.dataset, self.indices[part].tolist())
-        # a DataLoader draws a seed on every pass: from here, not from the net's random numbers
+        # a DataLoader draws a seed on every pass: not from the global random numbers, which the net uses
         generator = torch.Generator().manual_seed(self.seed)
         size = samples_per_batch(self.batch_size, len(self.indices["train"]))
         return DataLoader(subset, batch_size=size, sampler=sampler, generator=generator)

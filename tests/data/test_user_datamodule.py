@@ -1,13 +1,15 @@
-import random
+"""A user's LightningDataModule: its batch size is set, and its DataSpec is read off one batch."""
 
 import lightning as L
-import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset, random_split
 
-from bakeoff.data import DataSpec, ResidentData, adopt, digits
+from bakeoff.data import DataSpec, InMemoryDataModule, as_datamodule, digits
+from bakeoff.data.batch_size import BatchSize
 from bakeoff.errors import UserError
+
+from .datasets import Bare, random_states
 
 SAMPLES = TensorDataset(torch.rand(50, 4), torch.arange(50) % 3)
 
@@ -34,24 +36,20 @@ class Module(L.LightningDataModule):
         return DataLoader(self.data, batch_size=self.batch_size)
 
 
-def random_states():
-    return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
-
-
-def test_looking_at_a_batch_leaves_global_random_numbers_alone():
+def test_reading_a_batch_leaves_global_random_numbers_unchanged():
     before = random_states()
-    adopt(Module(), batch_size=4, seed=0)
+    as_datamodule(Module(), batch_size=4, seed=0)
     assert random_states() == before
 
 
 def test_wrong_batch_size_is_named():
     with pytest.raises(UserError, match='batch_size must be a whole number >= 1 or "full", got 0'):
-        adopt(Module(), batch_size=0, seed=0)
+        as_datamodule(Module(), batch_size=0, seed=0)
 
 
-def test_module_is_used_as_it_is_and_told_the_batch_size():
+def test_module_is_used_unchanged_but_for_its_batch_size():
     module = Module()
-    data, spec = adopt(module, batch_size=20, seed=0)
+    data, spec = as_datamodule(module, batch_size=20, seed=0)
     assert data is module
     assert module.batch_size == 20
     assert spec == DataSpec(
@@ -61,14 +59,15 @@ def test_module_is_used_as_it_is_and_told_the_batch_size():
 
 
 def test_module_that_drops_its_last_batch():
-    _, spec = adopt(Module(drop_last=True), batch_size=20, seed=0)
+    _, spec = as_datamodule(Module(drop_last=True), batch_size=20, seed=0)
     assert (spec.n_train, spec.steps_per_epoch) == (40, 2)
 
 
 @pytest.mark.parametrize("drop_last", [False, True])
 def test_full_batch_of_a_module(drop_last):
-    data, spec = adopt(Module(drop_last=drop_last), batch_size="full", seed=0)
-    assert data.batch_size == 50
+    module = Module(drop_last=drop_last)
+    _, spec = as_datamodule(module, batch_size="full", seed=0)
+    assert module.batch_size == 50
     assert (spec.n_train, spec.steps_per_epoch) == (50, 1)
 
 
@@ -79,12 +78,12 @@ def test_batch_size_among_the_hyperparameters():
             self.save_hyperparameters()
 
         def train_dataloader(self):
-            return DataLoader(SAMPLES, batch_size=self.hparams.batch_size)
+            return DataLoader(SAMPLES, batch_size=self.hparams["batch_size"])
 
         val_dataloader = test_dataloader = train_dataloader
 
-    data, spec = adopt(Saved(batch_size=5), batch_size=25, seed=0)
-    assert data.hparams.batch_size == 25
+    data, spec = as_datamodule(Saved(batch_size=5), batch_size=25, seed=0)
+    assert data.hparams["batch_size"] == 25
     assert spec.steps_per_epoch == 2
     assert spec.has_test
 
@@ -100,8 +99,9 @@ def test_module_that_makes_its_loaders_in_setup():
         def train_dataloader(self):
             return self.loader
 
-    for batch_size, steps in [(20, 3), ("full", 1)]:
-        _, spec = adopt(Early(), batch_size=batch_size, seed=0)
+    cases: list[tuple[BatchSize, int]] = [(20, 3), ("full", 1)]
+    for batch_size, steps in cases:
+        _, spec = as_datamodule(Early(), batch_size=batch_size, seed=0)
         assert (spec.steps_per_epoch, spec.n_out) == (steps, 4)
 
 
@@ -119,10 +119,10 @@ class Own(L.LightningDataModule):
         return self.loader
 
 
-def test_module_without_a_batch_size_keeps_its_own_and_says_so():
+def test_module_without_a_batch_size_keeps_its_own_with_a_warning():
     source = TensorDataset(torch.rand(50, 2), torch.rand(50, 3))
     with pytest.warns(UserWarning, match="Own has no attribute batch_size: its own batches are used, .*batch_size=20"):
-        _, spec = adopt(Own(DataLoader(source, batch_size=25)), batch_size=20, seed=0)
+        _, spec = as_datamodule(Own(DataLoader(source, batch_size=25)), batch_size=20, seed=0)
     assert (spec.n_train, spec.steps_per_epoch, spec.task, spec.n_out) == (50, 2, "regression", 3)
 
 
@@ -138,33 +138,34 @@ def endless():
         (endless(), (None, None, "regression", (2,))),
         (DataLoader(Stream(), batch_size=3), (None, None, "classification", (2,))),
         (DataLoader(SAMPLES, batch_sampler=[[0, 1], [2]]), (None, 2, "classification", (4,))),
-        (DataLoader([{"x": 1.0}] * 4, batch_size=2), (4, 2, None, None)),
+        (DataLoader(Bare(lambda i: {"x": 1.0}, n=4), batch_size=2), (4, 2, None, None)),
         ([], (None, 0, None, None)),
     ],
     ids=["generator", "stream", "batch sampler", "dictionaries", "empty"],
 )
-def test_what_a_module_does_not_tell_is_none(loader, expected):
-    _, spec = adopt(Own(loader), batch_size=20, seed=0)
+def test_unknown_fields_are_none(loader, expected):
+    _, spec = as_datamodule(Own(loader), batch_size=20, seed=0)
     assert (spec.n_train, spec.steps_per_epoch, spec.task, spec.in_shape) == expected
 
 
 def test_full_batch_needs_a_known_length():
-    with pytest.raises(UserError, match=r'batch_size="full" needs a training set of known length, which Own does not'):
-        adopt(Own(endless()), batch_size="full", seed=0)
+    with pytest.raises(UserError, match=r'batch_size="full" needs a training set of known length, which Own'):
+        as_datamodule(Own(endless()), batch_size="full", seed=0)
 
 
 def test_full_batch_needs_an_attribute_to_set():
     source = Own(DataLoader(TensorDataset(torch.rand(50, 2), torch.rand(50)), batch_size=25))
     with pytest.warns(UserWarning, match="its own batches are used, not those of batch_size=full"):
-        adopt(source, batch_size="full", seed=0)
+        as_datamodule(source, batch_size="full", seed=0)
 
 
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true")  # by Lightning
 def test_module_from_datasets_has_its_loaders_on_the_instance():
     data = TensorDataset(torch.rand(50, 2), torch.arange(50) % 2)
-    module = L.LightningDataModule.from_datasets(*random_split(data, [30, 10, 10]), batch_size=6)
+    train, val, test = random_split(data, [30, 10, 10])
+    module = L.LightningDataModule.from_datasets(train, val, test, batch_size=6)
     with pytest.warns(UserWarning, match="no attribute batch_size"):
-        _, spec = adopt(module, batch_size=6, seed=0)
+        _, spec = as_datamodule(module, batch_size=6, seed=0)
     assert (spec.n_train, spec.steps_per_epoch, spec.has_test) == (30, 5, True)
 
 
@@ -176,10 +177,11 @@ def test_module_without_validation_data_is_refused():
             return DataLoader(SAMPLES, batch_size=self.batch_size)
 
     with pytest.raises(UserError, match="Blind has no val_dataloader"):
-        adopt(Blind(), batch_size=4, seed=0)
+        as_datamodule(Blind(), batch_size=4, seed=0)
 
 
 def test_module_of_ours_is_a_source_too():
-    data, spec = adopt(ResidentData(digits(), batch_size=1, seed=0), batch_size=100, seed=0)
-    assert data.batch_size == 100
+    module = InMemoryDataModule(digits(), batch_size=1, seed=0)
+    _, spec = as_datamodule(module, batch_size=100, seed=0)
+    assert module.batch_size == 100
     assert (spec.steps_per_epoch, spec.in_shape) == (11, (1, 8, 8))
