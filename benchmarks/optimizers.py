@@ -4,6 +4,7 @@
     python benchmarks/optimizers.py --device cpu --threads 1 --memory  # and the memory that a step takes
     python benchmarks/optimizers.py --sizes --replicas 64              # only: many small runs in one optimizer
     python benchmarks/optimizers.py --control                          # torch's foreach in place of ours
+    python benchmarks/optimizers.py --device cpu --threads 1 --sizes --rmsprop-implementations   # only: RMSprop's on the CPU
 
 Ours has its default arguments. Compiled is `torch.compile(optimizer.step)` of torch's loop on the CPU, of its foreach
 on CUDA. All ways start from the same float32 parameters and fixed gradients, and must agree before they are timed.
@@ -30,6 +31,9 @@ from torch import Tensor
 from torchvision.models import resnet18
 
 import bakeoff.optim
+from bakeoff.optim import _foreach, _fused, _native
+from bakeoff.optim._tensors import Group, Tensors
+from bakeoff.optim._trial import Kernel
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ SIZES: dict[str, Shapes] = {
 CUDA_SIZES: dict[str, Shapes] = {"1x500M": [(500_000_000,)], "1000x10k": [(10_000,)] * 1000}
 MLP: Shapes = [(64, 64), (64,), (32, 64), (32,), (10, 32), (10,)]
 EAGER = ("loop", "foreach", "fused")
+SMALL_TURN_CALLS = 20  # steps a turn for sizes that take some microseconds
 
 
 @dataclass(frozen=True)
@@ -208,6 +213,73 @@ def replica_ways(algorithm: Algorithm, rates: list[float], device: str) -> dict[
     return {"ours": ours, "torch": one_after_another}
 
 
+def foreach_in_blocks(tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
+    """What lies between the operations stays in the cache."""
+    for block in tensors.blocks(2**18):
+        _foreach.rmsprop(block, group)
+
+
+RMSPROP_KERNELS: dict[str, Kernel] = {"late Adam": _fused.rmsprop, "blocks": foreach_in_blocks, "C": _native.rmsprop}
+
+
+def rmsprop_implementations(setting: Setting) -> None:
+    """Each implementation of RMSprop's step on the CPU, and torch's, in turns."""
+    print(f"\nRMSprop by implementation, float32, {setting.rounds} rounds: ms are medians (minima); `torch / default` is")
+    print("torch's best eager implementation over our default one, median (quartiles) of the rounds' ratios.\n")
+    names = ["default", "definition", "foreach", *RMSPROP_KERNELS, "torch loop", "torch foreach"]
+    print(f"| options | size | {' | '.join(names)} | torch / default |\n" + "|---" * (len(names) + 3) + "|")
+    for size, shapes in {"mlp": MLP, "resnet18": RESNET18, "1x20M": SIZES["1x20M"]}.items():
+        for name in ("rmsprop", "rmsprop-momentum", "rmsprop-centered"):
+            times = rmsprop_times(ALGORITHMS[name].arguments, shapes, setting)
+            best = min(("torch loop", "torch foreach"), key=times.median)
+            cells = [times.milliseconds(way) for way in names]
+            print(f"| {name} | {size} | {' | '.join(cells)} | {times.ratio(best, 'default')} |", flush=True)
+
+
+def rmsprop_times(arguments: dict[str, Any], shapes: Shapes, setting: Setting) -> Times:
+    calls = SMALL_TURN_CALLS if shapes is MLP else 1
+    times, builds, shuffler = Times({}), min(setting.builds, setting.rounds), random.Random(0)
+    for build in range(builds):
+        made = list(rmsprop_optimizers(arguments).items())
+        shuffler.shuffle(made)
+        params = {name: parameters(shapes, "cpu") for name, _ in made}
+        steps = {name: make(params[name]).step for name, make in made}
+        for name, step in steps.items():
+            warm(step)
+            torch.testing.assert_close(params[name], params[made[0][0]], rtol=1e-4, atol=1e-5, msg=f"{name} differs")
+        rounds = len(range(build, setting.rounds, builds))
+        of_build = interleave({n: partial(repeat, s, calls) for n, s in steps.items()}, rounds=rounds, device="cpu")
+        times = times.joined(Times({n: [s / calls for s in seconds] for n, seconds in of_build.seconds.items()}))
+        del params, steps
+        tidy()
+    return times
+
+
+def rmsprop_optimizers(arguments: dict[str, Any]) -> dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]]:
+    ours, theirs = partial(bakeoff.optim.RMSprop, **arguments), partial(torch.optim.RMSprop, **arguments)
+    return {
+        "default": ours,
+        "definition": partial(ours, foreach=False),
+        "foreach": partial(ours, foreach=True),
+        **{name: partial(rmsprop_by(kernel), **arguments) for name, kernel in RMSPROP_KERNELS.items()},
+        "torch loop": partial(theirs, foreach=False),
+        "torch foreach": partial(theirs, foreach=True),
+    }
+
+
+def rmsprop_by(kernel: Kernel) -> type[torch.optim.Optimizer]:
+    class OneKernel(bakeoff.optim.RMSprop):
+        def _kernels(self, tensors: Tensors, group: Group) -> tuple[Kernel, ...]:
+            return (kernel,)
+
+    return OneKernel
+
+
+def repeat(step: Callable[[], object], calls: int) -> None:
+    for _ in range(calls):
+        step()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
@@ -220,6 +292,7 @@ def main() -> None:
     add("--no-compiled", action="store_true", help="leave out the compiled way: compiling takes long")
     add("--memory", action="store_true", help="also the peak memory of a step")
     add("--replicas", type=int, nargs="?", const=64, metavar="K", help="also K runs in one optimizer; 64 if not given")
+    add("--rmsprop-implementations", action="store_true", help="also each implementation of RMSprop's step, on the CPU")
     add("--control", action="store_true", help="torch's foreach in place of ours: `/ foreach` should be 1")
     arguments = parser.parse_args()
     if arguments.threads:
@@ -234,6 +307,8 @@ def main() -> None:
         memory(arguments.algorithms, setting)
     if arguments.replicas:
         replicas(arguments.algorithms, arguments.replicas, setting)
+    if arguments.rmsprop_implementations:
+        rmsprop_implementations(setting)
 
 
 if __name__ == "__main__":
