@@ -4,14 +4,15 @@
     python benchmarks/optimizers.py --device cpu --threads 1 --memory  # and the memory that a step takes
     python benchmarks/optimizers.py --sizes --replicas 64              # only: many small runs in one optimizer
     python benchmarks/optimizers.py --control                          # torch's foreach in place of ours
-    python benchmarks/optimizers.py --device cpu --threads 1 --sizes --rmsprop-implementations   # only: RMSprop's on the CPU
+    python benchmarks/optimizers.py --device cpu --threads 1 --sizes --rmsprop-implementations  # only: those of RMSprop
+    CC=none python benchmarks/optimizers.py --device cpu --threads 1 --sizes --rmsprop-implementations  # no C compiler
 
 Ours has its default arguments. Compiled is `torch.compile(optimizer.step)` of torch's loop on the CPU, of its foreach
-on CUDA. All ways start from the same float32 parameters and fixed gradients, and must agree before they are timed.
+on CUDA. All candidates start from the same float32 parameters and fixed gradients, and must agree first.
 GB/s counts the bytes that a step cannot do without (read gradient, read and write parameter and state); `of copy` is
-its share of what `Tensor.copy_` of a large tensor moves in the same rounds. Sizes that fit in a cache can exceed 1.
-On the CPU where tensors happen to lie makes the same step up to a fifth slower, for hundreds of rounds: a row's rounds
-are divided among several builds, each of all ways in a new order.
+its fraction of what `Tensor.copy_` of a large tensor moves in the same rounds. Sizes that fit in a cache can exceed 1.
+On the CPU the addresses of tensors make the same step up to a fifth slower, for hundreds of rounds: a row's rounds are
+divided among several builds, each of all candidates in a new order.
 """
 
 import argparse
@@ -31,9 +32,7 @@ from torch import Tensor
 from torchvision.models import resnet18
 
 import bakeoff.optim
-from bakeoff.optim import _foreach, _fused, _native
-from bakeoff.optim._tensors import Group, Tensors
-from bakeoff.optim._trial import Kernel
+from bakeoff.optim import _dispatch, _native
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Way:
+class Candidate:
     params: list[Tensor]
     step: Callable[[], object]
 
@@ -104,25 +103,25 @@ def parameters(shapes: Shapes, device: str) -> list[Tensor]:
     return params
 
 
-def factories(algorithm: Algorithm, shapes: Shapes, setting: Setting) -> dict[str, Callable[[], Way]]:
-    """Each way with its own parameters, gradients and state, made when called."""
+def factories(algorithm: Algorithm, shapes: Shapes, setting: Setting) -> dict[str, Callable[[], Candidate]]:
+    """Each candidate with its own parameters, gradients and state, made when called."""
     theirs = algorithm.theirs
     on_cpu = setting.device == "cpu"
 
-    def way(make: Callable[[list[Tensor]], torch.optim.Optimizer], compiled: bool = False) -> Way:
+    def candidate(make: Callable[[list[Tensor]], torch.optim.Optimizer], compiled: bool = False) -> Candidate:
         params = parameters(shapes, setting.device)
         step = make(params).step
-        return Way(params, torch.compile(step) if compiled else step)
+        return Candidate(params, torch.compile(step) if compiled else step)
 
     made = {
-        "ours": partial(way, partial(theirs, foreach=True) if setting.control else algorithm.ours),
-        "loop": partial(way, partial(theirs, foreach=False)),
-        "foreach": partial(way, partial(theirs, foreach=True)),
+        "ours": partial(candidate, partial(theirs, foreach=True) if setting.control else algorithm.ours),
+        "loop": partial(candidate, partial(theirs, foreach=False)),
+        "foreach": partial(candidate, partial(theirs, foreach=True)),
     }
     if algorithm.fused:
-        made["fused"] = partial(way, partial(theirs, fused=True))
+        made["fused"] = partial(candidate, partial(theirs, fused=True))
     if setting.compiled:
-        made["compiled"] = partial(way, partial(theirs, foreach=not on_cpu), compiled=True)
+        made["compiled"] = partial(candidate, partial(theirs, foreach=not on_cpu), compiled=True)
     return made
 
 
@@ -131,14 +130,14 @@ def speed_row(algorithm: Algorithm, shapes: Shapes, setting: Setting, copy: Call
     for build in range(builds):
         made = list(factories(algorithm, shapes, setting).items())
         shuffler.shuffle(made)
-        ways = {name: way for name, factory in made if warm((way := factory()).step)}
-        for name, way in ways.items():
-            for param, reference in zip(way.params, ways["loop"].params, strict=True):
+        built = {name: candidate for name, factory in made if warm((candidate := factory()).step)}
+        for name, candidate in built.items():
+            for param, reference in zip(candidate.params, built["loop"].params, strict=True):
                 torch.testing.assert_close(param, reference, rtol=1e-4, atol=1e-5, msg=partial("{}: {}".format, name))
-        calls = {name: way.step for name, way in ways.items()} | {"copy": copy}
+        calls = {name: candidate.step for name, candidate in built.items()} | {"copy": copy}
         rounds = len(range(build, setting.rounds, builds))
         times = times.joined(interleave(calls, rounds=rounds, device=setting.device))
-        del way, ways, calls
+        del candidate, built, calls
         tidy()
     return times
 
@@ -154,12 +153,12 @@ def speed(algorithms: list[str], sizes: list[str], setting: Setting) -> None:
             algorithm, shapes = ALGORITHMS[name], (SIZES | CUDA_SIZES)[size]
             times = speed_row(algorithm, shapes, setting, partial(target.copy_, source))
             floor = algorithm.floor * sum(math.prod(shape) for shape in shapes)
-            best = min((way for way in EAGER if way in times), key=times.median)
-            cells = [times.milliseconds(way) for way in ("ours", *EAGER, "compiled")]
+            best = min((name for name in EAGER if name in times), key=times.median)
+            cells = [times.milliseconds(column) for column in ("ours", *EAGER, "compiled")]
             cells.append(f"{floor / times.median('ours') / 1e9:.1f}")
             cells.append(f"{median(times.ratios('copy', 'ours')) * floor / (8 * elements):.2f}")
             cells.append(f"{best} {times.ratio('ours', best)}")
-            cells += [times.ratio("ours", way) for way in ("compiled", "fused", "foreach")]
+            cells += [times.ratio("ours", column) for column in ("compiled", "fused", "foreach")]
             print(f"| {name} | {size} | {' | '.join(cells)} |", flush=True)
 
 
@@ -168,13 +167,16 @@ def memory(algorithms: list[str], setting: Setting) -> None:
     print("| algorithm | ours | loop | foreach | fused | compiled |\n" + "|---" * 6 + "|")
     for name in algorithms:
         peaks = {}
-        for way_name, factory in factories(ALGORITHMS[name], SIZES["1x20M"], setting).items():
-            way = factory()
-            if warm(way.step):
-                peaks[way_name] = f"{peak_memory(way.step, setting.device) / way.params[0].nbytes:.2f}"
-            del way
+        for column, factory in factories(ALGORITHMS[name], SIZES["1x20M"], setting).items():
+            candidate = factory()
+            if warm(candidate.step):
+                bytes_at_peak = peak_memory(candidate.step, setting.device)
+                peaks[column] = f"{bytes_at_peak / candidate.params[0].nbytes:.2f}"
+            del candidate
             tidy()
-        print(f"| {name} | {' | '.join(peaks.get(way, '-') for way in ('ours', *EAGER, 'compiled'))} |", flush=True)
+        print(
+            f"| {name} | {' | '.join(peaks.get(column, '-') for column in ('ours', *EAGER, 'compiled'))} |", flush=True
+        )
 
 
 def replicas(algorithms: list[str], count: int, setting: Setting) -> None:
@@ -183,16 +185,16 @@ def replicas(algorithms: list[str], count: int, setting: Setting) -> None:
     print("| algorithm | ours ms | torch ms | ours / torch | ours: kernels a step | torch |\n" + "|---" * 6 + "|")
     rates = [1e-4 * 100 ** (k / count) for k in range(count)]
     for name in algorithms:
-        ways = replica_ways(ALGORITHMS[name], rates, setting.device)
-        times = interleave(ways, rounds=setting.rounds, device=setting.device)
-        launched = [str(kernels(way)) if setting.device == "cuda" else "-" for way in ways.values()]
+        steps = replica_steps(ALGORITHMS[name], rates, setting.device)
+        times = interleave(steps, rounds=setting.rounds, device=setting.device)
+        launched = [str(kernels(step)) if setting.device == "cuda" else "-" for step in steps.values()]
         cells = [times.milliseconds("ours"), times.milliseconds("torch"), times.ratio("ours", "torch"), *launched]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
         tidy()
 
 
-def replica_ways(algorithm: Algorithm, rates: list[float], device: str) -> dict[str, Callable[[], object]]:
-    """Both ways, warm and found to agree."""
+def replica_steps(algorithm: Algorithm, rates: list[float], device: str) -> dict[str, Callable[[], object]]:
+    """Both steps, warm and found to agree."""
     stacked = parameters([(len(rates), *shape) for shape in MLP], device)
     solos = [[param.detach()[k].clone().requires_grad_() for param in stacked] for k in range(len(rates))]
     for k, params in enumerate(solos):
@@ -206,33 +208,24 @@ def replica_ways(algorithm: Algorithm, rates: list[float], device: str) -> dict[
             optimizer.step()
 
     ours = algorithm.ours(stacked, replicas={"lr": rates}).step
-    for way in (ours, one_after_another):
-        warm(way)
+    for step in (ours, one_after_another):
+        warm(step)
     for k, params in enumerate(solos):
         torch.testing.assert_close([stack[k] for stack in stacked], params, rtol=1e-4, atol=1e-5)
     return {"ours": ours, "torch": one_after_another}
 
 
-def foreach_in_blocks(tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
-    """What lies between the operations stays in the cache."""
-    for block in tensors.blocks(2**18):
-        _foreach.rmsprop(block, group)
-
-
-RMSPROP_KERNELS: dict[str, Kernel] = {"late Adam": _fused.rmsprop, "blocks": foreach_in_blocks, "C": _native.rmsprop}
-
-
 def rmsprop_implementations(setting: Setting) -> None:
     """Each implementation of RMSprop's step on the CPU, and torch's, in turns."""
-    print(f"\nRMSprop by implementation, float32, {setting.rounds} rounds: ms are medians (minima); `torch / default` is")
-    print("torch's best eager implementation over our default one, median (quartiles) of the rounds' ratios.\n")
-    names = ["default", "definition", "foreach", *RMSPROP_KERNELS, "torch loop", "torch foreach"]
+    print(f"\nRMSprop by implementation, float32, {setting.rounds} rounds: ms are medians (minima), `torch / default`")
+    print("is torch's best eager implementation over our default one, median (quartiles) of the rounds' ratios.\n")
+    names = ["default", "definition", "foreach", "C", "torch loop", "torch foreach"]
     print(f"| options | size | {' | '.join(names)} | torch / default |\n" + "|---" * (len(names) + 3) + "|")
     for size, shapes in {"mlp": MLP, "resnet18": RESNET18, "1x20M": SIZES["1x20M"]}.items():
         for name in ("rmsprop", "rmsprop-momentum", "rmsprop-centered"):
             times = rmsprop_times(ALGORITHMS[name].arguments, shapes, setting)
             best = min(("torch loop", "torch foreach"), key=times.median)
-            cells = [times.milliseconds(way) for way in names]
+            cells = [times.milliseconds(candidate) for candidate in names]
             print(f"| {name} | {size} | {' | '.join(cells)} | {times.ratio(best, 'default')} |", flush=True)
 
 
@@ -257,22 +250,20 @@ def rmsprop_times(arguments: dict[str, Any], shapes: Shapes, setting: Setting) -
 
 def rmsprop_optimizers(arguments: dict[str, Any]) -> dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]]:
     ours, theirs = partial(bakeoff.optim.RMSprop, **arguments), partial(torch.optim.RMSprop, **arguments)
-    return {
+    made = {
         "default": ours,
         "definition": partial(ours, foreach=False),
         "foreach": partial(ours, foreach=True),
-        **{name: partial(rmsprop_by(kernel), **arguments) for name, kernel in RMSPROP_KERNELS.items()},
         "torch loop": partial(theirs, foreach=False),
         "torch foreach": partial(theirs, foreach=True),
     }
+    return made | ({"C": partial(ours, fused=True)} if has_c_kernel() else {})
 
 
-def rmsprop_by(kernel: Kernel) -> type[torch.optim.Optimizer]:
-    class OneKernel(bakeoff.optim.RMSprop):
-        def _kernels(self, tensors: Tensors, group: Group) -> tuple[Kernel, ...]:
-            return (kernel,)
-
-    return OneKernel
+def has_c_kernel() -> bool:
+    """Whether `fused=True` uses the kernel in C, that is, whether there is a C compiler."""
+    bakeoff.optim.RMSprop(parameters([(1,)], "cpu"), fused=True).step()
+    return any(kernel is _native.rmsprop and matches for (kernel, _), matches in _dispatch._verified.items())
 
 
 def repeat(step: Callable[[], object], calls: int) -> None:
@@ -289,7 +280,7 @@ def main() -> None:
     add("--algorithms", nargs="+", choices=list(ALGORITHMS), default=list(ALGORITHMS))
     add("--rounds", type=int, default=30)
     add("--builds", type=int, default=3, help="the rounds are divided among so many, on the CPU")
-    add("--no-compiled", action="store_true", help="leave out the compiled way: compiling takes long")
+    add("--no-compiled", action="store_true", help="leave out the compiled step: compiling takes long")
     add("--memory", action="store_true", help="also the peak memory of a step")
     add("--replicas", type=int, nargs="?", const=64, metavar="K", help="also K runs in one optimizer; 64 if not given")
     add("--rmsprop-implementations", action="store_true", help="also each implementation of RMSprop's step, on the CPU")
