@@ -7,8 +7,10 @@ import torch
 from torch.nn import Parameter
 
 from bakeoff import optim
-from bakeoff.optim import _trial, _ways
+from bakeoff.optim import _dispatch, _verify
 from bakeoff.optim._tensors import Tensors
+
+from .public import OPTIMIZERS
 
 K = 3
 REPLICAS = {"lr": [0.1, 0.01, 0.3], "weight_decay": [0, 0.1, 0.01]}
@@ -24,7 +26,7 @@ DIFFERING = {
     "Adam": {"betas": [(0.9, 0.999), (0.5, 0.9), (0.0, 0.99)], "eps": [1e-8, 1e-3, 1e-2]},
 }
 DIFFERING["AdamW"] = DIFFERING["Adam"]
-each_optimizer = pytest.mark.parametrize("name", optim.__all__)
+each_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 each_variant = pytest.mark.parametrize(("name", "options"), [(n, o) for n, many in OPTIONS.items() for o in many])
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU; run where there is one")
 quiet = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # what a block masks out divides by 0 in the interpreter
@@ -33,9 +35,9 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 @pytest.fixture
 def as_on_cuda(kernels, monkeypatch):
-    """Send tensors of the CPU the way that those of a GPU go, to interpreted kernels."""
-    monkeypatch.setattr(_ways, "_agreed", {})
-    monkeypatch.setattr(_trial, "_said", set())
+    """Dispatch tensors of the CPU as if on a GPU, to interpreted kernels."""
+    monkeypatch.setattr(_dispatch, "_verified", {})
+    monkeypatch.setattr(_verify, "_warned", set())
     if not torch.cuda.is_available():
         monkeypatch.setattr(Tensors, "on_cuda", property(lambda self: True))
         monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
@@ -59,14 +61,14 @@ def train(optimizer, steps, scale=1.0):
 
 @quiet
 @each_variant
-def test_replicas_go_in_one_call_as_they_go_one_by_one(name, options, as_on_cuda, caplog):
+def test_replicas_in_one_call_are_replicas_one_by_one(name, options, as_on_cuda, caplog):
     shapes = [(K, 40, 5), (K, 7), (K,)]
     differing = {key: v for key, v in {**REPLICAS, **DIFFERING[name]}.items() if key not in options}
     together = getattr(optim, name)(params(shapes), **options, replicas=differing, fused=True)
     one_by_one = getattr(optim, name)(params(shapes, device="cpu"), **options, replicas=differing, fused=False)
     torch.testing.assert_close(train(together, range(4)), train(one_by_one, range(4)), rtol=1e-5, atol=1e-5)
     assert caplog.text == ""
-    assert list(_ways._agreed.values()).count(True) >= 1
+    assert list(_dispatch._verified.values()).count(True) >= 1
 
 
 @quiet
@@ -79,12 +81,12 @@ def test_fused_is_the_definition(name, options, dtype, as_on_cuda, caplog):
     found, expected = train(ours, range(5)), train(definition, range(5))
     torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
     assert caplog.text == ""
-    assert set(_ways._agreed.values()) == {True}
+    assert set(_dispatch._verified.values()) == {True}
 
 
 @quiet
 @each_optimizer
-def test_overflow_is_known_to_the_kernels_alone(name, as_on_cuda):
+def test_only_the_kernels_read_the_overflow_flag(name, as_on_cuda):
     """After the first step nothing asks the GPU: a step that overflowed leaves parameters and counts as they were."""
     optimizer = getattr(optim, name)(params([(67,)]), fused=True)
     [before] = train(optimizer, range(2))
@@ -109,25 +111,25 @@ def test_overflow_is_known_to_the_kernels_alone(name, as_on_cuda):
 
 @needs_gpu
 @each_variant
-@pytest.mark.parametrize("way", [{}, {"fused": True}, {"foreach": True}, {"capturable": True}], ids=str)
-def test_replays_torch_on_a_gpu(name, options, way):
-    if name == "SGD" and "capturable" in way:
-        way = {}
+@pytest.mark.parametrize("flag", [{}, {"fused": True}, {"foreach": True}, {"capturable": True}], ids=str)
+def test_replays_torch_on_a_gpu(name, options, flag):
+    if name == "SGD" and "capturable" in flag:
+        flag = {}
     shapes = [(300, 50), (67,), ()]
-    ours = getattr(optim, name)(params(shapes), **options, **way)
+    ours = getattr(optim, name)(params(shapes), **options, **flag)
     theirs = getattr(torch.optim, name)(params(shapes), **options, foreach=False)
-    with pytest.warns(UserWarning, match="capturable=True") if "capturable" in way else torch.no_grad():
+    with pytest.warns(UserWarning, match="capturable=True") if "capturable" in flag else torch.no_grad():
         found = train(ours, range(20))
     torch.testing.assert_close(found, train(theirs, range(20)), rtol=1e-4, atol=1e-5)
 
 
 @needs_gpu
 @pytest.mark.parametrize("name", ["RMSprop", "Adam", "AdamW"])
-@pytest.mark.parametrize("way", [{}, {"fused": True}], ids=str)
-def test_a_captured_step_replays(name, way):
+@pytest.mark.parametrize("flag", [{}, {"fused": True}], ids=str)
+def test_a_captured_step_replays(name, flag):
     """Warmed up on a side stream, as torch asks, then captured and replayed."""
     eager = getattr(optim, name)(params([(300, 50), (67,)]), lr=1e-2)
-    graphed = getattr(optim, name)(params([(300, 50), (67,)]), lr=1e-2, capturable=True, **way)
+    graphed = getattr(optim, name)(params([(300, 50), (67,)]), lr=1e-2, capturable=True, **flag)
     for optimizer in (eager, graphed):
         for param in optimizer.param_groups[0]["params"]:
             param.grad = torch.ones_like(param)

@@ -1,17 +1,11 @@
-"""Hyperparameters out of bounds: torch's message, then the bound and what to give instead."""
+"""Checks hyperparameters and flags: torch's message, then the bound and what to give instead."""
 
 from torch import Tensor
 
 from bakeoff.optim._tensors import Group
 
-_TORCH_SAYS = {
-    "lr": "Invalid learning rate",
-    "eps": "Invalid epsilon value",
-    "momentum": "Invalid momentum value",
-    "dampening": "Invalid dampening value",
-    "weight_decay": "Invalid weight_decay value",
-    "alpha": "Invalid alpha value",
-}
+# torch's messages, where they are not "Invalid <name> value"
+_TORCH_MESSAGES = {"lr": "Invalid learning rate", "eps": "Invalid epsilon value"}
 
 
 def check_at_least_zero(group: Group, *names: str) -> None:
@@ -19,13 +13,14 @@ def check_at_least_zero(group: Group, *names: str) -> None:
     for name in names:
         value = group[name]
         if not value >= 0:
-            raise ValueError(f"{_TORCH_SAYS[name]}: {value}. {name} must be >= 0, got {value}: give 0 or more")
+            message = _TORCH_MESSAGES.get(name, f"Invalid {name} value")
+            raise ValueError(f"{message}: {value}. {name} must be >= 0, got {value}: give 0 or more")
 
 
-def check_below_one(name: str, value: float | Tensor, torch_says: str) -> None:
-    """Raise ValueError unless the decay rate of an average is in [0, 1): at 1 it would forget nothing."""
+def check_below_one(name: str, value: float | Tensor, message: str) -> None:
+    """Raise ValueError unless the decay rate of an average is in [0, 1): at 1 the average would never change."""
     if not 0 <= value < 1:
-        raise ValueError(f"{torch_says}: {value}. {name} must be in [0, 1), got {value}: give 0 or more, less than 1")
+        raise ValueError(f"{message}: {value}. {name} must be in [0, 1), got {value}: give 0 or more, less than 1")
 
 
 def check_lr(group: Group) -> None:
@@ -39,15 +34,15 @@ def check_lr(group: Group) -> None:
 
 
 def check_flags(group: Group) -> None:
-    """Raise RuntimeError for ways to run that exclude each other."""
+    """Raise RuntimeError for flags that exclude each other."""
     if group["fused"] and group["differentiable"]:
         raise RuntimeError("`fused` does not support `differentiable`. Leave one of the two out")
     if group["fused"] and group["foreach"]:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together. Leave one of the two out")
 
 
-def check_devices_of_fused(params: list[Tensor]) -> None:
-    """Raise RuntimeError for parameters that no kernel takes, in torch's words."""
+def check_fused_params(params: list[Tensor]) -> None:
+    """Raise RuntimeError, with torch's message, for parameters that no fused kernel supports."""
     for param in params:
         if param.device.type not in ("cpu", "cuda") or not (param.is_floating_point() or param.is_complex()):
             raise RuntimeError(

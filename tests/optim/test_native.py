@@ -1,4 +1,4 @@
-"""RMSprop's kernel in C: right for any share-out among threads, and nothing lost where it cannot be compiled."""
+"""RMSprop's kernel in C: correct for any number of threads, and replaced by lists where it cannot be compiled."""
 
 import multiprocessing
 import os
@@ -13,12 +13,10 @@ import torch
 from torch.nn import Parameter
 
 from bakeoff import optim
-from bakeoff.optim import _fused, _native, _trial, _ways
-from bakeoff.optim._tensors import Tensors
+from bakeoff.optim import _dispatch, _native, _verify
 
 pytestmark = pytest.mark.usefixtures("c_compiler")
 
-LARGE = _native.WORTH_COMPILING
 OPTIONS = {
     "plain": {},
     "all": {"weight_decay": 0.1, "momentum": 0.9, "centered": True, "maximize": True, "eps": 1e-3},
@@ -29,14 +27,13 @@ OPTIONS = {
     "momentum and decay": {"momentum": 0.9, "weight_decay": 0.1},
     "centered with momentum": {"centered": True, "momentum": 0.9, "eps": 1e-3},
 }
-SIZES = [LARGE + 3, 1, 17, 0, 5000]
+SIZES = [2 * _native._MIN_ELEMENTS_PER_THREAD + 3, 1, 17, 0, 5000]
 
 
 @pytest.fixture
-def _forget(monkeypatch, tmp_path):
-    """As at the first use on a machine."""
-    monkeypatch.setattr(_ways, "_agreed", {})
-    monkeypatch.setattr(_trial, "_said", set())
+def _as_on_a_new_machine(monkeypatch, tmp_path):
+    monkeypatch.setattr(_dispatch, "_verified", {})
+    monkeypatch.setattr(_verify, "_warned", set())
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     _native._library.cache_clear()
     yield
@@ -58,31 +55,31 @@ def train(optimizer, steps=4):
     return made
 
 
-def kernels_taken():
-    return {kernel for (kernel, _), agreed in _ways._agreed.items() if agreed}
+def kernels_used():
+    return {kernel for (kernel, _), matches in _dispatch._verified.items() if matches}
 
 
-@pytest.mark.usefixtures("_forget")
+@pytest.mark.usefixtures("_as_on_a_new_machine")
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_large_steps_take_it_and_follow_torch(options, dtype):
+def test_it_is_used_and_follows_torch(options, dtype):
     found, expected = (
         train(optim.RMSprop(params(dtype), **options)),
         train(torch.optim.RMSprop(params(dtype), **options)),
     )
     tolerance = {torch.float32: 1e-5, torch.float64: 1e-12}[dtype]
     torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
-    assert kernels_taken() == {_native.rmsprop}
+    assert kernels_used() == {_native.rmsprop}
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7, 64, 1000])
-def test_every_share_out_among_threads_gives_the_same_bits(threads):
+def test_every_number_of_threads_gives_the_same_bits(threads):
     def step(threads):
         lists = [[p.detach() for p in params()] for _ in range(3)]
         lists[2] = [v.square() for v in lists[2]]
         tables = [array("q", [t.data_ptr() for t in of_kind]) for of_kind in lists]
         addresses = [table.buffer_info()[0] for table in (*tables, sizes)]
-        call = _native._Step(*addresses[:3], None, None, addresses[3], len(SIZES), 0.1, 0.9, 1e-8, 0.1, 0.0, 0, 0)
+        call = _native._Arguments(*addresses[:3], None, None, addresses[3], len(SIZES), 0.1, 0.9, 1e-8, 0.1, 0.0, 0, 0)
         _native._library().rmsprop(_native.ctypes.byref(call), threads)
         return lists[0] + lists[2]
 
@@ -90,7 +87,7 @@ def test_every_share_out_among_threads_gives_the_same_bits(threads):
     assert all(map(torch.equal, step(1), step(threads)))
 
 
-def test_not_finite_values_stay_where_they_are():
+def test_values_that_are_not_finite_do_not_spread():
     made = params()
     for bad, at in ((torch.nan, 5), (torch.inf, 70)):
         made[0].data[at] = bad
@@ -108,7 +105,7 @@ def test_it_tells_autograd_that_it_wrote():
         kept.sum().backward()
 
 
-@pytest.mark.usefixtures("_forget")
+@pytest.mark.usefixtures("_as_on_a_new_machine")
 def test_it_is_compiled_once_for_all_processes(tmp_path):
     program = (
         "import torch; from bakeoff import optim\n"
@@ -125,11 +122,11 @@ def test_it_is_compiled_once_for_all_processes(tmp_path):
     assert library.stat().st_mtime_ns == written
 
 
-@pytest.mark.usefixtures("_forget")
+@pytest.mark.usefixtures("_as_on_a_new_machine")
 @pytest.mark.parametrize(
     "fault", ["no compiler", "compiler fails", "cache is a file", "library is corrupt", "wrong code"]
 )
-def test_without_it_steps_go_another_way(fault, tmp_path, monkeypatch, caplog):
+def test_where_it_cannot_be_used_lists_replace_it(fault, tmp_path, monkeypatch, caplog):
     folder = tmp_path / "cache"
     if fault == "no compiler":
         monkeypatch.setenv("CC", "no-such-compiler")
@@ -138,7 +135,7 @@ def test_without_it_steps_go_another_way(fault, tmp_path, monkeypatch, caplog):
     elif fault == "cache is a file":
         folder.write_text("")
     elif fault == "library is corrupt":
-        library = _native._cache_folder() / f"rmsprop-{_native._name(shutil.which('cc'))}.so"
+        library = _native._cache_folder() / f"rmsprop-{_native._fingerprint(shutil.which('cc'))}.so"
         library.write_bytes(b"not a library")
     else:
         wrong = tmp_path / "_rmsprop.c"
@@ -148,9 +145,9 @@ def test_without_it_steps_go_another_way(fault, tmp_path, monkeypatch, caplog):
     found, expected = train(optim.RMSprop(params(), **options)), train(torch.optim.RMSprop(params(), **options))
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
     if fault in ("cache is a file", "library is corrupt"):  # compiled elsewhere, or anew
-        assert kernels_taken() == {_native.rmsprop}
+        assert kernels_used() == {_native.rmsprop}
     else:
-        assert kernels_taken() == {_fused.rmsprop}
+        assert kernels_used() == set()
         assert len(caplog.records) == 1
 
 
@@ -161,7 +158,7 @@ def _step_in_child(results):
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")
-def test_a_forked_process_takes_its_steps():
+def test_a_forked_process_can_step():
     expected = train(optim.RMSprop(params()), 2)[0].detach()
     context = multiprocessing.get_context("fork")
     results = context.Queue()
@@ -175,11 +172,12 @@ def test_a_forked_process_takes_its_steps():
     assert torch.equal(found, expected)
 
 
-def test_small_steps_and_half_precision_compile_nothing():
-    def kernels(*tensors):
-        optimizer = optim.RMSprop(list(map(Parameter, tensors)))
-        return optimizer._kernels(Tensors(list(tensors), list(tensors), {}, []), optimizer.param_groups[0])
-
-    assert kernels(torch.zeros(LARGE - 1)) == (_fused.rmsprop,)
-    assert kernels(torch.zeros(LARGE - 1), torch.zeros(1)) == (_native.rmsprop, _fused.rmsprop)
-    assert kernels(torch.zeros(LARGE, dtype=torch.bfloat16)) == (_fused.rmsprop,)
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs POSIX owners and modes")
+def test_a_cache_folder_that_others_may_write_to_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    open_to_all = tmp_path / "bakeoff"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    folder = _native._cache_folder()
+    assert folder != open_to_all
+    assert folder.stat().st_mode & 0o022 == 0

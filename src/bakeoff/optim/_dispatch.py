@@ -1,31 +1,30 @@
-"""Which tensors go which way: fused kernels, operations on lists, or the definition.
+"""Chooses the implementation of a step for each tensor: a fused kernel, operations on lists, or the definition.
 
-`fused=True` asks for kernels, `foreach=True` for lists, `False` for the definition; with neither the fastest way
-that is right is taken. Kernels walk flat memory, so they get what is dense and equally laid out, and nothing else;
-they are taken once they have agreed with the definition on a small example, with these options, on this machine.
+`fused=True` asks for kernels, `foreach=True` for lists, `False` for the definition. With neither, the first of these
+that exists and is correct is used. Kernels walk flat memory, so they are given dense tensors with equal strides and
+nothing else. A kernel is used once it has matched the definition on a small example, with these options, on this
+machine (`_verify`).
 """
 
 from enum import Enum
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
 from bakeoff.optim import _replicas
+from bakeoff.optim._algorithm import Algorithm, Kernel
 from bakeoff.optim._tensors import Group, Tensors
-from bakeoff.optim._trial import OPTIONS, TOLERANCE, Kernel, agrees, say_once
-
-if TYPE_CHECKING:
-    from bakeoff.optim._optimizer import UpdateOptimizer
+from bakeoff.optim._verify import OPTIONS, TOLERANCE, matches_reference, warn_once
 
 _PLAIN = {Tensor, Parameter}
-_agreed: dict[tuple[Kernel, tuple[object, ...]], bool] = {}
+_verified: dict[tuple[Kernel, tuple[object, ...]], bool] = {}
 
 
-class Way(Enum):
-    """How a step is taken."""
+class Implementation(Enum):
+    """How a step is computed."""
 
     DEFINITION = "definition"
     FOREACH = "foreach"
@@ -33,55 +32,78 @@ class Way(Enum):
 
 
 class Part(NamedTuple):
-    """Tensors that go one way, by a kernel if they are fused."""
+    """Tensors that share an implementation; a kernel if that is fused."""
 
-    way: Way
+    implementation: Implementation
     tensors: Tensors
     kernel: Kernel | None = None
 
 
-def plan(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> list[Part]:
-    """The tensors, parted by the way that each goes. Raises as torch does if capturable on a device without."""
+def dispatch(algorithm: Algorithm, tensors: Tensors, group: Group) -> list[Part]:
+    """Split the tensors by implementation.
+
+    Raises RuntimeError on sparse gradients that the algorithm cannot use, and, as torch does, AssertionError if
+    `capturable` is set on a device that cannot capture.
+    """
     fused, foreach = group["fused"], group["foreach"]
     if not fused:
         _check_capturable(tensors, group)
-    by_choice = fused is None and foreach is None
-    if group["differentiable"] or not (fused or foreach or by_choice):
-        _refuse_sparse(optimizer, tensors)
-        return [Part(Way.DEFINITION, tensors.real())]
+    is_automatic = fused is None and foreach is None
+    if group["differentiable"] or not (fused or foreach or is_automatic):
+        _refuse_sparse(algorithm, tensors)
+        return [Part(Implementation.DEFINITION, tensors.real())]
     if torch.compiler.is_compiling():  # the compiler fuses by itself
-        _refuse_sparse(optimizer, tensors)
-        return [Part(Way.FOREACH if foreach or tensors.on_cuda else Way.DEFINITION, tensors.real())]
+        _refuse_sparse(algorithm, tensors)
+        use_lists = (foreach or tensors.on_cuda) and algorithm._foreach_step is not None
+        return [Part(Implementation.FOREACH if use_lists else Implementation.DEFINITION, tensors.real())]
     if _are_alike(tensors):
-        return [_alike_part(optimizer, tensors, group)]
-    _refuse_sparse(optimizer, tensors)
+        return [_part_of_alike(algorithm, tensors, group)]
+    _refuse_sparse(algorithm, tensors)
     kinds = _by_kind(tensors, _replicas.count(group))
     others = kinds.pop(None, None)
     if others and fused:
-        say_once("fused=True: some tensors are not plain, dense and equally strided; they go by the definition")
-    parts = [Part(Way.DEFINITION, tensors.at(others).real())] if others else []
-    return parts + [_alike_part(optimizer, tensors.at(indices), group) for indices in kinds.values()]
+        warn_once("fused=True: some tensors are not plain, dense and equally strided; the definition updates them")
+    parts = [Part(Implementation.DEFINITION, tensors.at(others).real())] if others else []
+    return parts + [_part_of_alike(algorithm, tensors.at(indices), group) for indices in kinds.values()]
 
 
-def _alike_part(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> Part:
+def _part_of_alike(algorithm: Algorithm, tensors: Tensors, group: Group) -> Part:
     if tensors.params[0].is_complex():
         tensors = tensors.real()
-    kernel = None if group["foreach"] else _kernel(optimizer, tensors, group)
+    kernel = None if group["foreach"] else _kernel(algorithm, tensors, group)
     if kernel is not None:
-        return Part(Way.FUSED, tensors, kernel)
-    return Part(Way.FOREACH if group["foreach"] or tensors.on_cuda else Way.DEFINITION, tensors)
+        return Part(Implementation.FUSED, tensors, kernel)
+    part = Part(_without_kernel(algorithm, tensors, group), tensors)
+    asked = next((flag for flag in ("fused", "foreach") if group[flag]), None)
+    if asked is not None and asked != part.implementation.value:
+        name, param = type(algorithm).__name__, tensors.params[0]
+        warn_once(
+            f"{asked}=True: {name} has no {asked} implementation for {param.dtype} on {param.device}; "
+            f"it uses {'lists' if part.implementation is Implementation.FOREACH else 'the definition'}"
+        )
+    return part
 
 
-def _refuse_sparse(optimizer: "UpdateOptimizer", tensors: Tensors) -> None:
-    if optimizer.refuses_sparse and any(map(attrgetter("is_sparse"), tensors.grads)):
-        raise RuntimeError(f"{optimizer.refuses_sparse}. Make the layer with sparse=False")
+def _without_kernel(algorithm: Algorithm, tensors: Tensors, group: Group) -> Implementation:
+    param = tensors.params[0]
+    # on lists half precision is rounded after each operation, by the definition once a step
+    is_fast_and_exact = param.device.type == "cpu" and param.dtype in (torch.float32, torch.float64)
+    if algorithm._foreach_step is not None and (group["foreach"] or tensors.on_cuda or is_fast_and_exact):
+        return Implementation.FOREACH
+    return Implementation.DEFINITION
+
+
+def _refuse_sparse(algorithm: Algorithm, tensors: Tensors) -> None:
+    if algorithm._sparse_error and any(map(attrgetter("is_sparse"), tensors.grads)):
+        raise RuntimeError(f"{algorithm._sparse_error}. Make the layer with sparse=False")
 
 
 def _are_alike(tensors: Tensors) -> bool:
     """Whether all are plain and contiguous, on one device, of one dtype, and as long as their parameters.
 
-    A kernel that is handed anything else writes where it should not, so every step looks; for the usual case the
-    loops are C's. Of gradients and state the first stand for all, since they change device and dtype with their net.
+    A kernel that is given anything else writes where it should not, so every step checks; for the common case the
+    loops are C's. The first gradient and the first of each state stand for all, since they change device and dtype
+    with their net.
     """
     lists, params = tensors.lists(), tensors.params
     try:
@@ -110,7 +132,7 @@ def _by_kind(tensors: Tensors, replicas: int | None) -> dict[tuple[torch.device,
 
 
 def _is_flat(of_param: list[Tensor], replicas: int | None) -> bool:
-    """Whether a parameter, its gradient and state are alike, dense and lie in the same order in memory."""
+    """Whether a parameter, its gradient and state are alike, dense and in the same order in memory."""
     param, grad, *_ = of_param
     if type(param) not in _PLAIN or type(grad) not in _PLAIN or grad.layout is not torch.strided or grad.is_neg():
         return False
@@ -128,23 +150,23 @@ def _is_flat(of_param: list[Tensor], replicas: int | None) -> bool:
     return all(tensor.stride() == param.stride() for tensor in of_param)
 
 
-def _kernel(optimizer: "UpdateOptimizer", tensors: Tensors, group: Group) -> Kernel | None:
-    """The first of the optimizer's kernels that is right for these tensors."""
+def _kernel(algorithm: Algorithm, tensors: Tensors, group: Group) -> Kernel | None:
+    """The first of the algorithm's kernels that is correct for these tensors."""
     param = tensors.params[0]
     if param.device.type not in ("cpu", "cuda") or param.dtype not in TOLERANCE:
         return None
     if tensors.on_cuda and not group["fused"] and any(isinstance(beta, Tensor) for beta in group.get("betas", ())):
         return None  # a kernel takes numbers, and asking the GPU for them could not be captured
     options = tuple([bool(group.get(name)) for name in OPTIONS])
-    kind = (type(optimizer), *tensors.averages, tensors.first)
+    kind = (type(algorithm), *tensors.averages, tensors.first)
     counts = tensors.steps[0].dtype if tensors.steps else None
     key = (kind, param.device, param.dtype, counts, options, _replicas.count(group), torch.get_num_threads())
-    for kernel in optimizer._kernels(tensors, group):
-        if (kernel, key) not in _agreed:
+    for kernel in algorithm._kernels(tensors, group):
+        if (kernel, key) not in _verified:
             if tensors.on_cuda and torch.cuda.is_current_stream_capturing():
                 return None
-            _agreed[kernel, key] = agrees(kernel, optimizer, tensors, group)
-        if _agreed[kernel, key]:
+            _verified[kernel, key] = matches_reference(kernel, algorithm, tensors, group)
+        if _verified[kernel, key]:
             return kernel
     return None
 
