@@ -1,7 +1,7 @@
 """No module of the package imports itself through others; the imports are read, not run.
 
-Every import counts: within a folder, within a function, and under `TYPE_CHECKING`. Such a circle is two modules, or more,
-that can only be understood together.
+Every import counts: within a folder, within a function, and under `TYPE_CHECKING`. The modules of a circle can only
+be understood together.
 """
 
 import ast
