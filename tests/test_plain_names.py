@@ -1,4 +1,4 @@
-"""Names that were given up for the field's own terms do not come back: identifiers in `src`, phrases where they are read.
+"""Names given up for the field's own terms do not come back: identifiers in `src`, phrases in what users read.
 
 Identifiers are found in the syntax tree, so that ordinary English in a comment (`now`, `done`) is not mistaken for one.
 """
