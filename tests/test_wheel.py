@@ -67,6 +67,11 @@ def test_the_checkout_is_not_what_was_tested(installed, tmp_path):
     assert shown[1].endswith("site-packages/bakeoff/conf")
 
 
+def test_it_says_that_its_annotations_may_be_relied_on(installed):
+    packages = (installed.parent / "lib").glob("python*/site-packages")
+    assert [(folder / "bakeoff" / "py.typed").read_text() for folder in packages] == [""]
+
+
 def test_help_is_there(installed, tmp_path):
     shown = run(installed, tmp_path, "--help")
     assert shown.returncode == 0, shown.stderr
