@@ -23,7 +23,7 @@ from lightning.pytorch.loggers import Logger
 
 from bakeoff.runs import Outcome
 from bakeoff.tensorboard import EventFile
-from bakeoff.tensorboard.hparams import Hyperparameter, apart, read_kinds, session_end, session_start
+from bakeoff.tensorboard.hparams import Hyperparameter, read_kinds, separate_kinds, session_end, session_start
 from bakeoff.tensorboard.logger import EventLogger
 from bakeoff.tensorboard.pictures import confusion_matrix, labelled_examples
 from bakeoff.tensorboard.summaries import code_block, image, text
@@ -66,7 +66,7 @@ class Journal:
             self._file.flush()
             return
         run = self._file.folder
-        columns = apart(hyperparameters, read_kinds(run.parent.parent))
+        columns = separate_kinds(hyperparameters, read_kinds(run.parent.parent))
         self._file.summary(session_start(columns, run.parent.name, time.time()))
         self._file.summary(text("configuration", as_markdown(self._settings)))
         self._file.flush()
