@@ -85,12 +85,10 @@ def metric_columns(records: Sequence[Record], main: str) -> list[MetricColumn]:
 
 def _metric_columns(name: str, records: Sequence[Record]) -> list[MetricColumn]:
     direction = find_direction(records, name)
-    better = (
-        f"{'lower' if direction == 'min' else 'higher'} is better" if direction else why_no_direction(records, name)
-    )
+    sentences = {"min": "lower is better", "max": "higher is better", None: why_no_direction(records, name)}
     data = {"val": "validation data", "test": "test data, which chose nothing", "train": "training batches"}
     on = data.get(name.partition("/")[0], name.partition("/")[0])
-    about = f"on {on}; {better}; completed runs alone have it"
+    about = f"on {on}; {sentences[direction]}; completed runs alone have it"
     final = MetricColumn(f"final/{name}", f"{name} (final)", f"Last value {about}.")
     if name.startswith("test/") or direction is None:
         return [final]

@@ -19,7 +19,7 @@ def comparison() -> str:
 
 
 def time_series(arms: Sequence[Arm], metric: str) -> str:
-    """Time Series with the runs alone (no aggregate ones), filtered to their metric, with one colour for each choice."""
+    """Time Series with the runs alone (no aggregate ones), filtered to their metric, coloured by one choice."""
     view = {"tagFilter": f"^{re.escape(metric)}$", "runFilter": "/seed=", "smoothing": "0"}
     colour = _colour(arms)
     if colour:

@@ -2,8 +2,9 @@
 
 `records` reads a sweep folder, `arms` groups and names what it holds, `metric` says what ranks and in which direction,
 `ranking` ranks, `leaderboard` prints; `filters` picks runs and `runs_table` lists them, `runs_csv` writes them as CSV,
-`repeat` gives the command of one; `curves` reads event files and `bands` averages them over seeds; `reader`, `sweep_json`
-and `measures_json` give a page its data. `bakeoff-report` is `command.main`, `bakeoff-runs` is `runs_command.main`.
+`repeat` gives the command of one; `curves` reads event files and `bands` averages them over seeds; `reader`,
+`sweep_json` and `measures_json` give a page its data. `bakeoff-report` is `command.main`, `bakeoff-runs` is
+`runs_command.main`.
 
 Each name below is imported when it is first used: `bakeoff-runs` starts without numpy, scipy and TensorBoard.
 """

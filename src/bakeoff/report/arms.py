@@ -18,8 +18,8 @@ VALUE_WIDTH = 24
 class Arm:
     """All runs of one arm folder, ordered by seed.
 
-    `choices` holds the arm's values, as table cells, of the keys that differ between the arms; a key that the arm leaves at
-    the configured default is absent. `suffix` tells apart two folders whose choices read the same.
+    `choices` holds the arm's values, as table cells, of the keys that differ between the arms; a key that the arm
+    leaves at the configured default is absent. `suffix` distinguishes two folders whose choices read the same.
     """
 
     folder: str

@@ -18,7 +18,7 @@ WHITE, BLACK, RED = (255, 255, 255), (0, 0, 0), (200, 30, 30)
 
 
 def confusion_matrix(counts: NDArray) -> bytes:
-    """`counts` (C, C), row the true class, column the predicted one: each row shaded by its fractions, with its counts."""
+    """`counts` (C, C), row the true class, column the predicted one: each row shaded by fraction, with its counts."""
     n = len(counts)
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = MARGIN + n * CELL
