@@ -63,8 +63,8 @@ def heat_map(arms: Sequence[Arm], metric: str) -> bytes | None:
 def metric_by_rate(arms: Sequence[Arm], metric: str) -> bytes | None:
     """The final metric against the learning rate: a line joins arms that are equal in all else.
 
-    Each optimizer has a colour. Bars are 95% t intervals over seeds; a cross at the bottom is an arm without a completed
-    run. None when the learning rate does not vary, or no arm has the metric.
+    Each optimizer has a colour. Bars are 95% t intervals over seeds; a cross at the bottom is an arm without a
+    completed run. None when the learning rate does not vary, or no arm has the metric.
     """
     points = [(arm, rate, _estimate(arm, metric)) for arm in arms if (rate := _rate(arm)) is not None]
     if len({rate for _, rate, _ in points}) < 2 or not any(estimate for _, _, estimate in points):

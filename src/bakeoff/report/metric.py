@@ -80,5 +80,6 @@ def why_no_direction(records: Iterable[Record], metric: str) -> str:
 
 
 def _stated(records: Iterable[Record], metric: str) -> Sequence[Direction]:
-    said = {record.metric_direction for record in records if record.metric == metric}
-    return [direction for direction in DIRECTIONS if direction in said]
+    """What the runs say of the metric, or of its twin on validation data."""
+    stated = {r.metric_direction for r in records if r.metric and metric in (r.metric, on_test_data(r.metric))}
+    return [direction for direction in DIRECTIONS if direction in stated]
