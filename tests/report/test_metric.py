@@ -67,7 +67,7 @@ def test_runs_that_disagree_are_refused_unless_the_user_decides(runs):
     assert find_direction(records, OWN) is None
     assert why_no_direction(records, OWN) == f"the runs disagree whether {OWN} is better small or large"
     with pytest.raises(
-        UserError, match="^the runs disagree whether .*; give --direction min or --direction max"
+        UserError, match=r"^the runs disagree whether .*; give --direction min or --direction max"
     ) as error:
         metric_direction(records, OWN)
     assert "\n" not in str(error.value)
@@ -78,7 +78,7 @@ def test_what_the_user_gives_decides_but_for_metrics_of_the_table(runs):
     assert metric_direction(runs(None), OWN, "min") == "min"
     assert metric_direction(runs("max"), OWN, "min") == "min"
     assert metric_direction(runs(None), "val/loss", "min") == "min"
-    with pytest.raises(UserError, match="^direction must be min for val/loss, got max$"):
+    with pytest.raises(UserError, match=r"^direction must be min for val/loss, got max$"):
         metric_direction(runs(None), "val/loss", "max")
 
 
