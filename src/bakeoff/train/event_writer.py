@@ -20,7 +20,7 @@ import yaml  # type: ignore[import-untyped]
 
 from bakeoff.runs import Outcome
 from bakeoff.tensorboard import EventFile
-from bakeoff.tensorboard.hparams import Hyperparameter, apart, read_kinds, session_end, session_start
+from bakeoff.tensorboard.hparams import Hyperparameter, read_kinds, separate_kinds, session_end, session_start
 from bakeoff.tensorboard.pictures import confusion_matrix, labelled_examples
 from bakeoff.tensorboard.summaries import code_block, image, text
 from bakeoff.train.member import SessionMember
@@ -71,7 +71,7 @@ class RunEventWriter(SessionMember):
             self._file.flush()
             return
         run = self._file.folder
-        columns = apart(self._hyperparameters, read_kinds(run.parent.parent))
+        columns = separate_kinds(self._hyperparameters, read_kinds(run.parent.parent))
         self._file.summary(session_start(columns, run.parent.name, time.time()))
         self._file.summary(text("configuration", as_markdown(self._settings.as_dict())))
         self._file.flush()

@@ -15,7 +15,7 @@ import torch
 from hydra.errors import InstantiationException
 from torch import Tensor, nn
 
-from bakeoff.data import Arrays, DataSpec, adopt
+from bakeoff.data import Arrays, DataSpec, as_datamodule
 from bakeoff.errors import UserError
 from bakeoff.train.settings import Settings
 
@@ -44,7 +44,7 @@ def build(settings: Settings) -> Parts:
         UserError: a part cannot be built, or does not fit the data.
 
     """
-    data, spec = adopt(load(settings.data), batch_size=settings.batch_size, seed=settings.seed)
+    data, spec = as_datamodule(load(settings.data), batch_size=settings.batch_size, seed=settings.seed)
     pl.seed_everything(settings.seed, workers=True, verbose=False)  # a loss may draw, too
     loss = instantiate("loss", settings.loss)
     task = _task(spec, loss, settings)

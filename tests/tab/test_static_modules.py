@@ -54,7 +54,7 @@ def sweep(choices, arms):
         {"key": k, "type": kinds.get(type(values[0]), "number"), "values": values} for k, values in choices.items()
     ]
     named = [{"id": f"arm{i}", "name": f"arm{i}", "choices": arm, "runs": []} for i, arm in enumerate(arms)]
-    metrics = [{"name": name, "lower_is_better": False} for name in ("val/accuracy", "val/loss")]
+    metrics = [{"name": "val/accuracy", "direction": "max"}, {"name": "val/loss", "direction": "min"}]
     return {"sweep": "demo", "choices": described, "arms": named, "metrics": metrics, "default_metric": "val/accuracy"}
 
 
@@ -116,8 +116,8 @@ def test_what_an_address_asks_wrongly_falls_back(js):
         ("view", "metric", "value", "axis", "xscale", "yscale", "scales", "rows", "columns", "arm"), "nonsense"
     )
     wrong |= {"hide": {"optimizer": ["gone", "sgd"], "absent": ["x"]}, "cell": {"loss": ["gone"]}, "panel": "nonsense"}
-    state = js("state.js", "return m.settle(given[0], given[1])", [wrong, sweep(OPTIMIZERS, ARMS)])
-    fresh = js("state.js", "return m.settle({}, given)", sweep(OPTIMIZERS, ARMS))
+    state = js("state.js", "return m.resolve(given[0], given[1])", [wrong, sweep(OPTIMIZERS, ARMS)])
+    fresh = js("state.js", "return m.resolve({}, given)", sweep(OPTIMIZERS, ARMS))
     assert state == fresh | {"hide": {"optimizer": ["sgd"]}}
     assert [fresh[key] for key in ("view", "metric", "rows", "columns", "colour")] == [
         "curves",
@@ -139,14 +139,14 @@ def test_what_an_address_asks_wrongly_falls_back(js):
 )
 def test_the_first_layout_takes_what_varies(js, choices, rows, columns, colour):
     arms = [{key: values[i % len(values)] for key, values in choices.items()} for i in range(40)]
-    state = js("state.js", "return m.settle({}, given)", sweep(choices, arms))
+    state = js("state.js", "return m.resolve({}, given)", sweep(choices, arms))
     assert (state["rows"], state["columns"], state["colour"]) == (rows, columns, colour)
 
 
 def test_numbers_over_orders_of_magnitude_get_a_logarithmic_axis(js):
     choices = {"lr": [0.001, 0.01, 0.1], "width": [32, 64]}
     described = sweep(choices, [{"lr": lr, "width": w} for lr in choices["lr"] for w in choices["width"]])
-    script = "return ['lr', 'width'].map((against) => m.settle({against}, given).against_scale)"
+    script = "return ['lr', 'width'].map((against) => m.resolve({against}, given).against_scale)"
     assert js("state.js", script, described) == ["log", "linear"]
 
 
@@ -227,14 +227,22 @@ def test_an_arm_at_its_default_has_the_number_of_its_configuration(js):
 def test_rows_without_a_value_come_last_in_either_direction(js, order, expected):
     rows = {"a": (1, 0.5), "b": (2, 0.4), "c": (1, 0.4), "d": (None, None)}
     entries = [{"arm": {"name": name}, "row": {"rank": rank, "mean": mean}} for name, (rank, mean) in rows.items()]
-    script = "return m.sorted(given[0], {value: (e) => e.row.rank}, given[1], false).map((e) => e.arm.name).join('')"
+    script = "return m.sorted(given[0], {value: (e) => e.row.rank}, given[1], 'max').map((e) => e.arm.name).join('')"
     assert js("sorting.js", script, [entries, order]) == expected
+
+
+@pytest.mark.parametrize(("direction", "expected"), [("min", "cab"), ("max", "bac"), (None, "abc")])
+def test_equal_rows_go_by_the_better_mean_where_that_is_known(js, direction, expected):
+    means = {"b": 0.9, "a": 0.5, "c": 0.4}
+    entries = [{"arm": {"name": name}, "row": {"rank": None, "mean": mean}} for name, mean in means.items()]
+    script = "return m.sorted(given[0], {value: (e) => e.row.rank}, 'ascending', given[1]).map((e) => e.arm.name)"
+    assert "".join(js("sorting.js", script, [entries, direction])) == expected
 
 
 def test_choices_are_sorted_in_the_order_in_which_they_are_shown(js):
     entries = [{"arm": {"name": b, "b": b}, "row": {"mean": None}} for b in ("full", "128", "16")]
     script = """const column = {choice: {values: ["16", "128", "full"]}, value: (e) => e.arm.b};
-      return m.sorted(given, column, "ascending", false).map((e) => e.arm.name)"""
+      return m.sorted(given, column, "ascending", "max").map((e) => e.arm.name)"""
     assert js("sorting.js", script, entries) == ["16", "128", "full"]
 
 

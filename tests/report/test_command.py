@@ -29,11 +29,11 @@ def stderr_line(capsys):
 
 
 def test_prints_the_leaderboard(sweep, capsys):
-    (sweep / "policy.txt").write_text("one learning rate for all\n")
+    (sweep / "tuning_note.txt").write_text("one learning rate for all\n")
     assert main([str(sweep)]) == 0
     captured = capsys.readouterr()
     assert captured.out.splitlines()[2].split()[:2] == ["1", "adam"]
-    assert "policy: one learning rate for all\n" in captured.out
+    assert "tuning note: one learning rate for all\n" in captured.out
     assert captured.err == ""
 
 
@@ -46,10 +46,10 @@ def test_a_broken_run_is_named_and_the_rest_is_shown(sweep, write_run, capsys):
     write_run("optimizer=adam", 7, content="{")
     assert main([str(sweep)]) == 0
     out = capsys.readouterr().out
-    assert f"lost: {sweep}/optimizer=adam/seed=7: outcome.json is not valid JSON" in " ".join(out.split())
+    assert f"unreadable: {sweep}/optimizer=adam/seed=7: outcome.json is not valid JSON" in " ".join(out.split())
     assert main([str(sweep), "--csv"]) == 0
     captured = capsys.readouterr()
-    assert f"bakeoff-report: lost: {sweep}/optimizer=adam/seed=7: " in captured.err
+    assert f"bakeoff-report: unreadable: {sweep}/optimizer=adam/seed=7: " in captured.err
     assert len(list(csv.reader(io.StringIO(captured.out)))) == 6
 
 
@@ -79,9 +79,9 @@ def test_an_unknown_metric(sweep, capsys):
 
 def test_a_folder_that_may_not_be_read_is_one_line(sweep, capsys, monkeypatch):
     def refuse(*_args, **_kwargs):
-        raise PermissionError(13, "Permission denied", "policy.txt")
+        raise PermissionError(13, "Permission denied", "tuning_note.txt")
 
-    (sweep / "policy.txt").write_text("x")
+    (sweep / "tuning_note.txt").write_text("x")
     monkeypatch.setattr(Path, "read_text", refuse)
     assert main([str(sweep)]) == 2
     assert "Permission denied" in stderr_line(capsys)
@@ -94,7 +94,7 @@ def test_no_folder_given_is_a_usage_error(capsys):
     assert "usage: bakeoff-report" in capsys.readouterr().err
 
 
-def test_csv_has_a_row_a_run_with_exact_values(sweep, capsys):
+def test_csv_has_a_row_for_each_run_with_exact_values(sweep, capsys):
     assert main([str(sweep), "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     records = read_sweep(sweep).records
@@ -170,3 +170,51 @@ def test_a_reader_that_stops_early_is_no_error(write_run, tmp_path):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+@pytest.fixture
+def own_metric(write_run, tmp_path):
+    """Two arms with a metric of a user's own: case "9.7 ranked above 1.4, 'higher is better'"."""
+
+    def write(**fields):
+        for optimizer, value in (("adam", 9.7), ("sgd", 1.4)):
+            metrics = {"val/perplexity": {"final": value}}
+            write_run(optimizer, arm={"optimizer": optimizer}, metrics=metrics, metric="val/perplexity", **fields)
+        return tmp_path
+
+    return write
+
+
+def first_arm(capsys, *arguments):
+    assert main([str(argument) for argument in arguments]) == 0
+    return capsys.readouterr().out.splitlines()[2].split()[1]
+
+
+def test_the_direction_of_an_own_metric_is_asked_for(own_metric, capsys):
+    sweep = own_metric()
+    assert main([str(sweep), "--metric", "val/perplexity"]) == 2
+    assert stderr_line(capsys) == (
+        "bakeoff-report: it is not known whether val/perplexity is better small or large; give --direction min or "
+        "--direction max, or train with metric_direction=min or =max"
+    )
+    assert first_arm(capsys, sweep, "--metric", "val/perplexity", "--direction", "min") == "sgd"
+    assert first_arm(capsys, sweep, "--metric", "val/perplexity", "--direction", "max") == "adam"
+    with pytest.raises(SystemExit):
+        main([str(sweep), "--metric", "val/perplexity", "--direction", "down"])
+    assert "invalid choice: 'down'" in capsys.readouterr().err
+
+
+def test_the_direction_that_the_runs_state_is_taken(own_metric, capsys):
+    sweep = own_metric(metric_direction="min")
+    assert first_arm(capsys, sweep, "--metric", "val/perplexity") == "sgd"
+    assert main([str(sweep), "--metric", "val/perplexity"]) == 0
+    assert "val/perplexity: final value on validation data, lower is better" in capsys.readouterr().out
+    assert main([str(sweep), "--csv"]) == 0
+    assert "best" not in capsys.readouterr().out
+
+
+def test_runs_that_disagree_are_one_line(own_metric, write_run, capsys):
+    sweep = own_metric(metric_direction="min")
+    write_run("rmsprop", metrics={"val/perplexity": {"final": 2.0}}, metric="val/perplexity", metric_direction="max")
+    assert main([str(sweep), "--metric", "val/perplexity"]) == 2
+    assert "the runs disagree whether val/perplexity is better small or large; give --direction" in stderr_line(capsys)

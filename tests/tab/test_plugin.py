@@ -1,4 +1,4 @@
-"""What the tab is told over HTTP, against numbers computed another way from the same event files and records."""
+"""What the tab is answered over HTTP, against numbers computed another way from the same event files and records."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from tensorboard.plugins.base_plugin import TBContext
 from werkzeug import Request
 from werkzeug.test import Client
 
-from bakeoff.runs.claim import take
+from bakeoff.runs.lease import acquire
 from bakeoff.tab.plugin import BakeoffPlugin
 from bakeoff.tensorboard import EventFile
 
@@ -103,7 +103,7 @@ def test_the_table_agrees_with_scipy(small_sweep, runs, metric, value):
         )
 
 
-def test_ranks_and_calls_agree_with_scipy(small_sweep, runs):
+def test_ranks_and_close_calls_agree_with_scipy(small_sweep, runs):
     rows = ask(small_sweep, "table", sweep=".", metric="val/nll")["rows"]
     finals = {arm: [seeds[s][0]["metrics"]["val/nll"]["final"] for s in sorted(seeds)] for arm, seeds in runs.items()}
     order = sorted(finals, key=lambda arm: statistics.fmean(finals[arm]))
@@ -208,8 +208,8 @@ def test_the_version_changes_with_every_run_and_otherwise_not(tmp_path, small_sw
 HOLDER = """
 import sys
 from pathlib import Path
-from bakeoff.runs.claim import take
-print(take(Path(sys.argv[1])).number, flush=True)
+from bakeoff.runs.lease import acquire
+print(acquire(Path(sys.argv[1])).number, flush=True)
 sys.stdin.read()
 """
 
@@ -234,14 +234,14 @@ def test_a_run_is_running_no_longer_than_its_process(tmp_path, small_sweep):
         assert process.stdout.readline() == "0\n"
         alive = seen()
         assert alive[0] == "running"
-        os.utime(run / "claim.0")
+        os.utime(run / "lease.0")
         assert seen() == alive  # a heartbeat alone draws nothing anew
         before = files(run)
         process.kill()
     assert files(run) == before
     dead = seen()
     assert (dead[0], dead[1] != alive[1]) == ("interrupted", True)
-    with take(run):
+    with acquire(run):
         assert seen()[0] == "running"
     assert seen()[0] == "interrupted"
 
@@ -263,14 +263,14 @@ def test_a_run_that_cannot_be_read_is_named_and_the_rest_is_shown(tmp_path, smal
     if content is not None:
         (run / "outcome.json").write_text(content)
     answer = ask(tmp_path, "sweep", sweep="sweep")
-    (problem,) = answer["problems"]
-    assert problem["run"] == f"sweep/{run.parent.name}/seed=0"
-    assert reason in problem["reason"]
+    (unreadable,) = answer["unreadable"]
+    assert unreadable["run"] == f"sweep/{run.parent.name}/seed=0"
+    assert reason in unreadable["reason"]
     assert sum(len(arm["runs"]) for arm in answer["arms"]) == 15
     row = next(
         r for r in ask(tmp_path, "table", sweep="sweep", metric="val/loss")["rows"] if r["arm"] == run.parent.name
     )
-    assert (row["counts"]["lost"], row["rank"]) == (1, None)
+    assert (row["counts"]["unreadable"], row["rank"]) == (1, None)
 
 
 def test_an_arm_without_a_curve_says_why(tmp_path, small_sweep):
@@ -301,18 +301,26 @@ def test_a_running_regression_opens_on_a_metric_that_it_has(tmp_path, small_swee
     file.close()
     outcome = json.loads((run / "outcome.json").read_text()) | {"status": "running", "metrics": {}}
     (run / "outcome.json").write_text(json.dumps(outcome))
-    with take(run):
+    with acquire(run):
         answer = ask(tmp_path, "sweep", sweep="sweep")
     assert [r["status"] for arm in answer["arms"] for r in arm["runs"]] == ["running"]
     assert answer["default_metric"] in ("val/rmse", "val/mae")
     assert [metric["name"] for metric in answer["metrics"]] == ["val/mae", "val/rmse"]
 
 
-def test_a_sweep_opens_on_the_metric_that_it_was_told(tmp_path, small_sweep):
+def test_a_sweep_opens_on_the_metric_that_ranks_it(tmp_path, small_sweep):
     shutil.copytree(small_sweep, tmp_path / "sweep")
-    for config in (tmp_path / "sweep").glob("*/seed=*/.hydra/config.yaml"):
-        config.write_text(config.read_text().replace("metric: val/accuracy", "metric: val/nll"))
+
+    def state(metric):
+        for path in (tmp_path / "sweep").glob("*/seed=*/outcome.json"):
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"metric": metric}))
+
+    state("val/nll")
     assert ask(tmp_path, "sweep", sweep="sweep")["default_metric"] == "val/nll"
+    state(None)  # as runs wrote it that stated no direction: their configuration says it
+    for config in (tmp_path / "sweep").glob("*/seed=*/.hydra/config.yaml"):
+        config.write_text(config.read_text().replace("metric: val/accuracy", "metric: val/ece"))
+    assert ask(tmp_path, "sweep", sweep="sweep")["default_metric"] == "val/ece"
     for config in (tmp_path / "sweep").glob("*/seed=*/.hydra/config.yaml"):
         config.write_text("{not yaml")
     assert ask(tmp_path, "sweep", sweep="sweep")["default_metric"] == "val/accuracy"
@@ -340,7 +348,10 @@ def test_files_that_are_folders_and_runs_that_vanish_leave_the_rest(tmp_path, sm
     assert len(ask(ours, "curves", sweep="sweep", metric="val/loss", axis="steps")["arms"]) == 8
     assert ask(ours, "runs", sweep="sweep", arm=first.parent.name)["runs"][0]["settings"] == {}
     shutil.rmtree(second)
-    (sweep / "policy.txt").mkdir()
+    (sweep / "tuning_note.txt").write_text("tuned by hand")
+    assert ask(ours, "sweep", sweep="sweep")["tuning_note"] == "tuned by hand"
+    (sweep / "tuning_note.txt").unlink()
+    (sweep / "tuning_note.txt").mkdir()
     assert sum(len(arm["runs"]) for arm in ask(ours, "sweep", sweep="sweep")["arms"]) == 15
 
 

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import expect
 
-from bakeoff.runs.claim import take
+from bakeoff.runs.lease import acquire
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 SVG = "{http://www.w3.org/2000/svg}"
@@ -436,7 +436,7 @@ def write_run(sweep: Path, template: Path, folder: str, seed: int, arm: dict, **
     run = sweep / folder / f"seed={seed}"
     shutil.copytree(template, run)
     if changes.get("status") == "running":
-        assert take(run)  # until these tests end
+        assert acquire(run)  # until these tests end
     outcome = (
         json.loads((run / "outcome.json").read_text())
         | {"arm": arm, "seed": seed, "identity": f"{folder}{seed}"}
@@ -475,7 +475,7 @@ def hostile(screenshot, small_sweep, tmp_path_factory):
 def test_hostile_names_are_text(page, hostile, screenshot, tmp_path):
     tab = Tab(page, hostile)
     expect(tab.find("select[name=sweep] option")).to_have_text(["a b & ü"])
-    expect(tab.find(".status-line")).to_have_text("6 arms, 12 runs: 9 completed, 2 diverged, 1 lost")
+    expect(tab.find(".status-line")).to_have_text("6 arms, 12 runs: 9 completed, 2 diverged, 1 unreadable")
     expect(tab.find(".notice").first).to_contain_text("arm 0 é/seed=1")
     for view in ("curves", "sensitivity", "heatmap", "table"):
         tab.show(view)
@@ -484,7 +484,7 @@ def test_hostile_names_are_text(page, hostile, screenshot, tmp_path):
         screenshot.take(page, tmp_path / f"hostile-{view}.png")
     tab.find("tr:has-text('drop'):has(td.bad)").click()
     expect(tab.find(".panel .error").first).to_contain_text(f"Diverged at step 7{HOSTILE}")
-    tab.find("tr:has(td[data-column=lost].bad)").click()
+    tab.find("tr:has(td[data-column=unreadable].bad)").click()
     expect(tab.find(".panel td.reason")).to_contain_text("not valid JSON")
     tab.find(f"input[name=name][value={json.dumps(HOSTILE)}]").uncheck()
     expect(tab.find(".arms tbody tr")).to_have_count(4)
@@ -522,11 +522,11 @@ def test_a_heat_map_says_why_a_cell_has_no_number(page, hostile):
     expect(tab.find("svg")).to_contain_text("2 diverged")
 
 
-def test_it_follows_a_sweep_that_goes_on(page, screenshot, small_sweep, tmp_path):
+def test_it_follows_a_running_sweep(page, screenshot, small_sweep, tmp_path):
     """Starts with nothing at all, and keeps focus and state when runs are added."""
     template = next(small_sweep.glob("*/seed=0"))
     logdir = tmp_path / "logdir"
-    sweep = logdir / "going-on"
+    sweep = logdir / "running"
     logdir.mkdir()
     with screenshot.tensorboard(logdir) as address:
         page.goto(f"{address}/data/plugin_entry.html?name=bakeoff")
@@ -542,7 +542,7 @@ def test_it_follows_a_sweep_that_goes_on(page, screenshot, small_sweep, tmp_path
         expect(page.locator("#tab-table")).to_have_attribute("aria-selected", "true")
 
 
-def test_choices_that_come_later_find_their_places_unless_somebody_chose_others(
+def test_choices_that_come_later_get_their_controls_unless_somebody_chose_others(
     page, screenshot, small_sweep, tmp_path
 ):
     first, *others = sorted(small_sweep.glob("*=*"))
@@ -571,12 +571,12 @@ def test_a_sweep_that_is_not_there_is_named_and_shown_when_it_comes(page, screen
         expect(tab.find("#tab-table")).to_have_attribute("aria-selected", "true")
 
 
-def test_a_first_run_is_seen_while_it_goes_on(page, screenshot, small_sweep, tmp_path):
+def test_a_first_run_is_seen_while_it_is_trained(page, screenshot, small_sweep, tmp_path):
     arm = next(small_sweep.glob("*=*"))
     shutil.copytree(arm / "seed=0", tmp_path / "sweep" / arm.name / "seed=0")
     record = tmp_path / "sweep" / arm.name / "seed=0" / "outcome.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"status": "running"}))
-    with take(record.parent), screenshot.tensorboard(tmp_path / "sweep") as address:
+    with acquire(record.parent), screenshot.tensorboard(tmp_path / "sweep") as address:
         tab = Tab(page, address)
         expect(tab.find(".cell svg path[d]").first).to_be_attached()
         expect(tab.find(".notice").first).to_contain_text("1 without a whole curve")
