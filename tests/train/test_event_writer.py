@@ -18,7 +18,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata
 from torch import nn
 
 from bakeoff.tensorboard.hparams import read_session_start
-from bakeoff.train.journal import as_markdown
+from bakeoff.train.event_writer import as_markdown
 
 
 def only_file(folder):
@@ -191,7 +191,7 @@ def test_a_picture_that_fails_does_not_lose_the_run(make_run, tmp_path, monkeypa
     def fail(*_):
         raise MemoryError("too large")
 
-    monkeypatch.setattr("bakeoff.train.journal.confusion_matrix", fail)
+    monkeypatch.setattr("bakeoff.train.event_writer.confusion_matrix", fail)
     with caplog.at_level(logging.WARNING, "bakeoff"):
         assert make_run("budget.steps=3").train(tmp_path).status == "completed"
     assert "no pictures of what was predicted: MemoryError: too large" in caplog.text
@@ -211,7 +211,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_nothing_leaves_the_block_of_the_configuration(text):
-    settings = {"data": {"path": text, text: [1, None, True, 0.1]}, "policy": text}
+    settings = {"data": {"path": text, text: [1, None, True, 0.1]}, "tuning_note": text}
     fence, _, rest = as_markdown(settings).partition("yaml\n")
     assert set(fence) == {"`"}
     assert rest.index(fence) == len(rest) - len(fence) - 1

@@ -48,9 +48,12 @@ class Heartbeat:
         with self._lock:
             if beating in self._beating:
                 self._beating.remove(beating)
-            if not self._beating and self._thread is not None:
+            thread = self._thread if not self._beating else None
+            if thread is not None:
                 self._ended.set()
                 self._thread = None
+        if thread is not None:
+            thread.join()
 
     def _run(self, ended: threading.Event, interval: float) -> None:
         while not ended.wait(interval):
