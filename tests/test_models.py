@@ -36,7 +36,7 @@ def count_parameters(net):
     return sum(parameter.numel() for parameter in net.parameters())
 
 
-EVERY_MODEL = [models.Linear, models.MLP, models.CNN, models.resnet18]
+EVERY_MODEL: list[Any] = [models.Linear, models.MLP, models.CNN, models.resnet18]
 every_model = pytest.mark.parametrize("model", EVERY_MODEL, ids=lambda model: model.__name__)
 every_image_model = pytest.mark.parametrize("model", [models.CNN, models.resnet18], ids=lambda m: m.__name__)
 

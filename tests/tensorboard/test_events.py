@@ -33,7 +33,7 @@ def test_numbers_that_are_not_finite_stay_what_they_are(tmp_path):
     assert values[1:] == [math.inf, -math.inf]
 
 
-def test_a_closed_file_goes_on_where_it_stopped(tmp_path):
+def test_a_closed_file_is_appended_to(tmp_path):
     file = EventFile(tmp_path)
     file.scalars({"x": 1.0}, 1)
     file.close()

@@ -50,7 +50,7 @@ export function asNumber(value) {
   return Number.isFinite(number) ? number : null;
 }
 
-/** `hide`: choice key -> tokens of the values that are filtered out. New values of a sweep that goes on are shown. */
+/** `hide`: choice key -> tokens of the values that are filtered out. New values of a running sweep are shown. */
 export function shown(arms, hide) {
   const filters = Object.entries(hide).map(([key, tokens]) => [key, new Set(tokens)]);
   return arms.filter((arm) => filters.every(([key, tokens]) => !tokens.has(tokenOf(arm, key))));

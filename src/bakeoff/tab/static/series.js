@@ -22,7 +22,7 @@ export function columns(curves, { xscale, yscale }) {
   return { length, x, y, low, high, z, stroke };
 }
 
-// a logarithmic scale has no place for zero and below
+// a logarithmic scale cannot show zero and below
 function usable(scale) {
   return (value) => (value === null || value === undefined || (scale === "log" && value <= 0) ? NaN : value);
 }
