@@ -52,7 +52,7 @@ def check_epoch_loop():
 
 def check_fetcher():
     assert DataFetcher is fetchers._DataFetcher
-    assert isinstance(DataFetcher.combined_loader, property)
+    assert isinstance(vars(DataFetcher)["combined_loader"], property)
     fetcher = DataFetcher()
     assert (fetcher.fetched, fetcher.done) == (0, False)
 
