@@ -28,6 +28,7 @@ TESTS = [
     "test_interface.py",
     "test_dispatch.py",
     "test_verify.py",
+    "test_tensors.py",
     "test_optimizer.py",
     "test_new_optimizer.py",
     "test_cuda.py",
@@ -131,6 +132,8 @@ MUTATIONS = [
         "return in_single(tensor)",
     ),
     Mutation("_tensors.py", "grad.resolve_conj() if grad.is_complex() else grad", "grad"),
+    Mutation("_tensors.py", "if indices:\n            yield", "if False:\n            yield"),
+    Mutation("_tensors.py", "steps=self.steps[i : i + 1])", "steps=self.steps[:1])"),
     # replicas
     Mutation("_replicas.py", 'differing["lr"] = differing["lr"] * group["lr"]', "pass"),
     Mutation("_replicas.py", "yield tensors.replica(k), own(group, k)", "yield tensors.replica(k), own(group, 0)"),
