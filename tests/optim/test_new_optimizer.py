@@ -128,7 +128,7 @@ def test_an_older_state_dict_is_completed_with_the_classs_defaults():
     old = copy.deepcopy(Lion(params(), weight_decay=0.5).state_dict())
     for key in ("weight_decay", "foreach", "fused", "differentiable"):
         del old["param_groups"][0][key]
-    optimizer = Lion(params(), weight_decay=0.5)
+    optimizer = Lion(params(), weight_decay=0.5, foreach=False)
     optimizer.load_state_dict(old)
     group = optimizer.param_groups[0]
     assert [group[key] for key in ("weight_decay", "foreach", "fused", "differentiable")] == [0.1, None, None, False]
