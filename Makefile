@@ -1,9 +1,21 @@
-# make demo   install into .venv, run the demo sweep, print its leaderboard
-# make test   install into .venv, then lint, types and all tests
+# make demo               install into .venv, run the demo sweep, print its leaderboard
+# make test               install into .venv; lint, types, the examples in docstrings, and the tests but for the long ones
+# make test PART=optim    the tests and examples of one part (or of several: PART="optim launch/faults")
+# make test-all           make test, then the long tests; PART as above
 PYTHON ?= python3
 BIN := .venv/bin
+# How many processes test, and check types, at once.
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PART ?=
+# Parts whose docstrings have examples.
+EXAMPLES := optim losses stats
 
-.PHONY: demo test lint types clean
+PYTEST := $(BIN)/pytest --numprocesses $(JOBS)
+PATHS := $(foreach part,$(PART),$(wildcard tests/$(part) tests/test_$(part).py) \
+	$(if $(filter $(part),$(EXAMPLES)),$(wildcard src/bakeoff/$(part) src/bakeoff/$(part).py)))
+
+.NOTPARALLEL:
+.PHONY: demo test test-all lint types tests long-tests clean
 
 # Made again when the package's needs change, not when its code does: the install is editable.
 .venv/installed: pyproject.toml constraints.txt
@@ -20,10 +32,24 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 
 types: .venv/installed
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers $(JOBS)
 
-test: lint types
-	$(BIN)/pytest
+ifneq ($(strip $(PART)),)
+ifeq ($(strip $(PATHS)),)
+$(error no tests of $(PART): a part is a folder of tests/, or stats for tests/test_stats.py)
+endif
+test: tests
+else
+test: lint types tests
+endif
+
+test-all: test long-tests
+
+tests: .venv/installed
+	$(PYTEST) $(PATHS)
+
+long-tests: .venv/installed
+	$(PYTEST) -m long $(PATHS) || test $$? = 5    # 5: the part has no long tests
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache

@@ -97,7 +97,7 @@ def cuda_seconds(way: Call, calls: int) -> float:
         way()
     ended.record()
     ended.synchronize()
-    return started.elapsed_time(ended) / 1e3 / calls
+    return float(started.elapsed_time(ended)) / 1e3 / calls
 
 
 def tidy() -> None:
@@ -145,4 +145,5 @@ def trace(way: Call, *, profile_memory: bool) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
         profiler.export_chrome_trace(str(path))
-        return json.loads(path.read_text())["traceEvents"]
+        events: list[dict[str, Any]] = json.loads(path.read_text())["traceEvents"]
+        return events

@@ -27,15 +27,17 @@ from statistics import median, quantiles
 from unittest import mock
 
 import hardware
+import lightning.pytorch as pl
 import steps
 from lightning.pytorch.loggers.logger import DummyLogger
-from playwright.sync_api import Page
+from playwright.sync_api import FrameLocator, Page
 from synthetic import write_sweep
 
 import bakeoff.train.attempt
 from bakeoff.launch.task import quieten
 from bakeoff.overview import Overview
-from bakeoff.resolvers import register_resolvers
+from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.train.journal import Journal
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "docs"))
 import screenshot
@@ -52,7 +54,8 @@ class NoJournal:
     """In place of a run's journal: nothing is written, and nobody listens for it."""
 
     def __init__(self, *arguments: object) -> None:
-        self.logger, self.callbacks = DummyLogger(), []
+        self.logger = DummyLogger()
+        self.callbacks: list[pl.Callback] = []
 
     def begin(self, hyperparameters: object, **_: object) -> None: ...
 
@@ -106,7 +109,7 @@ def logging_cost(name: str, commands: list[list[str]], pairs: int) -> None:
 
 def cpu_seconds(command: list[str], *, logged: bool) -> float:
     prepared = steps.prepare(command if logged else [*command, *UNSEEN])
-    journal = bakeoff.train.attempt.Journal if logged else NoJournal
+    journal = Journal if logged else NoJournal
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(bakeoff.train.attempt, "Journal", journal):
         started = time.process_time()
         outcome = prepared.train(Path(folder) / "arm" / "seed=0")
@@ -143,7 +146,7 @@ def clock(what: str) -> Iterator[None]:
     print(f"  {what}: {time.perf_counter() - started:.2f} s")
 
 
-def frame(page: Page):
+def frame(page: Page) -> FrameLocator:
     return page.frame_locator("plugins-component iframe")
 
 
@@ -159,7 +162,7 @@ def wait_for_drawing(page: Page, count: int) -> None:
 def tab_seconds(page: Page) -> float:
     """From the creation of the tab's frame, with everything that it loads and asks for, to its first drawing."""
     drawn = "() => performance.getEntriesByName('bakeoff-drawn')[0].startTime"
-    return page.frames[-1].evaluate(drawn) / 1e3
+    return float(page.frames[-1].evaluate(drawn)) / 1e3
 
 
 def change(page: Page, label: str) -> float:

@@ -28,9 +28,10 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+from bakeoff.data import ResidentData
 from bakeoff.launch.task import quieten
-from bakeoff.resolvers import register_resolvers
-from bakeoff.search_path import package_conf
+from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.search_path import package_conf
 from bakeoff.train import Run, settle
 
 Timer = Callable[[int], float]
@@ -96,7 +97,9 @@ class Plain(pl.LightningModule):
 def lightning(overrides: list[str], optimizer_name: str) -> Timer:
     def run(steps: int) -> float:
         prepared = prepare([*overrides, "budget.steps=1"])
-        x, y = prepared.parts.data.arrays.train
+        data = prepared.parts.data
+        assert isinstance(data, ResidentData)  # the digits, whole
+        x, y = data.arrays.train
         loader = DataLoader(TensorDataset(x, y), batch_size=prepared.settings["batch_size"], shuffle=True)
         with tempfile.TemporaryDirectory() as folder:
             trainer = pl.Trainer(

@@ -53,8 +53,9 @@ def score(sweep: Path) -> dict[tuple[str, str, float], float]:
     for record in read_sweep(sweep).records:
         arm = record.arm
         key = (str(arm["optimizer"]), str(arm["loss"]), float(arm["optimizer.lr"]))
-        if record.status == "completed":
-            values[key].append(record.metrics[METRIC]["final"])
+        final = record.final(METRIC)
+        if record.status == "completed" and final is not None:
+            values[key].append(final)
         else:
             out.add(key)
     return {key: mean(scores) for key, scores in values.items() if key not in out}

@@ -87,8 +87,8 @@ def verdict(package: object, name: str, case: Case) -> str:
         found = train(package, name, case, torch.float32, fused=True)
     except (RuntimeError, TypeError) as error:
         return f"{type(error).__name__}: {str(error).splitlines()[0][:60]}"
-    error = max(((a - b).abs() / (1 + b.abs())).max().item() for a, b in zip(found, expected, strict=True))
-    return f"right ({error:.0e})" if error < 1e-5 else f"WRONG ({error:.1g})"
+    worst = max(((a - b).abs() / (1 + b.abs())).max().item() for a, b in zip(found, expected, strict=True))
+    return f"right ({worst:.0e})" if worst < 1e-5 else f"WRONG ({worst:.1g})"
 
 
 def main() -> None:

@@ -5,10 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.doctest import DoctestModule
+from filelock import FileLock
 
 SKIP_NOTHING = "BAKEOFF_SKIP_NOTHING"
 SCREENSHOT = Path(__file__).resolve().parents[1] / "docs" / "screenshot.py"
@@ -21,6 +23,48 @@ def absent(what: str, remedy: str) -> None:
     if os.environ.get(SKIP_NOTHING):
         pytest.fail(f"{message} ({SKIP_NOTHING} is set)")
     pytest.skip(message)
+
+
+def pytest_configure() -> None:
+    """One thread a process where several test: two that have two threads each take longer than two that have one."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported, and by commands that tests start
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Iterator[None]:
+    """`--doctest-modules` is for `src` alone: files beside the tests are not imported to look for examples."""
+    collected = yield
+    return [collector for collector in collected if not isinstance(collector, DoctestModule)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a fixture of their file, such as a browser, are run by one process (`--dist loadgroup`)."""
+    for item in items:
+        fixtures = getattr(item, "_fixtureinfo", None)
+        scopes = {definitions[-1].scope for definitions in fixtures.name2fixturedefs.values()} if fixtures else set()
+        if "module" in scopes:
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """`made_once("sweep", make)` is a folder that `make(folder)` has filled, once for all processes that test."""
+    common = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        common = common.parent  # each process has its own folder in there
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        record = common / f"{name}.made"
+        with FileLock(common / f"{name}.lock"):
+            if not record.exists():
+                folder = tmp_path_factory.mktemp(name)
+                make(folder)
+                record.write_text(str(folder))
+        return Path(record.read_text())
+
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -57,15 +101,17 @@ def c_compiler() -> str:
 
 
 @pytest.fixture(scope="session")
-def small_sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_sweep(made_once) -> Path:
     """The folder of a real sweep: 2 optimizers x 2 losses x 2 batch sizes x 2 seeds, 60 steps each; read it only."""
-    root = tmp_path_factory.mktemp("outputs")
+    return made_once("small_sweep", train_small_sweep) / "small"
+
+
+def train_small_sweep(root: Path) -> None:
     choices = ["optimizer=sgd,adam", "loss=cross_entropy,mse", "batch_size=16,full", "seed=0,1"]
     # a validation every 10 steps: between two of them a whole window of training losses, and so a point of `lr`
     settings = ["budget.steps=60", "budget.validations=6", "trainer.accelerator=cpu", "trainer.threads=1"]
     place = [f"root={root}", "sweep=small"]
     subprocess.run([sys.executable, "-m", "bakeoff", "-m", *choices, *settings, *place], cwd=root, check=True)
-    return root / "small"
 
 
 class SmallDisk:

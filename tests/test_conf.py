@@ -1,15 +1,17 @@
 """Every option of every group is composed, and instantiated as a run would."""
 
 from functools import partial
+from typing import Any
 
 import hydra
 import pytest
 import torch
+from hydra.core.hydra_config import HydraConfig
 
 from bakeoff.data import Arrays
 from bakeoff.errors import UserError
-from bakeoff.resolvers import register_resolvers
-from bakeoff.search_path import package_conf
+from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.search_path import package_conf
 from bakeoff.train import settle
 from bakeoff.train.parts import instantiate
 
@@ -23,7 +25,7 @@ def settings(*overrides):
     register_resolvers()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         config = hydra.compose("bakeoff", list(overrides), return_hydra_config=True)
-        hydra.core.hydra_config.HydraConfig.instance().set_config(config)
+        HydraConfig.instance().set_config(config)
         return settle(config, overrides)
 
 
@@ -71,7 +73,7 @@ def test_data_that_is_there(option, shared_data):
 
 @pytest.mark.parametrize("option", options("model"))
 def test_models(option):
-    shape = {"n_in": 784, "in_shape": (1, 28, 28), "n_out": 10}
+    shape: dict[str, Any] = {"n_in": 784, "in_shape": (1, 28, 28), "n_out": 10}
     node = settings(f"model={option}")["model"]
     wanted = {"linear": ("n_in", "n_out"), "mlp": ("n_in", "n_out")}.get(option, ("in_shape", "n_out"))
     net = instantiate("model", node, **{name: shape[name] for name in wanted})

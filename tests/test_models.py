@@ -4,6 +4,7 @@ import inspect
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -35,7 +36,7 @@ def count_parameters(net):
     return sum(parameter.numel() for parameter in net.parameters())
 
 
-EVERY_MODEL = [models.Linear, models.MLP, models.CNN, models.resnet18]
+EVERY_MODEL: list[Any] = [models.Linear, models.MLP, models.CNN, models.resnet18]
 every_model = pytest.mark.parametrize("model", EVERY_MODEL, ids=lambda model: model.__name__)
 every_image_model = pytest.mark.parametrize("model", [models.CNN, models.resnet18], ids=lambda m: m.__name__)
 
@@ -157,10 +158,10 @@ def test_mlp_refuses_an_empty_layer():
 
 def test_every_model_has_a_config_that_states_its_defaults():
     configs = {path.stem: OmegaConf.load(path) for path in CONF.glob("*.yaml")}
-    assert {get_method(config._target_).__name__ for config in configs.values()} == {m.__name__ for m in EVERY_MODEL}
+    assert {get_method(config._target_) for config in configs.values()} == set(EVERY_MODEL)
     for config in configs.values():
         wanted = inspect.signature(get_method(config._target_)).parameters
-        stated = OmegaConf.to_container(config)
+        stated: Any = OmegaConf.to_container(config)
         del stated["_target_"]
         assert {name: tuple(value) for name, value in stated.items()} == {
             name: parameter.default for name, parameter in wanted.items() if parameter.default is not parameter.empty

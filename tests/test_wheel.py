@@ -59,12 +59,17 @@ def test_the_wheel_sweeps_digits_and_takes_in_a_users_own_parts(installed, tmp_p
 
 
 def test_the_checkout_is_not_what_was_tested(installed, tmp_path):
-    code = "import bakeoff, bakeoff.search_path as s; print(bakeoff.__file__); print(s.package_conf())"
+    code = "import bakeoff, bakeoff.launch.search_path as s; print(bakeoff.__file__); print(s.package_conf())"
     shown = subprocess.run(
         [str(installed / "python"), "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout.splitlines()
     assert all(str(CHECKOUT) not in line for line in shown)
     assert shown[1].endswith("site-packages/bakeoff/conf")
+
+
+def test_it_says_that_its_annotations_may_be_relied_on(installed):
+    packages = (installed.parent / "lib").glob("python*/site-packages")
+    assert [(folder / "bakeoff" / "py.typed").read_text() for folder in packages] == [""]
 
 
 def test_help_is_there(installed, tmp_path):

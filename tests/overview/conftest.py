@@ -25,9 +25,12 @@ class Stumbles(torch.nn.Module):
 
 
 @pytest.fixture(scope="session")
-def troubled_sweep(tmp_path_factory):
+def troubled_sweep(made_once):
     """2 learning rates, of which 1e30 diverges, x 3 seeds; a model that fails; and a run killed in the middle."""
-    folder = tmp_path_factory.mktemp("troubled")
+    return made_once("troubled_sweep", train_troubled_sweep) / "troubled"
+
+
+def train_troubled_sweep(folder):
     (folder / "mine.py").write_text(MODEL)
     settings = [f"root={folder}", "sweep=troubled", "trainer.accelerator=cpu", "trainer.threads=1"]
 
@@ -39,7 +42,6 @@ def troubled_sweep(tmp_path_factory):
     fails = subprocess.run(command("model._target_=mine.Stumbles", "budget.steps=40"), cwd=folder, capture_output=True)
     assert fails.returncode == 1
     kill_in_the_middle(command("optimizer=adam", "budget.seconds=100"), folder)
-    return folder / "troubled"
 
 
 def kill_in_the_middle(command, folder):

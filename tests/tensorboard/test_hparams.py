@@ -10,6 +10,7 @@ from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
 from bakeoff.tensorboard import EventFile
 from bakeoff.tensorboard.hparams import (
     HParamColumn,
+    Kind,
     MetricColumn,
     experiment,
     kind_of,
@@ -139,7 +140,7 @@ def test_kinds():
 
 
 def test_a_column_never_holds_two_types():
-    kinds = {"text": "text", "number": "number", "flag": "bool"}
+    kinds: dict[str, Kind] = {"text": "text", "number": "number", "flag": "bool"}
     assert separate_kinds({"text": "a", "number": 1, "flag": True, "new": 0.1}, kinds) == {
         "text": "a", "number": 1, "flag": True, "new": 0.1,
     }  # fmt: skip

@@ -72,7 +72,7 @@ def in_pieces(make_run, folder, command, steps):
     while True:
         attempts += 1
         try:
-            return make_run(*command).train(folder, stopping=StopsAfter(steps)), attempts
+            return make_run(*command).train(folder, stop=StopsAfter(steps)), attempts
         except SystemExit:
             assert attempts < 500
 
@@ -111,7 +111,7 @@ def test_a_run_in_pieces_is_the_run_at_once(make_run, tmp_path, command, steps):
 
 def stopped(make_run, folder, command, steps):
     with pytest.raises(SystemExit):
-        make_run(*command).train(folder, stopping=StopsAfter(steps))
+        make_run(*command).train(folder, stop=StopsAfter(steps))
 
 
 COMMAND = ("budget.steps=40", "batch_size=64", "optimizer=adam")
