@@ -10,7 +10,7 @@ from statistics import mean
 
 from bakeoff.launch.plan import Plan, reasons
 from bakeoff.report.records import Record, read_sweep
-from bakeoff.report.table import shorten, text_table, visible
+from bakeoff.report.table import Column, shorten, text_table, visible
 from bakeoff.runs import resumable_outcome
 from bakeoff.runs.execution import COMPARISON_KEYS, EXECUTION_KEYS
 from bakeoff.runs.lease import is_leased
@@ -18,6 +18,7 @@ from bakeoff.workers import BuiltRun
 
 MAX_WIDTH = 40  # of a value in the table
 FINISHED = ("completed", "diverged", "failed")
+Row = tuple[tuple[str, ...], list[str]]  # the state and the choices of an arm; its seeds
 ORDER = ("to train", "to resume", "running", *FINISHED, "duplicate", "invalid")
 
 
@@ -64,15 +65,18 @@ def _table(planned: Plan, states: Mapping[int, str]) -> list[str]:
     for number, choices in chosen.items():
         row = (states[number], *(choices.get(key, "") for key in keys))
         seeds.setdefault(row, []).append(choices.get("seed", ""))
-    rows: list[Sequence[str]] = [(*row, " ".join(ranges(found))) for row, found in seeds.items()]
-    header: Sequence[str] = ("state", *keys, "seed")
-    if not any("seed" in choices and "seed" not in common for choices in chosen.values()):
-        header, rows = header[:-1], [row[:-1] for row in rows]
-    cells = [[shorten(visible(cell), MAX_WIDTH) for cell in row[:-1]] + [visible(row[-1])] for row in (header, *rows)]
-    shared = " ".join(f"{key}={value}" for key, value in common.items())
-    return ([f"common to all: {visible(shared)}", ""] if shared else []) + [
-        text_table(cells, right=[False] * len(header))
+    columns: list[Column[Row]] = [
+        Column("state", lambda row: row[0][0]),
+        *(_choice_column(i, key) for i, key in enumerate(keys, start=1)),
     ]
+    if any("seed" in choices and "seed" not in common for choices in chosen.values()):
+        columns.append(Column("seed", lambda row: visible(" ".join(ranges(row[1])))))
+    shared = " ".join(f"{key}={value}" for key, value in common.items())
+    return ([f"common to all: {visible(shared)}", ""] if shared else []) + [text_table(columns, seeds.items())]
+
+
+def _choice_column(index: int, key: str) -> Column[Row]:
+    return Column(shorten(visible(key), MAX_WIDTH), lambda row: shorten(visible(row[0][index]), MAX_WIDTH))
 
 
 def _choices(overrides: Iterable[str]) -> dict[str, str]:

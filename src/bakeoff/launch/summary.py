@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from bakeoff.overview import Overview, comparison, time_series
 from bakeoff.report.arms import group_arms
 from bakeoff.report.leaderboard import render
-from bakeoff.report.ranking import resolve_metric
+from bakeoff.report.metric import resolve_metric
 from bakeoff.report.records import Record, Sweep
 from bakeoff.report.table import shorten, visible
 from bakeoff.runs import write_atomically
@@ -25,7 +25,14 @@ def print_summary(sweep: Sweep, config: DictConfig, since: float) -> None:
     folder = Path(config.hydra.sweep.dir)
     _keep_tuning_note(folder, config.tuning_note)
     metric = resolve_metric(sweep.records, config.metric)
-    print("\n" + render(sweep.records, sweep.problems, metric=metric, policy=config.tuning_note))
+    leaderboard = render(
+        sweep.records,
+        sweep.unreadable,
+        metric=metric,
+        direction=config.metric_direction,
+        tuning_note=config.tuning_note,
+    )
+    print(f"\n{leaderboard}")
     if any(_ended_since(record, since) for record in sweep.records) or not any(folder.glob("events.out.tfevents.*")):
         Overview(folder, config.metric).update()
     for line in _failures(folder, sweep.records):
