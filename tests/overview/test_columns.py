@@ -63,15 +63,8 @@ def make_record(**fields: Any) -> Record:
     entry = {"final": 1.0, "best": 1.0, "best_step": 1}
     metrics = {"val/accuracy": entry, "val/error": {"final": 1.0}, "test/accuracy": {"final": 1.0}}
     path = Path("sweep", "default", "seed=0")
-    base: dict[str, Any] = {
-        "arm": {},
-        "seed": 0,
-        "identity": "",
-        "overrides": [],
-        "status": "completed",
-        "metrics": metrics,
-    }
-    return Record(path=path, **(base | spent | fields))
+    base: dict[str, Any] = {"arm": {}, "seed": 0, "identity": "", "overrides": [], "status": "completed"}
+    return Record(path=path, metrics=metrics, **(base | spent | fields))
 
 
 def test_metrics_have_final_and_best_the_main_one_first():

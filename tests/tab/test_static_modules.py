@@ -193,12 +193,8 @@ def test_filters_hide_values_and_only_those(js):
 
 
 def test_numbers_are_found_in_numbers_and_in_text(js):
-    choices: dict[str, list[Any]] = {
-        "text": ["a", "b"],
-        "flag": [True, False],
-        "batch_size": ["16", "128", "full"],
-        "lr": [0.1, 1],
-    }
+    choices: dict[str, list[Any]] = {"text": ["a", "b"], "flag": [True, False]}
+    choices |= {"batch_size": ["16", "128", "full"], "lr": [0.1, 1]}
     arms = [{key: values[i % len(values)] for key, values in choices.items()} for i in range(12)]
     assert js("choices.js", "return m.numeric(m.varying(given)).map((c) => c.key)", sweep(choices, arms)) == [
         "lr",
