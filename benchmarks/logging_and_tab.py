@@ -12,7 +12,7 @@ over the same one. The clock starts with the navigation, or with the frame of th
 it has drawn. Needs Playwright (in the `dev` extra) and Chromium.
 """
 
-# Not called tensorboard.py: here it would stand in the way of the package for every benchmark in this folder.
+# Not called tensorboard.py: here it would hide the package from every benchmark in this folder.
 
 import argparse
 import random
