@@ -16,7 +16,7 @@ DIRECTIONS: tuple[Direction, Direction] = ("min", "max")
 
 
 def resolve_metric(records: Iterable[Record], metric: str) -> str:
-    """The metric itself; the default stands for RMSE where all records are of regressions."""
+    """The metric itself; the default means RMSE where all records are of regressions."""
     known = {name for record in records for name in record.metrics}
     is_default = metric == METRIC and METRIC not in known
     return "val/rmse" if is_default and "val/rmse" in known else metric
