@@ -29,7 +29,7 @@ def test_names():
     assert folder_name({"x": "a=b,c~d"}) == "x=a%3Db%2Cc%7Ed"
 
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=80)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 
 
 @given(st.dictionaries(TEXT.filter(bool), TEXT | st.integers() | st.booleans() | st.none(), max_size=4))

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_a_hundred_leases_have_one_thread(tmp_path, monkeypatch):
     monkeypatch.setattr(leases, "HEARTBEAT_INTERVAL", 0.01)
     held = [acquire(tmp_path / str(number)) for number in range(100)]
     for number, lease in enumerate(held):
-        lease.start_heartbeat(lambda number=number: number / 100)
+        lease.start_heartbeat(partial(float, number / 100))
     assert len(threads()) == 1
     wait_for(lambda: all(holder_of(lease.folder).fraction_done == n / 100 for n, lease in enumerate(held)))
     for lease in held:

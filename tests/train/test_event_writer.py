@@ -137,6 +137,7 @@ class Reads(Fails):
 def test_the_start_can_be_read_while_the_run_goes_on(make_run, tmp_path):
     Reads.folder = tmp_path
     make_run(f"model._target_={__name__}.Reads", "budget.steps=40", "budget.validations=1").train(tmp_path)
+    assert Reads.found is not None
     assert {metadata.SESSION_START_INFO_TAG, "configuration"} <= Reads.found
     assert metadata.SESSION_END_INFO_TAG not in Reads.found
 
@@ -223,5 +224,6 @@ def test_nothing_leaves_the_block_of_the_configuration(text):
 
 
 def test_a_configuration_of_odd_values_is_shown():
-    shown = as_markdown({"path": Path("/x"), "text": "a\udcff", 1: float("inf")})
+    odd: dict = {"path": Path("/x"), "text": "a\udcff", 1: float("inf")}
+    shown = as_markdown(odd)
     assert yaml.safe_load(shown.strip("`\n").removeprefix("yaml\n")) == {"path": "/x", "text": "a?", "1": float("inf")}
