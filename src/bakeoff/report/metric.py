@@ -58,7 +58,7 @@ def metric_direction(records: Iterable[Record], metric: str, given: Direction | 
         raise UserError(f"direction must be {found} for {metric}, got {given}")
     direction = given or found
     if direction is None:
-        remedy = "give --direction min or --direction max, or train with metric_direction=min or =max"
+        remedy = f"give --direction min or --direction max, or train with metric={metric} metric_direction=min or max"
         raise UserError(f"{why_no_direction(records, metric)}; {remedy}")
     return direction
 
