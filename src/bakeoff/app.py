@@ -30,7 +30,8 @@ def main() -> None:
     Plugins.instance().register(BakeoffSearchPath)
     register_resolvers()
     try:
-        hydra.main(version_base="1.3", config_path=None, config_name="bakeoff")(_run)()
+        # without a path, Hydra would take the package's own folders, such as `workers`, for configuration groups
+        hydra.main(version_base="1.3", config_path=str(package_conf()), config_name="bakeoff")(_run)()
     except BrokenPipeError:  # `bakeoff --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:

@@ -171,10 +171,10 @@ def test_hydras_own_launcher_works_too(bakeoff, tmp_path, launcher):
     assert "runs: 2: 2 completed" in result.out
 
 
-def test_the_policy_is_kept_beside_the_runs(bakeoff, tmp_path):
-    result = bakeoff("-m", "policy='rates were guessed'", "seed=0,1", *FAST)
-    assert "policy: rates were guessed" in result.out
-    assert (tmp_path / "outputs" / "main" / "policy.txt").read_text() == "rates were guessed\n"
+def test_the_tuning_note_is_kept_beside_the_runs(bakeoff, tmp_path):
+    result = bakeoff("-m", "tuning_note='rates were guessed'", "seed=0,1", *FAST)
+    assert "tuning note: rates were guessed" in result.out
+    assert (tmp_path / "outputs" / "main" / "tuning_note.txt").read_text() == "rates were guessed\n"
 
 
 def test_the_flag_may_stand_anywhere(bakeoff, tmp_path):
@@ -205,8 +205,8 @@ def test_a_run_goes_to_its_arm_whatever_command_asks_for_it(bakeoff, tmp_path):
     assert runs == sgd | adam | {"batch_size=64/seed=0"}
 
 
-def test_a_sweep_without_a_policy_says_none(bakeoff, tmp_path):
-    bakeoff("-m", "policy='rates were guessed'", "seed=0,1", *FAST)
+def test_a_sweep_without_a_tuning_note_prints_none(bakeoff, tmp_path):
+    bakeoff("-m", "tuning_note='rates were guessed'", "seed=0,1", *FAST)
     assert "guessed" not in bakeoff("-m", "seed=0,1", *FAST).out
 
 

@@ -92,7 +92,7 @@ def test_the_time_by_hand(ask, bakeoff, tmp_path):
     assert one == "estimated time: 0:05:20 with 1 worker, from 4 completed runs of this sweep"
     put(tmp_path, "optimizer=adam/seed=1", status="interrupted", seconds=200.0)
     again = ask("-m", "optimizer=sgd,adam", "seed=0,1", *FAST)
-    assert "4 runs asked for: 1 to go on, 3 completed\n" in again.out
+    assert "4 runs asked for: 1 to resume, 3 completed\n" in again.out
     assert again.out.splitlines()[-1].startswith("estimated time: 0:01:40 with 1 worker")
 
 
@@ -112,9 +112,9 @@ def test_runs_that_failed(ask, bakeoff, tmp_path):
 def test_runs_that_cannot_be_built(ask):
     result = ask("-m", "data=digits,diabetes", "loss=mse,hinge", "seed=0,1")
     assert result.status == 2
-    assert re.search(r"refused +diabetes +hinge +0 1\n", result.out)
+    assert re.search(r"invalid +diabetes +hinge +0 1\n", result.out)
     assert "2 of 8 runs cannot be built; none would be started:\n  loss Hinge is for classification" in result.out
-    assert "8 runs asked for: 6 to train, 2 refused\n" in result.out
+    assert "8 runs asked for: 6 to train, 2 invalid\n" in result.out
 
 
 def test_a_long_command_stays_readable(ask):
@@ -131,12 +131,12 @@ def test_one_run(ask, bakeoff, tmp_path):
     folder = f"outputs/main/optimizer=adam,{','.join(FAST)}/seed=3"
     assert ask(*run).out == f"would train {folder}\n"
     assert bakeoff(*run).status == 0
-    assert ask(*run).out == f"completed already: {folder}; nothing to do\n"
+    assert ask(*run).out == f"already completed: {folder}; nothing to do\n"
     (there,) = tmp_path.rglob("outcome.json")
     put(tmp_path, there.parent.relative_to(tmp_path / "outputs" / "main"), status="interrupted")
-    assert ask(*run).out == f"would go on with {folder}\n"
+    assert ask(*run).out == f"would resume {folder}\n"
     put(tmp_path, there.parent.relative_to(tmp_path / "outputs" / "main"), status="failed")
-    assert ask(*run).out == f"failed already: {folder}; nothing to do; retry=failed trains it again\n"
+    assert ask(*run).out == f"already failed: {folder}; nothing to do; retry=failed trains it again\n"
     assert ask(*run, "retry=failed").out == f"would train {folder}\n"
     assert ask("optimizer=adam", "seed=4", *FAST).out == f"would train {folder[:-1]}4\n"
     refused = ask("optimizer.lr=-1")

@@ -147,7 +147,7 @@ def test_the_first_failure_ends_a_sweep_that_asks_for_it(bakeoff, tmp_path, net)
     stopped = bakeoff(*sweep, "fail_fast=true")
     assert stopped.status == 1
     assert "fail_fast=true, and a run failed: RuntimeError: broken on purpose" in stopped.err
-    assert "1 failed, 3 not begun; the same command goes on" in stopped.err
+    assert "1 failed, 3 not started; run the same command again to resume" in stopped.err
     assert statuses(tmp_path) == ["failed"]
     on = bakeoff(*sweep, "fail_fast=false")
     assert on.status == 1
@@ -224,6 +224,6 @@ def test_ctrl_c_while_runs_are_trained(start, net, tmp_path):
     os.killpg(command.pid, signal.SIGINT)
     _, err = command.communicate(timeout=60)
     assert command.returncode == 130, err
-    assert "stopping: what is running writes a checkpoint; Ctrl-C again stops it now" in err
-    assert "stopped: 2 interrupted, 1 not begun; the same command goes on" in err
+    assert "stopping after the next checkpoint; press Ctrl-C again to stop immediately" in err
+    assert "stopped: 2 interrupted, 1 not started; run the same command again to resume" in err
     assert statuses(tmp_path) == ["interrupted", "interrupted"]

@@ -51,14 +51,6 @@ def test_hydras_own_sweeper(trained, tmp_path):
     assert "runs: 4: 4 completed" in first.out
     again = trained(*sweep)
     assert again.runs == set()
-    assert again.out.startswith("done before: 4 completed\n")
+    assert again.out.startswith("already finished: 4 completed\n")
     asked = trained(*sweep, "dry_run=true")
     assert "4 runs asked for: 4 completed\n" in asked.out
-
-
-def test_batches_of_a_sweep(trained):
-    sweep = ("-m", "hydra.sweeper.max_batch_size=2", "optimizer=sgd", "seed=0,1,2", *FAST)
-    asked = trained(*sweep, "dry_run=true")
-    assert "3 runs asked for: 3 to train\n" in asked.out
-    assert len(trained(*sweep).runs) == 3
-    assert trained(*sweep).runs == set()

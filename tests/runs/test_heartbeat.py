@@ -16,7 +16,7 @@ class Beats:
     def __init__(self, fails=False):
         self.count, self.fails = 0, fails
 
-    def beat(self):
+    def renew(self):
         self.count += 1
         if self.fails:
             raise RuntimeError("whatever")
@@ -91,6 +91,6 @@ def test_a_forked_process_begins_with_an_empty_heartbeat(heartbeat):
         ends = time.monotonic() + 10
         while own.count < 3 and time.monotonic() < ends:
             time.sleep(0.005)
-        os._exit(0 if own.count >= 3 and heartbeat._beating == [own] else 1)
+        os._exit(0 if own.count >= 3 and heartbeat._leases == [own] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     heartbeat.remove(ours)

@@ -26,7 +26,9 @@ class BakeoffSearchPath(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Called by Hydra once, when the application starts."""
-        search_path.append("bakeoff", f"file://{package_conf()}")
+        folders = [str(element.path).removeprefix("file://") for element in search_path.get_path()]
+        if str(package_conf()) not in folders:  # `--config-path` has replaced it
+            search_path.append("bakeoff", f"file://{package_conf()}")
         own = Path.cwd() / "conf"
         if own.is_dir() and own.resolve() != package_conf():
             search_path.prepend("user", f"file://{own}")

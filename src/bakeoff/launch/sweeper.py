@@ -88,8 +88,7 @@ def product(overrides: Iterable[Override]) -> list[list[str]]:
 def _values(override: Override) -> Iterator[str]:
     key = override.get_key_element()
     if not override.is_sweep_override():
-        value = override.get_value_element_as_str()
-        yield key if override.is_delete() and not value else f"{key}={value}"
+        yield f"{key}={override.get_value_element_as_str()}"
     elif override.is_discrete_sweep():
         yield from (f"{key}={value}" for value in override.sweep_string_iterator())
     else:

@@ -57,7 +57,7 @@ class Lease:
         self._fraction_done = fraction_done
         HEARTBEAT.add(self, HEARTBEAT_INTERVAL)
 
-    def beat(self) -> None:
+    def renew(self) -> None:
         """Called by the heartbeat."""
         with suppress(Exception):  # a run that cannot say how far it is sends heartbeats all the same
             if self._fraction_done is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from bakeoff.report.curves import read_curves
-from bakeoff.runs import claim
+from bakeoff.runs import lease
 
 
 def records(sweep: Path) -> dict[Path, dict]:
@@ -33,7 +33,7 @@ def completed(sweep: Path) -> dict[Path, tuple[bytes, int]]:
 def in_the_middle(sweep: Path) -> list[Path]:
     """Runs that a live process trains and that have a checkpoint already."""
     found = [path.parent.parent for path in sweep.glob("*/seed=*/checkpoints/last.ckpt")]
-    return [run for run in found if claim.is_claimed(run)]
+    return [run for run in found if lease.is_leased(run)]
 
 
 def result(run: Path) -> tuple[str, dict]:
@@ -56,7 +56,7 @@ def check_whole(sweep: Path, undisturbed: dict[str, tuple[str, dict]], runs: int
         assert curves == expected_curves
         _check_for_tensorboard(run, curves)
         _check_steps(run, record["steps"])
-        assert not claim.is_claimed(run)
+        assert not lease.is_leased(run)
         assert {path.name for path in (run / "checkpoints").iterdir()} >= {"last.ckpt", "best.ckpt"}
         assert not list(run.glob("checkpoints/*previous*")) + list(run.glob("checkpoints/.*"))
 

@@ -8,7 +8,8 @@ from random import Random
 
 import psutil
 import pytest
-from bakeoff.launch.dispatch import MOST_DEATHS
+
+from bakeoff.workers.scheduler import MAX_DEATHS
 
 from .processes import wait_for
 from .records import check_whole, completed, in_the_middle, steps_by_process
@@ -49,7 +50,7 @@ class Killer:
             if not self._moment(command):
                 return True
             # a run whose workers die again and again is given up: no more than it takes by accident
-            may_be_a_worker = workers_killed < MOST_DEATHS - 1
+            may_be_a_worker = workers_killed < MAX_DEATHS - 1
             (kind,) = self._draw.choices(KINDS, OFTEN if may_be_a_worker else (0, 1, 1))
             busy = len(in_the_middle(self._sweep))
             if not self._kill(kind, command):

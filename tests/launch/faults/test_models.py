@@ -3,7 +3,7 @@
 import json
 import time
 
-from bakeoff.launch.dispatch import MOST_DEATHS
+from bakeoff.workers.scheduler import MAX_DEATHS
 
 from .records import records, statuses
 
@@ -63,7 +63,7 @@ def test_one_that_raises(bakeoff, tmp_path):
 
     again = bakeoff(*command)
     assert again.status == 1
-    assert "done before: 2 completed, 2 failed; retry=failed trains the failed ones again" in again.out
+    assert "already finished: 2 completed, 2 failed; retry=failed trains the failed ones again" in again.out
     assert content(sweep) == before
 
     retried = bakeoff(*command, "retry=failed")
@@ -88,7 +88,7 @@ def test_one_that_takes_its_process_with_it(bakeoff, tmp_path):
     assert "Traceback" not in result.err + result.out
     found = by_fault(sweep)
     assert [record["status"] for record in found["none"]] == ["completed"] * 2
-    assert (tmp_path / "deaths").read_text() == "." * 2 * MOST_DEATHS
+    assert (tmp_path / "deaths").read_text() == "." * 2 * MAX_DEATHS
     for record in found["dies"]:
         assert record["status"] == "failed"
         assert record["error"]["type"] == "ProcessDied"
@@ -96,7 +96,7 @@ def test_one_that_takes_its_process_with_it(bakeoff, tmp_path):
         assert record["error"]["message"].endswith("3 times")
     again = bakeoff(*command)
     assert again.status == 1
-    assert "done before: 2 completed, 2 failed" in again.out
+    assert "already finished: 2 completed, 2 failed" in again.out
 
 
 def test_one_that_takes_its_process_with_it_while_it_is_built(bakeoff, tmp_path):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bakeoff.runs import claim
+from bakeoff.runs import lease
 
 from .processes import meanwhile, wait_for
 from .records import check_whole, in_the_middle, records, statuses, steps_by_process
@@ -30,11 +30,11 @@ class Net(torch.nn.Sequential):
 BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 
 
-def check_at_rest(sweep) -> None:
+def check_stopped(sweep) -> None:
     """What was running is recorded as interrupted, with all its steps, and no process is at it."""
     assert "running" not in statuses(sweep)
     for run, record in records(sweep).items():
-        assert not claim.is_claimed(run)
+        assert not lease.is_leased(run)
         if record["status"] == "interrupted":
             (steps,) = steps_by_process(run).values()
             assert record["steps"] == steps[-1] < 1500
@@ -54,11 +54,11 @@ def test_once_to_a_sweep(start, bakeoff, tmp_path, eight_runs, undisturbed, numb
     command.signal(number)
     said = command.wait(20)
     assert said.status == 130, said.text
-    assert "the same command goes on" in said.text
+    assert "run the same command again to resume" in said.text
     assert "Traceback" not in said.text
     assert not command.left_over()
     assert "interrupted" in statuses(sweep)
-    check_at_rest(sweep)
+    check_stopped(sweep)
     again = bakeoff(*eight_runs)
     assert again.status == 0, again.err
     check_whole(sweep, undisturbed, 8)
@@ -69,7 +69,7 @@ def test_once_to_a_worker(bakeoff, tmp_path, eight_runs, undisturbed):
     sweep = tmp_path / "outputs" / "main"
 
     def stop_one(runs) -> None:
-        os.kill(claim.owner_of(runs[0]).process, signal.SIGTERM)
+        os.kill(lease.holder_of(runs[0]).process, signal.SIGTERM)
 
     with meanwhile(lambda: in_the_middle(sweep), stop_one):
         result = bakeoff(*eight_runs)
@@ -87,10 +87,10 @@ def test_once_to_a_single_run(start, bakeoff, tmp_path, settings, undisturbed, n
     command.signal(number)
     said = command.wait(20)
     assert said.status == 130, said.text
-    assert "the same command goes on" in said.text
+    assert "run the same command again to resume" in said.text
     assert "Traceback" not in said.text
     assert statuses(sweep) == ["interrupted"]
-    check_at_rest(sweep)
+    check_stopped(sweep)
     again = bakeoff("-m", "optimizer=adam", "seed=1", *settings)
     assert again.status == 0, again.err
     check_whole(sweep, undisturbed, 1)
@@ -110,4 +110,4 @@ def test_twice(start, tmp_path, arguments):
     assert said.status == 130, said.text
     assert "Traceback" not in said.text
     assert not command.left_over(10)
-    assert not [run for run in records(tmp_path / "outputs" / "main") if claim.is_claimed(run)]
+    assert not [run for run in records(tmp_path / "outputs" / "main") if lease.is_leased(run)]

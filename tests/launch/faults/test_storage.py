@@ -17,7 +17,7 @@ def check_refused(status: int, text: str, place: Path, why: str) -> None:
     (said,) = [line for line in text.splitlines() if line.startswith("bakeoff: ") and why in line]
     assert said.startswith("bakeoff: cannot write to ")
     assert str(place) in said
-    assert said.endswith("the same command goes on")
+    assert said.endswith("run the same command again to resume")
 
 
 def test_a_full_disk(bakeoff, small_disk, eight_runs, undisturbed):

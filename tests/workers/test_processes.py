@@ -1,4 +1,4 @@
-"""A user's loaders with processes of their own, in a worker of the launcher."""
+"""Processes of a user's loaders start in a worker as they do without one."""
 
 import json
 import multiprocessing
@@ -34,7 +34,7 @@ def metrics(root):
     return {p.parent.name: json.loads(p.read_text())["metrics"] for p in root.rglob("outcome.json")}
 
 
-def test_they_start_as_they_do_without_a_launcher(bakeoff, tmp_path):
+def test_loaders_start_processes_as_they_do_without_a_worker(bakeoff, tmp_path):
     (tmp_path / "mine.py").write_text(MODULE)
     assert bakeoff("-m", *RUNS, "seed=0,1").status == 0
     methods = set((tmp_path / "methods.txt").read_text().split())

@@ -1,4 +1,4 @@
-"""What is done is not done again, what is not the same is: by every way in which two commands can differ."""
+"""What is finished is not trained again, what is not the same is: by every way in which two commands can differ."""
 
 import os
 import subprocess
@@ -6,8 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-from bakeoff.launch.request import configuration_hash, request_key
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 
 FAST = ("trainer=cpu", "trainer.threads=1", "budget.steps=6", "budget.validations=1")
 NET = (
@@ -59,7 +57,7 @@ def test_a_repeated_command_composes_nothing_and_says_the_same(trained, tmp_path
     before = sorted(str(path) for path in tmp_path.rglob("*"))
     out, torch, workers = watched(tmp_path, *sweep)
     assert (torch, workers) == (False, False)
-    assert out.startswith("done before: 4 completed\n")
+    assert out.startswith("already finished: 4 completed\n")
     assert leaderboard(out) == leaderboard(first.out)
     assert sorted(str(path) for path in tmp_path.rglob("*")) == before
     assert trained(*sweep).runs == set()
@@ -69,9 +67,9 @@ def test_how_a_run_is_executed_does_not_matter(trained, tmp_path):
     assert len(trained("-m", "optimizer=sgd,adam", "seed=0,1", *FAST).runs) == 4
     execution = ["workers=1", "retry=failed", "checkpoints=none", "checkpoint_every=1", "log=full", "fail_fast=true"]
     # another order of the keys is another request: composed, and then known by its identity
-    other = trained("-m", "seed=1,0", "optimizer=adam,sgd", *FAST, *execution, "policy=none", "hydra.verbose=false")
+    other = trained("-m", "seed=1,0", "optimizer=adam,sgd", *FAST, *execution, "tuning_note=none", "hydra.verbose=false")
     assert (other.status, other.runs) == (0, set())
-    assert other.out.startswith("done before: 4 completed\n")
+    assert other.out.startswith("already finished: 4 completed\n")
     _, torch, workers = watched(tmp_path, "-m", "optimizer=adam,sgd", "seed=1,0", *execution, *FAST)
     assert (torch, workers) == (False, False)
 
@@ -82,7 +80,7 @@ def test_a_longer_list_of_seeds_trains_the_new_ones(trained):
     }
     longer = trained("-m", "optimizer=sgd,adam", "seed=0,1,2", *FAST)
     assert longer.runs == {"optimizer=sgd/seed=2", "optimizer=adam/seed=2"}
-    assert longer.out.startswith("done before: 4 completed\n")
+    assert longer.out.startswith("already finished: 4 completed\n")
 
 
 def test_every_setting_that_decides_makes_another_run(trained, tmp_path, outcomes):
@@ -99,7 +97,7 @@ def test_every_setting_that_decides_makes_another_run(trained, tmp_path, outcome
     write(tmp_path / "conf" / "budget" / "six.yaml", six)
     again = trained("-m", "budget=six", f"experiment={','.join(changes)}", *fast)
     assert (again.status, len(again.runs)) == (0, len(changes) - 1), again.err
-    assert again.out.startswith("done before: 1 completed\n")
+    assert again.out.startswith("already finished: 1 completed\n")
     assert len({record["identity"] for record in outcomes().values()}) == len(changes)
 
 
@@ -110,7 +108,7 @@ def test_the_same_run_under_another_name(trained, tmp_path):
     assert all(run.endswith(("optimizer=sgd/seed=0", "optimizer=sgd/seed=1", "/seed=0")) for run in swept.runs)
     typed = trained("optimizer=sgd", "seed=1", *FAST)
     assert typed.runs == set()
-    assert "done before, not trained again" in typed.out
+    assert "already finished, not trained again" in typed.out
     assert trained("-m", "optimizer.lr=0.001", "optimizer=adam", "optimizer.eps=1e-08", "seed=0", *FAST).runs == set()
 
 
@@ -139,29 +137,6 @@ def test_a_changed_file_in_another_folder(trained, tmp_path, option):
     assert trained(*sweep).runs == set()
     write(net, "defaults:\n  - mlp\nwidths: [9]\n")
     assert len(trained(*sweep).runs) == 2
-
-
-@pytest.mark.parametrize(
-    "value", ["${oc.env:RATE}", "${oc.decode:${oc.env: 'RATE'}}", "${oc.env:OTHER,${oc.env:RATE}}"]
-)
-def test_what_a_file_reads_from_the_environment(monkeypatch, tmp_path, value):
-    write(tmp_path / "conf" / "optimizer" / "mine.yaml", f"defaults:\n  - sgd\nlr: {value}\n")
-    path = ConfigSearchPathImpl()
-    path.append("user", f"file://{tmp_path / 'conf'}")
-    monkeypatch.setenv("RATE", "0.5")
-    before = configuration_hash(path)
-    assert configuration_hash(path) == before
-    monkeypatch.setenv("RATE", "0.25")
-    assert configuration_hash(path) != before
-
-
-@pytest.mark.parametrize("value", ["${oc.env:RATE}", "${oc.env:RATE,0.1}", "'${oc.decode:${oc.env: RATE}}'"])
-def test_what_a_command_reads_from_the_environment(monkeypatch, value):
-    monkeypatch.setenv("RATE", "0.5")
-    before = request_key(["optimizer=sgd", f"optimizer.lr={value}"], "")
-    assert request_key(["optimizer=sgd", f"optimizer.lr={value}"], "") == before
-    monkeypatch.setenv("RATE", "0.25")
-    assert request_key(["optimizer=sgd", f"optimizer.lr={value}"], "") != before
 
 
 def test_a_changed_class_of_the_user(trained, tmp_path):
@@ -258,7 +233,7 @@ def test_failed_runs_are_left_until_they_are_asked_for(trained, tmp_path, outcom
     assert (first.status, len(first.runs)) == (1, 4)
     again = trained(*sweep)
     assert (again.status, again.runs) == (1, set())
-    assert "done before: 2 completed, 2 failed; retry=failed trains the failed ones again" in again.out
+    assert "already finished: 2 completed, 2 failed; retry=failed trains the failed ones again" in again.out
     retried = trained(*sweep, "retry=failed")
     bad = {"model.bad=true/seed=0", "model.bad=true/seed=1"}
     assert (retried.status, retried.runs) == (1, bad)
@@ -289,10 +264,10 @@ def test_diverged_runs_are_results(trained, outcomes):
     assert {record["status"] for record in outcomes().values()} == {"diverged"}
     again = trained(*sweep, "retry=failed")
     assert (again.status, again.runs) == (0, set())
-    assert again.out.startswith("done before: 2 diverged\n")
+    assert again.out.startswith("already finished: 2 diverged\n")
 
 
-def test_an_interrupted_run_goes_on(trained, tmp_path):
+def test_an_interrupted_run_resumes(trained, tmp_path):
     write(
         tmp_path / "halt.py",
         "import os\n"

@@ -1,4 +1,4 @@
-"""The launcher on a real Ray cluster of two nodes, both on this machine."""
+"""Workers on a real Ray cluster of two nodes, both on this machine."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def command(*overrides):
 
 
 def on(cluster):
-    return ["hydra.launcher.engine=ray", f"hydra.launcher.ray.address={cluster.address}"]
+    return ["hydra/launcher=bakeoff_ray", f"hydra.launcher.backend.address={cluster.address}"]
 
 
 def start(folder, *overrides):
@@ -100,7 +100,7 @@ def test_a_node_that_is_killed_in_mid_sweep_costs_nothing(cluster, tmp_path):
 
 
 @pytest.mark.long
-def test_ctrl_c_brings_runs_on_other_nodes_to_rest(cluster, tmp_path):
+def test_ctrl_c_stops_runs_on_other_nodes(cluster, tmp_path):
     sweep = tmp_path / "outputs" / "main"
     process = start(tmp_path, "budget.seconds=100", *on(cluster))
     try:
@@ -111,27 +111,29 @@ def test_ctrl_c_brings_runs_on_other_nodes_to_rest(cluster, tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "2 interrupted, 4 not begun; the same command goes on" in err
+    assert "2 interrupted, 4 not started; run the same command again to resume" in err
     assert [record["status"] for record in outcomes(sweep).values()] == ["interrupted", "interrupted"]
     assert len(list(sweep.glob("*/seed=*/checkpoints/last.ckpt"))) == 2
 
 
 def test_where_there_is_no_cluster(bakeoff):
-    result = bakeoff(*CHOICES, "hydra.launcher.engine=ray", "hydra.launcher.ray.address=127.0.0.2:1")
+    result = bakeoff(*CHOICES, "hydra/launcher=bakeoff_ray", "hydra.launcher.backend.address=127.0.0.2:1")
     assert result.status == 2
     assert "bakeoff: no Ray cluster is found at 127.0.0.2:1: start one with `ray start --head`" in result.err
 
 
 def test_where_ray_is_not_installed(bakeoff, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    result = bakeoff(*CHOICES, "hydra.launcher.engine=ray")
+    result = bakeoff(*CHOICES, "hydra/launcher=bakeoff_ray")
     assert result.status == 2
     assert result.err == (
-        "bakeoff: hydra.launcher.engine=ray needs Ray, which is not installed: pip install 'bakeoff[ray]'\n"
+        "bakeoff: hydra/launcher=bakeoff_ray needs Ray, which is not installed: pip install 'bakeoff[ray]'\n"
     )
 
 
-def test_an_engine_that_there_is_not(bakeoff):
-    result = bakeoff(*CHOICES, "hydra.launcher.engine=rai")
+def test_a_back_end_that_there_is_not(bakeoff, tmp_path):
+    result = bakeoff(*CHOICES, "hydra/launcher=bakeoff_rai")
     assert result.status == 2
-    assert "hydra.launcher.engine must be one of local, ray, submitit, got rai (did you mean ray?)" in result.err
+    assert "Could not find 'hydra/launcher/bakeoff_rai' (did you mean bakeoff_ray?)" in result.err
+    assert "\tbakeoff\n\tbakeoff_ray\n\tbakeoff_slurm\n" in result.err
+    assert not list(tmp_path.iterdir())

@@ -1,6 +1,6 @@
-"""The launcher through submitit. Its jobs run on this machine (submitit's own `local` cluster), as Slurm's would there.
+"""Workers as jobs of submitit. They run on this machine (submitit's own `local` cluster), as Slurm's would there.
 
-Where there is a Slurm, `BAKEOFF_SLURM=1 pytest tests/launch/test_slurm.py` takes that.
+Where there is a Slurm, `BAKEOFF_SLURM=1 pytest tests/workers/test_slurm.py` takes that.
 """
 
 import json
@@ -15,8 +15,8 @@ import pytest
 
 CLUSTER = "slurm" if os.environ.get("BAKEOFF_SLURM") else "local"
 CHOICES = ["-m", "optimizer=sgd,adam", "seed=0,1,2", "trainer=cpu", "trainer.threads=1", "batch_size=16"]
-JOBS = ["workers=2", "hydra.launcher.engine=submitit", f"hydra.launcher.submitit.cluster={CLUSTER}"]
-PLENTY = ["hydra.launcher.submitit.timeout_min=30"]  # submitit's own default for its local cluster is 2
+JOBS = ["workers=2", "hydra/launcher=bakeoff_slurm", f"hydra.launcher.backend.cluster={CLUSTER}"]
+PLENTY = ["hydra.launcher.backend.timeout_min=30"]  # submitit's own default for its local cluster is 2
 
 
 def command(*overrides):
@@ -67,7 +67,7 @@ def test_a_job_that_is_killed_costs_nothing(tmp_path, sweep):
 
 
 @pytest.mark.long
-def test_jobs_go_on_without_their_launcher_and_are_found_by_the_next(tmp_path, sweep):
+def test_jobs_continue_without_their_launcher_and_are_found_by_the_next(tmp_path, sweep):
     with start(tmp_path, "budget.steps=1000") as process:
         wait_until(lambda: any(record["status"] == "completed" for record in outcomes(sweep).values()))
         process.kill()
@@ -76,27 +76,27 @@ def test_jobs_go_on_without_their_launcher_and_are_found_by_the_next(tmp_path, s
     again = subprocess.run(
         command(*JOBS, *PLENTY, "budget.steps=1000"), cwd=tmp_path, check=True, capture_output=True, text=True
     )
-    assert "done before: 6 completed" in again.stdout
+    assert "already finished: 6 completed" in again.stdout
     assert {run: record["ended"] for run, record in outcomes(sweep).items()} == ended
 
 
-def test_ctrl_c_brings_the_jobs_to_rest(tmp_path, sweep):
+def test_ctrl_c_stops_the_jobs(tmp_path, sweep):
     with start(tmp_path, "budget.seconds=200") as process:
         wait_until(lambda: len(outcomes(sweep)) >= 2)
         time.sleep(1.0)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=90)
     assert process.returncode == 130
-    assert "the same command goes on" in err
+    assert "run the same command again to resume" in err
     assert [record["status"] for record in outcomes(sweep).values()] == ["interrupted", "interrupted"]
     assert len(list(sweep.glob("*/seed=*/checkpoints/last.ckpt"))) == 2
 
 
 def test_how_many_jobs_must_be_said(bakeoff):
-    result = bakeoff(*CHOICES, "hydra.launcher.engine=submitit")
+    result = bakeoff(*CHOICES, "hydra/launcher=bakeoff_slurm")
     assert result.status == 2
     assert result.err == (
-        "bakeoff: hydra.launcher.engine=submitit cannot know how many Slurm jobs you want: give workers=N\n"
+        "bakeoff: hydra/launcher=bakeoff_slurm cannot know how many Slurm jobs you want: give workers=N\n"
     )
 
 
@@ -110,14 +110,14 @@ def test_where_submitit_is_not_installed(bakeoff, monkeypatch):
 @pytest.mark.skipif(CLUSTER == "slurm", reason="there is a Slurm: its absence is tried where there is none")
 def test_where_there_is_no_slurm(bakeoff, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    result = bakeoff(*CHOICES, "workers=2", "hydra.launcher.engine=submitit", "budget.steps=2")
+    result = bakeoff(*CHOICES, "workers=2", "hydra/launcher=bakeoff_slurm", "budget.steps=2")
     assert result.status == 2
     assert "no Slurm is found here (there is no srun)" in result.err
     assert "Traceback" not in result.err
 
 
 def test_a_parameter_that_submitit_does_not_have(bakeoff):
-    result = bakeoff(*CHOICES, *JOBS, "+hydra.launcher.submitit.slurm_partitoin=gpu")
+    result = bakeoff(*CHOICES, *JOBS, "+hydra.launcher.backend.slurm_partitoin=gpu")
     assert result.status == 2
-    assert "hydra.launcher.submitit: " in result.err
+    assert "hydra.launcher.backend: " in result.err
     assert "slurm_partitoin" in result.err
