@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
@@ -50,7 +51,7 @@ def measure(name: str, overrides: list[str], trainer: str) -> None:
     print(f"{name:32} {len(records):3} runs on {records[0].device}: {wall:6.1f} s, {inside:6.1f} s in runs  {scores}")
 
 
-def average(records: list[Record], metric: str) -> float:
+def average(records: Sequence[Record], metric: str) -> float:
     finals = [record.final(metric) for record in records if record.status == "completed"]
     return mean(value for value in finals if value is not None)
 

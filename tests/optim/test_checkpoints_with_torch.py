@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,10 @@ NEWER_KEYS = {
 }
 NEWER_KEYS["AdamW"] = NEWER_KEYS["Adam"]
 OUR_OWN_KEYS = {"fused", "replicas"}
-TOLERANCES = {torch.float64: {"rtol": 1e-12, "atol": 1e-12}, torch.float32: {"rtol": 2e-5, "atol": 2e-6}}
+TOLERANCES: dict[torch.dtype, Any] = {
+    torch.float64: {"rtol": 1e-12, "atol": 1e-12},
+    torch.float32: {"rtol": 2e-5, "atol": 2e-6},
+}
 
 each_optimizer = pytest.mark.parametrize("name", OPTIONS)
 
@@ -124,7 +128,9 @@ def test_older_checkpoints(name, lacking, plain_step):
     options = {"RMSprop": {"momentum": 0, "centered": False}, "SGD": {}}.get(name, {"amsgrad": False})
     saver = of_torch(name, net.parameters(), **options)
     train(net, saver, range(4))
-    for removed in {"none": [[]], "one each": [[key] for key in NEWER_KEYS[name]], "all": [NEWER_KEYS[name]]}[lacking]:
+    keys = NEWER_KEYS[name]
+    removals: dict[str, list[list[str]]] = {"none": [[]], "one each": [[key] for key in keys], "all": [keys]}
+    for removed in removals[lacking]:
         old = copy.deepcopy(saver.state_dict())
         for key in removed:
             old["param_groups"][0].pop(key, None)

@@ -38,7 +38,7 @@ def parts_of(optimizer):
 
 def implementations_of(optimizer):
     """Implementation -> number of parameters."""
-    counts = {}
+    counts: dict[Implementation, int] = {}
     for part in parts_of(optimizer):
         counts[part.implementation] = counts.get(part.implementation, 0) + len(part.tensors)
     return counts

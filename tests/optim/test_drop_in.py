@@ -1,6 +1,7 @@
 """What surrounds the arithmetic: in signatures, groups, hooks, closures and schedulers ours are torch's."""
 
 import inspect
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,10 @@ OPTIONS = {
 }
 MODES = {"default": {}, "for-loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
 OUR_OWN_KEYS = {"fused", "replicas"}
-TOLERANCES = {torch.float64: {"rtol": 1e-12, "atol": 1e-12}, torch.float32: {"rtol": 2e-5, "atol": 2e-6}}
+TOLERANCES: dict[torch.dtype, Any] = {
+    torch.float64: {"rtol": 1e-12, "atol": 1e-12},
+    torch.float32: {"rtol": 2e-5, "atol": 2e-6},
+}
 
 each_optimizer = pytest.mark.parametrize("name", OPTIONS)
 each_mode = pytest.mark.parametrize("mode", MODES)

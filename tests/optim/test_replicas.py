@@ -1,6 +1,7 @@
 """Replicas: K runs in stacked parameters, each as if it had an optimizer of its own."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from .public import OPTIMIZERS
 K = 4
 LR = [0.1, 0.01, 0.0, 0.3]
 # the hyperparameters that may differ, and options that are shared
-DIFFERING = {
+DIFFERING: dict[str, dict[str, Any]] = {
     "SGD": {"lr": LR, "momentum": [0.9, 0.0, 0.5, 0.9], "weight_decay": [0, 0.1, 0.01, 0]},
     "RMSprop": {
         "lr": LR,
@@ -32,7 +33,7 @@ DIFFERING = {
     },
 }
 DIFFERING["AdamW"] = DIFFERING["Adam"]
-SHARED = {
+SHARED: dict[str, list[dict[str, Any]]] = {
     "SGD": [{}, {"dampening": 0.3}, {"maximize": True}],
     "RMSprop": [{}, {"centered": True, "eps": 1e-3}, {"maximize": True}],
     "Adam": [{}, {"amsgrad": True}, {"maximize": True}],

@@ -4,7 +4,9 @@ Memory laid out otherwise than the parameter's, an overflow at the first step, g
 vectors, values that are not finite. What torch does there is not asserted.
 """
 
+from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,8 +53,8 @@ def adamw(theta, g, s, *, weight_decay=0.01, **options):
     return adam(theta, g, s, weight_decay=weight_decay, decoupled=True, **options)
 
 
-ORACLES = {"SGD": sgd, "RMSprop": rmsprop, "Adam": adam, "AdamW": adamw}
-GIVEN = {
+ORACLES: dict[str, Callable[..., Any]] = {"SGD": sgd, "RMSprop": rmsprop, "Adam": adam, "AdamW": adamw}
+GIVEN: dict[str, dict[str, Any]] = {
     "SGD": {"lr": 0.1},
     "RMSprop": {"lr": 0.1, "alpha": 0.9, "eps": 1e-3},
     "Adam": {"lr": 0.1, "betas": (0.8, 0.97), "eps": 1e-3},
@@ -70,7 +72,10 @@ VARIANTS = {
 }
 FLAGS = {"default": {}, "fused": {"fused": True}, "foreach": {"foreach": True}}
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-TOLERANCES = {torch.float64: {"rtol": 1e-11, "atol": 1e-11}, torch.float32: {"rtol": 2e-5, "atol": 2e-5}}
+TOLERANCES: dict[torch.dtype, Any] = {
+    torch.float64: {"rtol": 1e-11, "atol": 1e-11},
+    torch.float32: {"rtol": 2e-5, "atol": 2e-5},
+}
 
 each_variant = pytest.mark.parametrize(
     ("name", "options"),
@@ -87,7 +92,8 @@ def new(name, params, options, flags):
 
 def replay(name, theta, grads, options):
     """Where the papers lead from theta; a gradient that is None changes nothing."""
-    theta, state = theta.double().cpu().numpy(), {}
+    theta = theta.double().cpu().numpy()
+    state: dict[str, Any] = {}
     for grad in grads:
         if grad is not None:
             theta = ORACLES[name](theta, grad.double().cpu().numpy(), state, **GIVEN[name], **options)
