@@ -97,7 +97,7 @@ def test_values_that_are_not_finite_do_not_spread():
     assert all(param.isfinite().all() for param in made[1:])
 
 
-def test_it_tells_autograd_that_it_wrote():
+def test_it_notifies_autograd_of_its_writes():
     made = params()
     kept = made[0] * made[0]
     train(optim.RMSprop(made), 1)

@@ -77,7 +77,7 @@ def test_the_lightning_module_trains(tmp_path):
     assert not torch.equal(made.layer.weight, before)
 
 
-def test_the_checkpoint_of_torch_goes_on(tmp_path, monkeypatch):
+def test_a_training_resumes_from_torchs_checkpoint(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     given = net()
     saver = torch.optim.RMSprop(given.parameters(), lr=1e-3)
@@ -101,7 +101,7 @@ def test_many_runs_in_one_optimizer():
     torch.testing.assert_close(moved, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_hugging_faces_block_makes_the_pair_that_its_trainer_takes():
+def test_hugging_faces_block_builds_the_pair_that_its_trainer_accepts():
     made, _, trainer = HUGGING_FACE.partition("trainer = ")
     names = run(made, model=net())
     assert isinstance(names["optimizer"], torch.optim.Optimizer)

@@ -107,7 +107,7 @@ def test_a_replica_is_bit_equal_to_a_separate_optimizer(name, shared, flag, dtyp
 
 @each_optimizer
 @pytest.mark.parametrize("size", [20_000, 70_000])
-def test_a_large_stack_changes_no_bit_either(name, size):
+def test_a_large_stack_is_bit_equal_too(name, size):
     start, grad = torch.linspace(-1, 1, K * size).view(K, size), torch.linspace(1, -2, K * size).view(K, size)
     stacked, slices = Parameter(start.clone()), [Parameter(row.clone()) for row in start]
     optimizers = [getattr(optim, name)([stacked], replicas={"lr": LR})]

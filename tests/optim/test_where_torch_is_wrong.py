@@ -230,7 +230,7 @@ def test_state_loaded_in_another_layout(name, options, flags, device):
 @each_flag
 @each_variant
 @pytest.mark.parametrize("size", [1, 5])
-def test_gradients_that_are_yet_to_be_negated(name, options, flags, size, device):
+def test_lazily_negated_gradients(name, options, flags, size, device):
     """The imaginary part of a conjugate: torch keeps the sign as a bit, which a kernel does not see."""
     start, grads = random(size, seed=0, device=device), []
     optimizer = new(name, [param := Parameter(start.clone())], options, flags)
@@ -245,7 +245,7 @@ def test_gradients_that_are_yet_to_be_negated(name, options, flags, size, device
 @each_device
 @each_flag
 @each_variant
-def test_gradients_that_are_yet_to_be_conjugated(name, options, flags, device):
+def test_lazily_conjugated_gradients(name, options, flags, device):
     """Autograd leaves them so where the model conjugates a weight. Real and imaginary parts train side by side."""
     start, grads = torch.view_as_complex(random(5, 2, seed=0, device=device)), []
     optimizer = new(name, [param := Parameter(start.clone())], options, flags)
@@ -326,7 +326,7 @@ def test_every_size(name, options, flags, dtype, device):
 @each_flag
 @each_variant
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")], ids=str)
-def test_one_element_that_is_not_finite_stays_alone(name, options, flags, bad, device):
+def test_one_element_that_is_not_finite_does_not_spread(name, options, flags, bad, device):
     starts = [random(n, seed=n, dtype=torch.float32, device=device) for n in SIZES]
     params = [Parameter(start.clone()) for start in starts]
     optimizer, grads = new(name, params, options, flags), []
