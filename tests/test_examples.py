@@ -19,6 +19,6 @@ def test_a_public_name_has_an_example_that_runs(package, name):
     scope = vars(inspect.getmodule(member))
     [test] = doctest.DocTestFinder(recurse=False).find(member, name, globs=dict(scope))
     assert test.examples, f"{package.__name__}.{name} has no example"
-    report = []
+    report: list[str] = []
     result = doctest.DocTestRunner().run(test, out=report.append)
     assert result.failed == 0, "".join(report)

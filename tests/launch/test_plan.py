@@ -67,7 +67,9 @@ def test_how_a_run_is_executed_does_not_matter(trained, tmp_path):
     assert len(trained("-m", "optimizer=sgd,adam", "seed=0,1", *FAST).runs) == 4
     execution = ["workers=1", "retry=failed", "checkpoints=none", "checkpoint_every=1", "log=full", "fail_fast=true"]
     # another order of the keys is another request: composed, and then known by its identity
-    other = trained("-m", "seed=1,0", "optimizer=adam,sgd", *FAST, *execution, "tuning_note=none", "hydra.verbose=false")
+    other = trained(
+        "-m", "seed=1,0", "optimizer=adam,sgd", *FAST, *execution, "tuning_note=none", "hydra.verbose=false"
+    )
     assert (other.status, other.runs) == (0, set())
     assert other.out.startswith("already finished: 4 completed\n")
     _, torch, workers = watched(tmp_path, "-m", "optimizer=adam,sgd", "seed=1,0", *execution, *FAST)
