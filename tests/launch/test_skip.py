@@ -66,6 +66,7 @@ def test_a_repeated_command_composes_nothing_and_says_the_same(trained, tmp_path
     assert trained(*sweep).runs == set()
 
 
+@pytest.mark.long
 def test_how_a_run_is_executed_does_not_matter(trained, tmp_path):
     assert len(trained("-m", "optimizer=sgd,adam", "seed=0,1", *FAST).runs) == 4
     execution = ["workers=1", "retry=failed", "checkpoints=none", "checkpoint_every=1", "log=full", "fail_fast=true"]
@@ -86,6 +87,7 @@ def test_a_longer_list_of_seeds_trains_the_new_ones(trained):
     assert longer.out.startswith("done before: 4 completed\n")
 
 
+@pytest.mark.long
 def test_every_setting_that_decides_makes_another_run(trained, tmp_path, outcomes):
     assert len(trained("seed=0", *FAST).runs) == 1
     changes = {
@@ -131,7 +133,9 @@ def test_a_changed_configuration_file(trained, tmp_path):
     assert trained(*sweep).runs == set()
 
 
-@pytest.mark.parametrize("option", ["--config-dir=other", "hydra.searchpath=[file://other]"])
+@pytest.mark.parametrize(
+    "option", ["--config-dir=other", pytest.param("hydra.searchpath=[file://other]", marks=pytest.mark.long)]
+)
 def test_a_changed_file_in_another_folder(trained, tmp_path, option):
     net = tmp_path / "other" / "model" / "small.yaml"
     write(net, "defaults:\n  - mlp\nwidths: [8]\n")
@@ -203,6 +207,7 @@ def idx(path, values):
     path.write_bytes(header + values.astype("uint8").tobytes())
 
 
+@pytest.mark.long
 def test_changed_files_below_the_folder_of_the_data(trained, tmp_path):
     def make(seed):
         for part, n in (("train", 80), ("t10k", 20)):
@@ -252,6 +257,7 @@ BRITTLE = (
 )
 
 
+@pytest.mark.long
 def test_failed_runs_are_left_until_they_are_asked_for(trained, tmp_path, outcomes):
     write(tmp_path / "brittle.py", BRITTLE)
     sweep = ("-m", "model._target_=brittle.Net", "+model.bad=false,true", "seed=0,1", *FAST)

@@ -27,7 +27,9 @@ class Net(torch.nn.Sequential):
             time.sleep(60)
         return super().forward(x)
 """
-BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+CTRL_C = pytest.param(signal.SIGINT, id="Ctrl-C")
+SIGTERM = pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.long)  # a scheduler's; a worker's is not long
+BOTH = pytest.mark.parametrize("number", [SIGTERM, CTRL_C])
 
 
 def check_at_rest(sweep) -> None:

@@ -52,6 +52,7 @@ def test_a_full_disk_under_a_single_run(bakeoff, small_disk):
     assert statuses(small_disk.path / "main") == ["completed"]
 
 
+@pytest.mark.long
 def test_a_disk_that_becomes_read_only(bakeoff, small_disk, eight_runs, undisturbed):
     small_disk.mount("size=20m")
     command, sweep = (*eight_runs, f"root={small_disk.path}"), small_disk.path / "main"
