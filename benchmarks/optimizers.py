@@ -4,13 +4,15 @@
     python benchmarks/optimizers.py --device cpu --threads 1 --memory  # and the memory that a step takes
     python benchmarks/optimizers.py --sizes --replicas 64              # only: many small runs in one optimizer
     python benchmarks/optimizers.py --control                          # torch's foreach in place of ours
+    python benchmarks/optimizers.py --device cpu --threads 1 --sizes --rmsprop-implementations  # only: those of RMSprop
+    CC=none python benchmarks/optimizers.py --device cpu --threads 1 --sizes --rmsprop-implementations  # no C compiler
 
 Ours has its default arguments. Compiled is `torch.compile(optimizer.step)` of torch's loop on the CPU, of its foreach
-on CUDA. All ways start from the same float32 parameters and fixed gradients, and must agree before they are timed.
+on CUDA. All candidates start from the same float32 parameters and fixed gradients, and must agree first.
 GB/s counts the bytes that a step cannot do without (read gradient, read and write parameter and state); `of copy` is
-its share of what `Tensor.copy_` of a large tensor moves in the same rounds. Sizes that fit in a cache can exceed 1.
-On the CPU where tensors happen to lie makes the same step up to a fifth slower, for hundreds of rounds: a row's rounds
-are divided among several builds, each of all ways in a new order.
+its fraction of what `Tensor.copy_` of a large tensor moves in the same rounds. Sizes that fit in a cache can exceed 1.
+On the CPU the addresses of tensors make the same step up to a fifth slower, for hundreds of rounds: a row's rounds are
+divided among several builds, each of all candidates in a new order.
 """
 
 import argparse
@@ -30,6 +32,7 @@ from torch import Tensor
 from torchvision.models import resnet18
 
 import bakeoff.optim
+from bakeoff.optim import _dispatch, _native
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ SIZES: dict[str, Shapes] = {
 CUDA_SIZES: dict[str, Shapes] = {"1x500M": [(500_000_000,)], "1000x10k": [(10_000,)] * 1000}
 MLP: Shapes = [(64, 64), (64,), (32, 64), (32,), (10, 32), (10,)]
 EAGER = ("loop", "foreach", "fused")
+SMALL_TURN_CALLS = 20  # steps a turn for sizes that take some microseconds
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Way:
+class Candidate:
     params: list[Tensor]
     step: Callable[[], object]
 
@@ -99,25 +103,25 @@ def parameters(shapes: Shapes, device: str) -> list[Tensor]:
     return params
 
 
-def factories(algorithm: Algorithm, shapes: Shapes, setting: Setting) -> dict[str, Callable[[], Way]]:
-    """Each way with its own parameters, gradients and state, made when called."""
+def factories(algorithm: Algorithm, shapes: Shapes, setting: Setting) -> dict[str, Callable[[], Candidate]]:
+    """Each candidate with its own parameters, gradients and state, made when called."""
     theirs = algorithm.theirs
     on_cpu = setting.device == "cpu"
 
-    def way(make: Callable[[list[Tensor]], torch.optim.Optimizer], compiled: bool = False) -> Way:
+    def candidate(make: Callable[[list[Tensor]], torch.optim.Optimizer], compiled: bool = False) -> Candidate:
         params = parameters(shapes, setting.device)
         step = make(params).step
-        return Way(params, torch.compile(step) if compiled else step)
+        return Candidate(params, torch.compile(step) if compiled else step)
 
     made = {
-        "ours": partial(way, partial(theirs, foreach=True) if setting.control else algorithm.ours),
-        "loop": partial(way, partial(theirs, foreach=False)),
-        "foreach": partial(way, partial(theirs, foreach=True)),
+        "ours": partial(candidate, partial(theirs, foreach=True) if setting.control else algorithm.ours),
+        "loop": partial(candidate, partial(theirs, foreach=False)),
+        "foreach": partial(candidate, partial(theirs, foreach=True)),
     }
     if algorithm.fused:
-        made["fused"] = partial(way, partial(theirs, fused=True))
+        made["fused"] = partial(candidate, partial(theirs, fused=True))
     if setting.compiled:
-        made["compiled"] = partial(way, partial(theirs, foreach=not on_cpu), compiled=True)
+        made["compiled"] = partial(candidate, partial(theirs, foreach=not on_cpu), compiled=True)
     return made
 
 
@@ -126,14 +130,14 @@ def speed_row(algorithm: Algorithm, shapes: Shapes, setting: Setting, copy: Call
     for build in range(builds):
         made = list(factories(algorithm, shapes, setting).items())
         shuffler.shuffle(made)
-        ways = {name: way for name, factory in made if warm((way := factory()).step)}
-        for name, way in ways.items():
-            for param, reference in zip(way.params, ways["loop"].params, strict=True):
+        built = {name: candidate for name, factory in made if warm((candidate := factory()).step)}
+        for name, candidate in built.items():
+            for param, reference in zip(candidate.params, built["loop"].params, strict=True):
                 torch.testing.assert_close(param, reference, rtol=1e-4, atol=1e-5, msg=partial("{}: {}".format, name))
-        calls = {name: way.step for name, way in ways.items()} | {"copy": copy}
+        calls = {name: candidate.step for name, candidate in built.items()} | {"copy": copy}
         rounds = len(range(build, setting.rounds, builds))
         times = times.joined(interleave(calls, rounds=rounds, device=setting.device))
-        del way, ways, calls
+        del candidate, built, calls
         tidy()
     return times
 
@@ -149,12 +153,12 @@ def speed(algorithms: list[str], sizes: list[str], setting: Setting) -> None:
             algorithm, shapes = ALGORITHMS[name], (SIZES | CUDA_SIZES)[size]
             times = speed_row(algorithm, shapes, setting, partial(target.copy_, source))
             floor = algorithm.floor * sum(math.prod(shape) for shape in shapes)
-            best = min((way for way in EAGER if way in times), key=times.median)
-            cells = [times.milliseconds(way) for way in ("ours", *EAGER, "compiled")]
+            best = min((name for name in EAGER if name in times), key=times.median)
+            cells = [times.milliseconds(column) for column in ("ours", *EAGER, "compiled")]
             cells.append(f"{floor / times.median('ours') / 1e9:.1f}")
             cells.append(f"{median(times.ratios('copy', 'ours')) * floor / (8 * elements):.2f}")
             cells.append(f"{best} {times.ratio('ours', best)}")
-            cells += [times.ratio("ours", way) for way in ("compiled", "fused", "foreach")]
+            cells += [times.ratio("ours", column) for column in ("compiled", "fused", "foreach")]
             print(f"| {name} | {size} | {' | '.join(cells)} |", flush=True)
 
 
@@ -163,13 +167,16 @@ def memory(algorithms: list[str], setting: Setting) -> None:
     print("| algorithm | ours | loop | foreach | fused | compiled |\n" + "|---" * 6 + "|")
     for name in algorithms:
         peaks = {}
-        for way_name, factory in factories(ALGORITHMS[name], SIZES["1x20M"], setting).items():
-            way = factory()
-            if warm(way.step):
-                peaks[way_name] = f"{peak_memory(way.step, setting.device) / way.params[0].nbytes:.2f}"
-            del way
+        for column, factory in factories(ALGORITHMS[name], SIZES["1x20M"], setting).items():
+            candidate = factory()
+            if warm(candidate.step):
+                bytes_at_peak = peak_memory(candidate.step, setting.device)
+                peaks[column] = f"{bytes_at_peak / candidate.params[0].nbytes:.2f}"
+            del candidate
             tidy()
-        print(f"| {name} | {' | '.join(peaks.get(way, '-') for way in ('ours', *EAGER, 'compiled'))} |", flush=True)
+        print(
+            f"| {name} | {' | '.join(peaks.get(column, '-') for column in ('ours', *EAGER, 'compiled'))} |", flush=True
+        )
 
 
 def replicas(algorithms: list[str], count: int, setting: Setting) -> None:
@@ -178,16 +185,16 @@ def replicas(algorithms: list[str], count: int, setting: Setting) -> None:
     print("| algorithm | ours ms | torch ms | ours / torch | ours: kernels a step | torch |\n" + "|---" * 6 + "|")
     rates = [1e-4 * 100 ** (k / count) for k in range(count)]
     for name in algorithms:
-        ways = replica_ways(ALGORITHMS[name], rates, setting.device)
-        times = interleave(ways, rounds=setting.rounds, device=setting.device)
-        launched = [str(kernels(way)) if setting.device == "cuda" else "-" for way in ways.values()]
+        steps = replica_steps(ALGORITHMS[name], rates, setting.device)
+        times = interleave(steps, rounds=setting.rounds, device=setting.device)
+        launched = [str(kernels(step)) if setting.device == "cuda" else "-" for step in steps.values()]
         cells = [times.milliseconds("ours"), times.milliseconds("torch"), times.ratio("ours", "torch"), *launched]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
         tidy()
 
 
-def replica_ways(algorithm: Algorithm, rates: list[float], device: str) -> dict[str, Callable[[], object]]:
-    """Both ways, warm and found to agree."""
+def replica_steps(algorithm: Algorithm, rates: list[float], device: str) -> dict[str, Callable[[], object]]:
+    """Both steps, warm and found to agree."""
     stacked = parameters([(len(rates), *shape) for shape in MLP], device)
     solos = [[param.detach()[k].clone().requires_grad_() for param in stacked] for k in range(len(rates))]
     for k, params in enumerate(solos):
@@ -201,11 +208,67 @@ def replica_ways(algorithm: Algorithm, rates: list[float], device: str) -> dict[
             optimizer.step()
 
     ours = algorithm.ours(stacked, replicas={"lr": rates}).step
-    for way in (ours, one_after_another):
-        warm(way)
+    for step in (ours, one_after_another):
+        warm(step)
     for k, params in enumerate(solos):
         torch.testing.assert_close([stack[k] for stack in stacked], params, rtol=1e-4, atol=1e-5)
     return {"ours": ours, "torch": one_after_another}
+
+
+def rmsprop_implementations(setting: Setting) -> None:
+    """Each implementation of RMSprop's step on the CPU, and torch's, in turns."""
+    print(f"\nRMSprop by implementation, float32, {setting.rounds} rounds: ms are medians (minima), `torch / default`")
+    print("is torch's best eager implementation over our default one, median (quartiles) of the rounds' ratios.\n")
+    names = ["default", "definition", "foreach", "C", "torch loop", "torch foreach"]
+    print(f"| options | size | {' | '.join(names)} | torch / default |\n" + "|---" * (len(names) + 3) + "|")
+    for size, shapes in {"mlp": MLP, "resnet18": RESNET18, "1x20M": SIZES["1x20M"]}.items():
+        for name in ("rmsprop", "rmsprop-momentum", "rmsprop-centered"):
+            times = rmsprop_times(ALGORITHMS[name].arguments, shapes, setting)
+            best = min(("torch loop", "torch foreach"), key=times.median)
+            cells = [times.milliseconds(candidate) for candidate in names]
+            print(f"| {name} | {size} | {' | '.join(cells)} | {times.ratio(best, 'default')} |", flush=True)
+
+
+def rmsprop_times(arguments: dict[str, Any], shapes: Shapes, setting: Setting) -> Times:
+    calls = SMALL_TURN_CALLS if shapes is MLP else 1
+    times, builds, shuffler = Times({}), min(setting.builds, setting.rounds), random.Random(0)
+    for build in range(builds):
+        made = list(rmsprop_optimizers(arguments).items())
+        shuffler.shuffle(made)
+        params = {name: parameters(shapes, "cpu") for name, _ in made}
+        steps = {name: make(params[name]).step for name, make in made}
+        for name, step in steps.items():
+            warm(step)
+            torch.testing.assert_close(params[name], params[made[0][0]], rtol=1e-4, atol=1e-5, msg=f"{name} differs")
+        rounds = len(range(build, setting.rounds, builds))
+        of_build = interleave({n: partial(repeat, s, calls) for n, s in steps.items()}, rounds=rounds, device="cpu")
+        times = times.joined(Times({n: [s / calls for s in seconds] for n, seconds in of_build.seconds.items()}))
+        del params, steps
+        tidy()
+    return times
+
+
+def rmsprop_optimizers(arguments: dict[str, Any]) -> dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]]:
+    ours, theirs = partial(bakeoff.optim.RMSprop, **arguments), partial(torch.optim.RMSprop, **arguments)
+    made = {
+        "default": ours,
+        "definition": partial(ours, foreach=False),
+        "foreach": partial(ours, foreach=True),
+        "torch loop": partial(theirs, foreach=False),
+        "torch foreach": partial(theirs, foreach=True),
+    }
+    return made | ({"C": partial(ours, fused=True)} if has_c_kernel() else {})
+
+
+def has_c_kernel() -> bool:
+    """Whether `fused=True` uses the kernel in C, that is, whether there is a C compiler."""
+    bakeoff.optim.RMSprop(parameters([(1,)], "cpu"), fused=True).step()
+    return any(kernel is _native.rmsprop and matches for (kernel, _), matches in _dispatch._verified.items())
+
+
+def repeat(step: Callable[[], object], calls: int) -> None:
+    for _ in range(calls):
+        step()
 
 
 def main() -> None:
@@ -217,9 +280,10 @@ def main() -> None:
     add("--algorithms", nargs="+", choices=list(ALGORITHMS), default=list(ALGORITHMS))
     add("--rounds", type=int, default=30)
     add("--builds", type=int, default=3, help="the rounds are divided among so many, on the CPU")
-    add("--no-compiled", action="store_true", help="leave out the compiled way: compiling takes long")
+    add("--no-compiled", action="store_true", help="leave out the compiled step: compiling takes long")
     add("--memory", action="store_true", help="also the peak memory of a step")
     add("--replicas", type=int, nargs="?", const=64, metavar="K", help="also K runs in one optimizer; 64 if not given")
+    add("--rmsprop-implementations", action="store_true", help="also each implementation of RMSprop's step, on the CPU")
     add("--control", action="store_true", help="torch's foreach in place of ours: `/ foreach` should be 1")
     arguments = parser.parse_args()
     if arguments.threads:
@@ -234,6 +298,8 @@ def main() -> None:
         memory(arguments.algorithms, setting)
     if arguments.replicas:
         replicas(arguments.algorithms, arguments.replicas, setting)
+    if arguments.rmsprop_implementations:
+        rmsprop_implementations(setting)
 
 
 if __name__ == "__main__":

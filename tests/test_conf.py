@@ -10,8 +10,8 @@ from hydra.core.hydra_config import HydraConfig
 
 from bakeoff.data import Arrays
 from bakeoff.errors import UserError
-from bakeoff.resolvers import register_resolvers
-from bakeoff.search_path import package_conf
+from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.search_path import package_conf
 from bakeoff.train import settle
 from bakeoff.train.parts import instantiate
 

@@ -1,11 +1,18 @@
 """Schedules against torch's own schedulers, at every step of a budget."""
 
+import inspect
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
+from hydra.utils import get_method
+from omegaconf import OmegaConf
 from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR
 
 from bakeoff import schedules
 
+CONF = Path(__file__).parents[1] / "conf" / "schedule"
 STEPS = 40
 
 
@@ -35,5 +42,32 @@ def test_warmup_cosine():
         return schedules.warmup_cosine(p, warmup=0.2, final=0.1)
 
     assert [at(0.0), at(0.1), at(0.2), at(0.6), at(1.0)] == pytest.approx([0.0, 0.5, 1.0, 0.55, 0.1])
-    with pytest.raises(ValueError, match=r"warmup must be in \[0, 1\), got 1"):
-        schedules.warmup_cosine(0.5, warmup=1)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "options", "message"),
+    [
+        (schedules.cosine, {"final": -0.1}, r"final must be in \[0, 1\], got -0.1"),
+        (schedules.step, {"gamma": 0}, r"gamma must be in \(0, 1\], got 0"),
+        (schedules.warmup_cosine, {"warmup": 1}, r"warmup must be in \[0, 1\), got 1"),
+        (schedules.warmup_cosine, {"final": 2}, r"final must be in \[0, 1\], got 2"),
+        (schedules.warmup_cosine, {"warmup": float("nan")}, r"warmup must be in \[0, 1\), got nan"),
+    ],
+)
+def test_bad_options_are_refused(schedule, options, message):
+    with pytest.raises(ValueError, match=message):
+        schedule(0.5, **options)
+
+
+def test_every_schedule_has_a_configuration_that_states_its_defaults():
+    configs = {path.stem: OmegaConf.load(path) for path in CONF.glob("*.yaml")}
+    assert configs.pop("constant")._target_ is None
+    for name, config in configs.items():
+        schedule = get_method(config._target_)
+        assert schedule is getattr(schedules, name)
+        stated: Any = OmegaConf.to_container(config)
+        del stated["_target_"]
+        parameters = list(inspect.signature(schedule).parameters.values())[1:]
+        assert {parameter.name: parameter.default for parameter in parameters} == {
+            key: tuple(value) if isinstance(value, list) else value for key, value in stated.items()
+        }

@@ -1,3 +1,6 @@
+"""Intervals against SciPy, closed forms, and counts of every resample."""
+
+import doctest
 import itertools
 import math
 from fractions import Fraction
@@ -8,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, ttest_1samp, ttest_rel
 
+from bakeoff import stats
 from bakeoff.stats import bootstrap_interval, mean_interval, paired_difference, too_close_to_call
 
 NUMBERS = st.floats(-1e6, 1e6, allow_subnormal=False)
@@ -226,3 +230,10 @@ def test_bootstrap_refuses_one_value_and_what_is_not_finite():
         bootstrap_interval(np.ones((1, 3)))
     with pytest.raises(ValueError, match="finite"):
         bootstrap_interval(np.array([[1.0], [math.nan]]))
+
+
+def test_every_public_name_has_an_example_that_runs():
+    examples = {test.name: test for test in doctest.DocTestFinder().find(stats, "stats")}
+    for name in stats.__all__:
+        assert examples[f"stats.{name}"].examples, name
+    assert doctest.testmod(stats).failed == 0

@@ -63,7 +63,7 @@ def test_the_wheel_sweeps_digits_and_takes_in_a_users_own_parts(installed, tmp_p
 
 
 def test_the_checkout_is_not_what_was_tested(installed, tmp_path):
-    code = "import bakeoff, bakeoff.search_path as s; print(bakeoff.__file__); print(s.package_conf())"
+    code = "import bakeoff, bakeoff.launch.search_path as s; print(bakeoff.__file__); print(s.package_conf())"
     command = [str(installed / "python"), "-c", code]
     ran = subprocess.run(command, cwd=tmp_path, env=clean(), capture_output=True, text=True, check=True)
     shown = ran.stdout.splitlines()

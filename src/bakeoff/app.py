@@ -12,10 +12,9 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bakeoff.errors import UserError
-from bakeoff.resolvers import register_resolvers
-from bakeoff.search_path import BakeoffSearchPath, package_conf
-from bakeoff.words import did_you_mean
+from bakeoff.errors import UserError, did_you_mean
+from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.search_path import BakeoffSearchPath, package_conf
 
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch; set, it raises what it would otherwise print
 USAGE_STATUS = 2

@@ -1,7 +1,7 @@
 """Small reference networks: from inputs (N, *in_shape) to logits, or regression predictions, (N, n_out).
 
-What the data decide has fixed names: `in_shape` is the shape of one input, such as (1, 8, 8) or (10,), `n_in`
-the product of its sizes, `n_out` the number of classes or of regression outputs.
+Arguments that are filled in from the data have fixed names: `in_shape` is the shape of one input, such as (1, 8, 8)
+or (10,), `n_in` the product of its sizes, `n_out` the number of classes or of regression outputs.
 """
 
 import math
@@ -38,8 +38,9 @@ class MLP(nn.Sequential):
 class CNN(nn.Sequential):
     """The 2c2d network of DeepOBS: two convolutions, each with max-pooling, and two dense layers.
 
-    It is initialised as there too, to be the same test problem: weights from a normal of standard
-    deviation 0.05, cut off at two of them, and biases 0.05. Pooling rounds odd sizes up, TensorFlow's "same".
+    It is initialised as in DeepOBS, to be the same test problem: weights from a normal distribution of standard
+    deviation 0.05, truncated at two standard deviations, and biases 0.05. Pooling rounds odd sizes up, as
+    TensorFlow's padding "same" does.
 
     Raises ValueError if in_shape is not (channels, height, width).
 
@@ -48,7 +49,7 @@ class CNN(nn.Sequential):
 
     def __init__(self, *, in_shape: Sequence[int], n_out: int) -> None:
         channels, height, width = _image_shape(in_shape, "CNN")
-        # Each of the two poolings halves the size and rounds it up
+        # each of the two poolings halves the size and rounds it up
         n_pooled = 64 * math.ceil(height / 4) * math.ceil(width / 4)
         super().__init__(
             nn.Conv2d(channels, 32, kernel_size=5, padding="same"),
@@ -68,7 +69,7 @@ class CNN(nn.Sequential):
 def resnet18(*, in_shape: Sequence[int], n_out: int) -> nn.Module:
     """ResNet-18 from torchvision with a stem for small images: a 3x3 convolution, stride 1, no max-pooling.
 
-    Its four stages then see the image at 1, 1/2, 1/4 and 1/8 of its size.
+    Its four stages then work at 1, 1/2, 1/4 and 1/8 of the size of the image.
 
     Raises ValueError if in_shape is not (channels, height, width).
 
@@ -79,7 +80,7 @@ def resnet18(*, in_shape: Sequence[int], n_out: int) -> nn.Module:
     channels, _, _ = _image_shape(in_shape, "resnet18")
     net: nn.Module = torchvision.models.resnet18(num_classes=n_out)
     stem = nn.Conv2d(channels, 64, kernel_size=3, padding=1, bias=False)
-    # As torchvision initialises every other convolution
+    # as torchvision initialises every other convolution
     nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
     net.conv1 = stem
     net.maxpool = nn.Identity()

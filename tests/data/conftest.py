@@ -1,3 +1,5 @@
+"""A server for files, so that downloads are tested without a network."""
+
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer

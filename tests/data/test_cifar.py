@@ -1,3 +1,5 @@
+"""CIFAR-10 from its binary files, in a folder and in the archive."""
+
 import gzip
 import hashlib
 import io
@@ -143,7 +145,7 @@ def test_download_checks_the_sum_and_unpacks(tmp_path, serve, monkeypatch):
 
 
 def test_failed_download_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(cifar, "URL", "http://127.0.0.1:1/gone.tar.gz")  # nobody listens there
+    monkeypatch.setattr(cifar, "URL", "http://127.0.0.1:1/gone.tar.gz")  # no server is there
     with pytest.raises(UserError, match=r"CIFAR-10 could not be downloaded into .*set data\.root=FOLDER") as caught:
         cifar10(root=tmp_path, download=True)
     assert "\n" not in str(caught.value)

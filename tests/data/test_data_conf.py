@@ -1,3 +1,5 @@
+"""Every data set has a configuration that holds the arguments and defaults of its factory."""
+
 import inspect
 from importlib import import_module
 from pathlib import Path
@@ -30,7 +32,7 @@ def test_configuration_holds_the_arguments_and_the_defaults_of_its_factory(name)
 
     assert factory is getattr(data, name)
     assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters.values())
-    tensors = {key for key in parameters if key[:2] in ("x", "y", "x_", "y_")}  # no place in a configuration
+    tensors = {key for key in parameters if key[:2] in ("x", "y", "x_", "y_")}  # cannot be given in a configuration
     assert set(conf) == set(parameters) - tensors
     for key, value in conf.items():
         assert parameters[key].default in (value, inspect.Parameter.empty)

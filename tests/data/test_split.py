@@ -1,3 +1,5 @@
+"""Splits: sizes, proportions of the classes, and that they depend on their own seed alone."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -33,9 +35,9 @@ def test_every_part_keeps_the_proportions_of_the_classes(counts, seed):
     parts = split(len(labels), SIZES, split_seed=seed, labels=labels)
 
     for index in parts.values():
-        share = np.bincount(labels[index], minlength=len(counts)) / len(index)
+        fractions = np.bincount(labels[index], minlength=len(counts)) / len(index)
         # each class is rounded to a whole number of samples, twice for val and train
-        np.testing.assert_allclose(share, np.array(counts) / len(labels), atol=2.01 / len(index))
+        np.testing.assert_allclose(fractions, np.array(counts) / len(labels), atol=2.01 / len(index))
 
 
 def test_split_is_fixed_by_its_seed():
@@ -59,9 +61,9 @@ def test_test_part_is_the_one_that_scikit_learn_draws():
 
 def test_numpy_global_random_state_is_left_alone():
     np.random.seed(0)  # noqa: NPY002
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    before = np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002
     split(100, SIZES, split_seed=0)
-    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    np.testing.assert_array_equal(np.random.get_state(legacy=False)["state"]["key"], before)  # noqa: NPY002
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.0, 0.0, -0.1, float("nan"), True, "half", None])

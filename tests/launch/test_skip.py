@@ -6,9 +6,8 @@ import sys
 
 import numpy as np
 import pytest
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
-
 from bakeoff.launch.request import configuration_hash, request_key
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 
 FAST = ("trainer=cpu", "trainer.threads=1", "budget.steps=6", "budget.validations=1")
 NET = (

@@ -1,4 +1,4 @@
-"""A training that diverges ends at the next look, and says at which step it went wrong."""
+"""A training that diverges stops at the next check, which names the first bad step."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from bakeoff.losses import MSE
-from bakeoff.module import StopOnDivergence, SupervisedModule
+from bakeoff.module import Divergence, StopOnDivergence, SupervisedModule
 from bakeoff.optim import SGD
 
 X = torch.ones(64, 2)
@@ -44,7 +44,7 @@ class BadAt(nn.Module):
 def test_the_first_bad_step_is_found_exactly(tmp_path, bad):
     guard = StopOnDivergence(every_n_steps=10)
     trainer = train(tmp_path, guard, loss=BadAt(bad))
-    assert (guard.divergence.what, guard.divergence.step) == ("the loss", bad)
+    assert guard.divergence == Divergence("the loss", bad)
     assert trainer.global_step == -(-bad // 10) * 10
 
 
@@ -72,10 +72,10 @@ class Poisoned(nn.Module):
 def test_a_weight_that_the_loss_does_not_see(tmp_path):
     guard = StopOnDivergence(every_n_steps=10)
     train(tmp_path, guard, net=Poisoned())
-    assert (guard.divergence.what, guard.divergence.step) == ("a weight", 10)
+    assert guard.divergence == Divergence("a weight", 10)
 
 
-def test_a_sound_training_is_left_alone(tmp_path):
+def test_a_finite_training_runs_to_its_end(tmp_path):
     guard = StopOnDivergence(every_n_steps=10)
     assert train(tmp_path, guard).global_step == 100
     assert guard.divergence is None

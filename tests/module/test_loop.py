@@ -1,37 +1,17 @@
-"""The lean loop against Lightning's own: same hooks, same order, bit-equal weights, and when it steps aside."""
+"""The lean loop against Lightning's own: same hooks, same order, bit-equal weights."""
 
+import csv
 from functools import partial
 
-import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor
-from torch import nn
+from lightning.pytorch.loggers import CSVLogger
 
-from bakeoff.losses import CrossEntropy
-from bakeoff.module import SupervisedModule, use_lean_loop, why_not_lean
+from bakeoff.module import SupervisedModule, use_lean_loop
 from bakeoff.module.loop import HOOKS
 
-X = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
-Y = torch.randint(0, 3, (50,), generator=torch.Generator().manual_seed(1))
-
-
-class Loader:
-    def __iter__(self):
-        return iter(list(zip(X.split(8), Y.split(8), strict=True)))
-
-    def __len__(self):
-        return 7
-
-
-class Data(pl.LightningDataModule):
-    resident = True
-
-    def train_dataloader(self):
-        return Loader()
-
-    def val_dataloader(self):
-        return Loader()
+from .lean import Data, module, trainer
 
 
 class Recorder(Callback):
@@ -54,29 +34,6 @@ def _recording(name):
 
 for _name in HOOKS:
     setattr(Recorder, _name, _recording(_name))
-
-
-SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
-
-
-def module(optimizer=SGD, **options):
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
-    return SupervisedModule(net, CrossEntropy(), optimizer, n_out=3, **options)
-
-
-def trainer(tmp_path, *callbacks, **options):
-    defaults = {"max_epochs": 3, "logger": False}
-    return pl.Trainer(
-        accelerator="cpu",
-        callbacks=list(callbacks),
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        default_root_dir=tmp_path,
-        **{**defaults, **options},
-    )
 
 
 def fit(tmp_path, lean, make=module, **options):
@@ -110,7 +67,7 @@ def test_progress_counters_are_lightnings(tmp_path):
     _, ours, _ = fit(tmp_path, lean=True)
     _, theirs, _ = fit(tmp_path, lean=False)
     state = ours.fit_loop.state_dict()
-    assert {"random_state", "at_epoch_start"} <= set(state["epoch_loop.state_dict"])  # what is ours alone
+    assert {"random_state", "at_epoch_start"} <= set(state["epoch_loop.state_dict"])  # not Lightning's
     for key in ("random_state", "at_epoch_start"):
         del state["epoch_loop.state_dict"][key]
     assert state == theirs.fit_loop.state_dict()
@@ -197,7 +154,7 @@ class Doubles(SupervisedModule):
 
 
 @pytest.mark.filterwarnings("ignore:You have overridden `on_after_batch_transfer`")
-def test_a_module_that_changes_batches_is_heard(tmp_path):
+def test_a_module_may_change_batches(tmp_path):
     def make():
         made = module()
         return Doubles(made.net, made.loss, made._optimizer_factory, n_out=3)
@@ -207,48 +164,33 @@ def test_a_module_that_changes_batches_is_heard(tmp_path):
     assert not torch.equal(ours.net[0].weight, fit(tmp_path, lean=True)[0].net[0].weight)
 
 
-class Manual(SupervisedModule):
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
-        self.automatic_optimization = False
-
-
-class OwnStep(SupervisedModule):
-    def optimizer_step(self, *arguments, **options):
-        super().optimizer_step(*arguments, **options)
-
-
-def reason(tmp_path, kind=SupervisedModule, **options):
-    made = module()
-    runner = trainer(tmp_path, max_epochs=0, **options)
-    runner.fit(kind(made.net, made.loss, made._optimizer_factory, n_out=3), datamodule=Data())
-    runner.optimizers = runner.optimizers or [made._optimizer_factory(made.net.parameters())]
-    return why_not_lean(runner)
-
-
-def test_says_why_it_steps_aside(tmp_path):
-    assert reason(tmp_path) is None
-    assert reason(tmp_path, accumulate_grad_batches=2) == "gradient accumulation"
-    assert reason(tmp_path, precision="bf16-mixed") == "mixed precision"
-    assert reason(tmp_path, profiler="simple") == "a profiler"
-    assert reason(tmp_path, Manual) == "manual optimization"
-    assert reason(tmp_path, OwnStep) == "the module's own optimizer_step"
-
-
-def test_it_says_once_that_it_steps_aside(tmp_path, caplog):
-    from bakeoff.module.loop import _say_once
-
-    _say_once.cache_clear()
-    with caplog.at_level("INFO", "bakeoff"):
-        for _ in range(2):
-            fit(tmp_path, lean=True, accumulate_grad_batches=2)
-    said = [record.message for record in caplog.records if record.name == "bakeoff.module.loop"]
-    assert said == ["training goes through Lightning's own loop, which is slower: gradient accumulation"]
-
-
 def test_a_callback_that_needs_a_logger_still_works(tmp_path):
-    from bakeoff.train.summary import Summary
-
-    runner = use_lean_loop(trainer(tmp_path, LearningRateMonitor("step"), logger=Summary()))
+    logger = CSVLogger(tmp_path)
+    runner = use_lean_loop(trainer(tmp_path, LearningRateMonitor("step"), logger=logger, log_every_n_steps=1))
     runner.fit(module(), datamodule=Data())
-    assert runner.logged_metrics or runner.global_step == 21
+    with open(logger.experiment.metrics_file_path, newline="") as file:
+        rates = [float(row["lr-SGD"]) for row in csv.DictReader(file) if row["lr-SGD"]]
+    assert rates == [0.1] * 21
+
+
+def test_a_step_boundary_comes_after_each_batch_and_the_validation_after_it(tmp_path):
+    events = []
+
+    class Record(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            events.append(("batch", trainer.global_step))
+
+        def on_validation_end(self, trainer, pl_module):
+            events.append(("validation", trainer.global_step))
+
+    runner = trainer(tmp_path, Record(), max_steps=4, max_epochs=-1)
+    use_lean_loop(
+        runner,
+        validation_due=lambda step: step == 2,
+        on_step_boundary=lambda: events.append(("boundary", runner.global_step)),
+    )
+    runner.fit(module(), datamodule=Data())
+    assert events == [
+        ("batch", 1), ("boundary", 1), ("batch", 2), ("validation", 2), ("boundary", 2),
+        ("batch", 3), ("boundary", 3), ("batch", 4), ("boundary", 4),
+    ]  # fmt: skip

@@ -14,6 +14,8 @@ import torch
 
 from bakeoff import optim as ours
 
+from .public import OPTIMIZERS
+
 # In a process of its own: importing the table locks torch.backends' flags, which Lightning sets. The table needs of
 # `expecttest`, which torch does not bring, the name of one base class alone.
 PROGRAM = """
@@ -67,10 +69,10 @@ TOLERANCES = {
 CAPTURABLE = {"rtol": 1e-5, "atol": 1e-6}
 OUR_OWN_KEYS = {"fused", "replicas"}
 
-each_optimizer = pytest.mark.parametrize("name", ours.__all__)
+each_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 each_device = pytest.mark.parametrize("device", DEVICES)
 each_mode = pytest.mark.parametrize(
-    ("name", "mode"), [(n, m) for n in ours.__all__ for m in MODES if (n, m) != ("SGD", "capturable")]
+    ("name", "mode"), [(n, m) for n in OPTIMIZERS for m in MODES if (n, m) != ("SGD", "capturable")]
 )
 
 
@@ -84,7 +86,7 @@ class Refusal(NamedTuple):
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     path = tmp_path_factory.mktemp("optim_db") / "table.pt"
-    arguments = [str(path), ",".join(ours.__all__), ",".join(DEVICES)]
+    arguments = [str(path), ",".join(OPTIMIZERS), ",".join(DEVICES)]
     result = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return torch.load(path, weights_only=False)
@@ -138,7 +140,7 @@ def assert_same(mine, reference, what, *, same_flags, **tolerances):
 
 def test_the_table_has_an_entry_for_every_optimizer(table):
     for device in DEVICES:
-        assert set(table[device]) == set(ours.__all__)
+        assert set(table[device]) == set(OPTIMIZERS)
         assert all(entry["inputs"] and entry["complex"] for entry in table[device].values())
 
 
@@ -210,7 +212,7 @@ def test_dtypes_side_by_side(table, device, name, mode):
 # what torch's own take a slope in: tensors, one or a pair
 HYPERPARAMETERS = {"lr": 0.1, "weight_decay": 0.2, "betas": (0.8, 0.9)}
 SLOPES = [
-    *((name, None) for name in ours.__all__),
+    *((name, None) for name in OPTIMIZERS),
     *((name, key) for name in ("SGD", "Adam", "AdamW") for key in ("lr", "weight_decay")),
     *((name, "betas") for name in ("Adam", "AdamW")),
 ]

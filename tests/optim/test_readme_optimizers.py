@@ -9,6 +9,8 @@ import torch
 
 from bakeoff import optim
 
+from .public import OPTIMIZERS
+
 README = Path(__file__).parents[2] / "README.md"
 SECTION = re.search(r"## The optimizers in another project\n(.*?)\n## ", README.read_text(encoding="utf-8"), re.DOTALL)[
     1
@@ -23,7 +25,7 @@ def net():
 
 
 def run(block, **names):
-    names |= {name: getattr(optim, name) for name in optim.__all__} | {"torch": torch}
+    names |= {name: getattr(optim, name) for name in OPTIMIZERS} | {"torch": torch}
     exec(block, names)
     return names
 

@@ -1,13 +1,16 @@
-"""Replicas: K runs in stacked parameters, each as if it had an optimizer to itself."""
+"""Replicas: K runs in stacked parameters, each as if it had an optimizer of its own."""
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import Parameter
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from bakeoff import optim
+
+from .public import OPTIMIZERS
 
 K = 4
 LR = [0.1, 0.01, 0.0, 0.3]
@@ -39,7 +42,8 @@ each_optimizer = pytest.mark.parametrize("name", DIFFERING)
 each_variant = pytest.mark.parametrize(
     ("name", "shared"), [(name, shared) for name, of_name in SHARED.items() for shared in of_name]
 )
-each_way = pytest.mark.parametrize("way", [{}, {"foreach": False}, {"foreach": True}, {"fused": True}], ids=str)
+each_flag = pytest.mark.parametrize("flag", [{}, {"foreach": False}, {"foreach": True}, {"fused": True}], ids=str)
+MOMENTUM = {"SGD": {"momentum": 0.9}}
 SHAPES = [(64, 5), (7,), (), (33, 3)]  # of one replica's parameters
 
 
@@ -57,47 +61,47 @@ def gradients(t, dtype=torch.float32):
     return [torch.randn(K, *shape, generator=generator).to(dtype) for shape in SHAPES]
 
 
-def own_optimizers(name, stacked, options, replicas, **way):
-    """K separate optimizers, each over copies of its slices."""
+def separate_optimizers(name, stacked, options, replicas, **flag):
+    """K optimizers, each over copies of its slices."""
     slices = [[Parameter(param[k].detach().clone()) for param in stacked] for k in range(K)]
     return [
-        getattr(optim, name)(slices[k], **options, **{key: values[k] for key, values in replicas.items()}, **way)
+        getattr(optim, name)(slices[k], **options, **{key: values[k] for key, values in replicas.items()}, **flag)
         for k in range(K)
     ]
 
 
-def train(together, apart, steps, dtype=torch.float32, schedulers=()):
+def train(stacked_optimizer, separate, steps, dtype=torch.float32, schedulers=()):
     for t in steps:
         for i, grad in enumerate(gradients(t, dtype)):
-            together.param_groups[0]["params"][i].grad = grad
-            for k, optimizer in enumerate(apart):
+            stacked_optimizer.param_groups[0]["params"][i].grad = grad
+            for k, optimizer in enumerate(separate):
                 optimizer.param_groups[0]["params"][i].grad = grad[k].clone()
-        for optimizer in (together, *apart):
+        for optimizer in (stacked_optimizer, *separate):
             optimizer.step()
         for scheduler in schedulers:
             scheduler.step()
 
 
-def assert_same_bits(together, apart):
-    for i, param in enumerate(together.param_groups[0]["params"]):
-        for k, optimizer in enumerate(apart):
+def assert_same_bits(stacked_optimizer, separate):
+    for i, param in enumerate(stacked_optimizer.param_groups[0]["params"]):
+        for k, optimizer in enumerate(separate):
             own = optimizer.param_groups[0]["params"][i]
             assert torch.equal(param[k], own), (i, k, (param[k] - own).abs().max())
 
 
 def test_every_public_optimizer_has_an_entry():
-    assert set(DIFFERING) == set(SHARED) == set(optim.__all__)
+    assert set(DIFFERING) == set(SHARED) == set(OPTIMIZERS)
 
 
 @each_variant
-@each_way
+@each_flag
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
-def test_a_replica_is_bit_equal_to_an_optimizer_of_its_own(name, shared, way, dtype):
+def test_a_replica_is_bit_equal_to_a_separate_optimizer(name, shared, flag, dtype):
     replicas, params = differing(name, shared), stack(dtype)
-    apart = own_optimizers(name, params, shared, replicas, **way)
-    together = getattr(optim, name)(params, **shared, replicas=replicas, **way)
-    train(together, apart, range(6), dtype)
-    assert_same_bits(together, apart)
+    separate = separate_optimizers(name, params, shared, replicas, **flag)
+    stacked_optimizer = getattr(optim, name)(params, **shared, replicas=replicas, **flag)
+    train(stacked_optimizer, separate, range(6), dtype)
+    assert_same_bits(stacked_optimizer, separate)
 
 
 @each_optimizer
@@ -119,23 +123,23 @@ def test_a_large_stack_changes_no_bit_either(name, size):
 @each_optimizer
 def test_a_scheduler_drives_one_number_for_all(name):
     replicas, params = {"lr": LR}, stack(torch.float64)
-    apart = own_optimizers(name, params, {}, replicas)
-    together = getattr(optim, name)(params, replicas=replicas)
-    schedulers = [CosineAnnealingLR(optimizer, T_max=6) for optimizer in (together, *apart)]
-    assert together.param_groups[0]["lr"] == 1
-    train(together, apart, range(5), torch.float64, schedulers)
-    assert 0 < together.param_groups[0]["lr"] < 1
-    for i, param in enumerate(together.param_groups[0]["params"]):
-        for k, optimizer in enumerate(apart):
+    separate = separate_optimizers(name, params, {}, replicas)
+    stacked_optimizer = getattr(optim, name)(params, replicas=replicas)
+    schedulers = [CosineAnnealingLR(optimizer, T_max=6) for optimizer in (stacked_optimizer, *separate)]
+    assert stacked_optimizer.param_groups[0]["lr"] == 1
+    train(stacked_optimizer, separate, range(5), torch.float64, schedulers)
+    assert 0 < stacked_optimizer.param_groups[0]["lr"] < 1
+    for i, param in enumerate(stacked_optimizer.param_groups[0]["params"]):
+        for k, optimizer in enumerate(separate):
             torch.testing.assert_close(param[k], optimizer.param_groups[0]["params"][i].data, rtol=1e-12, atol=1e-12)
 
 
 @each_optimizer
-@each_way
+@each_flag
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_bad_value_in_one_replica_leaves_the_others_bit_equal(name, way, bad):
+def test_a_bad_value_in_one_replica_leaves_the_others_bit_equal(name, flag, bad):
     replicas = DIFFERING[name]
-    clean, hit = (getattr(optim, name)(stack(), replicas=replicas, **way) for _ in range(2))
+    clean, hit = (getattr(optim, name)(stack(), replicas=replicas, **flag) for _ in range(2))
     for t in range(4):
         for i, grad in enumerate(gradients(t)):
             clean.param_groups[0]["params"][i].grad = grad.clone()
@@ -151,7 +155,7 @@ def test_a_bad_value_in_one_replica_leaves_the_others_bit_equal(name, way, bad):
 
 
 @each_optimizer
-def test_replicas_travel_with_the_state_dict(name):
+def test_replicas_are_saved_in_the_state_dict(name):
     replicas, params = DIFFERING[name], stack()
     saver = getattr(optim, name)(params, replicas=replicas)
     train(saver, [], range(3))
@@ -186,3 +190,57 @@ def test_groups_may_have_replicas_of_their_own():
 def test_bad_replicas_are_refused_with_what_to_give(arguments, message):
     with pytest.raises(ValueError, match=message.replace("(replica", r"\(replica").replace("1)", r"1\)")):
         optim.SGD(stack()[:1], **arguments)
+
+
+@each_optimizer
+def test_replicas_whose_axis_is_not_the_outermost_in_memory(name):
+    generator = torch.Generator().manual_seed(0)
+    start, grads = torch.randn(3, 5, generator=generator), torch.randn(4, 3, 5, generator=generator)
+    inner, outer = Parameter(start.T.contiguous().T), Parameter(start.clone())
+    pair = [
+        getattr(optim, name)([p], **MOMENTUM.get(name, {}), replicas={"lr": [0.1, 0.01, 0.2]}) for p in (inner, outer)
+    ]
+    for grad in grads:
+        inner.grad, outer.grad = grad.T.contiguous().T, grad.clone()
+        for optimizer in pair:
+            optimizer.step()
+    torch.testing.assert_close(inner, outer)
+
+
+STACKED = {"params": [Parameter(torch.zeros(2, 3))]}
+
+
+@pytest.mark.parametrize(
+    ("group", "error", "message"),
+    [
+        ({"params": [Parameter(torch.zeros(3, 3))]}, ValueError, r"must be stacked \[2, ...\]"),
+        ({**STACKED, "replicas": None}, ValueError, "a group without replicas needs an lr of its own"),
+        ({**STACKED, "lr": 0.5, "replicas": {"lr": [1, 2]}}, ValueError, "give lr or replicas={'lr': ...}, not both"),
+        ({**STACKED, "replicas": {}}, ValueError, "replicas must give values of lr"),
+        ({**STACKED, "replicas": {"lr": 0.1}}, ValueError, "replicas must give a list of values"),
+        ([Parameter(torch.zeros(2))], TypeError, "param_group must be a dict"),
+    ],
+)
+def test_a_bad_group_is_refused_and_not_added(group, error, message):
+    optimizer = optim.SGD([Parameter(torch.zeros(2, 3))], replicas={"lr": [0.1, 0.2]})
+    with pytest.raises(error, match=message):
+        optimizer.add_param_group(group)
+    assert len(optimizer.param_groups) == 1
+
+
+def test_replicas_that_do_not_fit_are_not_loaded():
+    stacked_optimizer = optim.SGD([Parameter(torch.zeros(2, 3))], replicas={"lr": [0.1, 0.2]})
+    alone = optim.SGD([Parameter(torch.zeros(3))])
+    before = copy.deepcopy(alone.state_dict())
+    with pytest.raises(ValueError, match=r"must be stacked \[2, ...\] for 2 replicas, got shape \(3,\)"):
+        alone.load_state_dict(stacked_optimizer.state_dict())
+    with pytest.raises(ValueError, match="the state dict is one without replicas"):
+        stacked_optimizer.load_state_dict(before)
+    assert alone.state_dict() == before
+
+
+def test_numpy_values_become_plain_numbers(tmp_path):
+    optimizer = optim.SGD([Parameter(torch.zeros(3, 2))], replicas={"lr": np.logspace(-3, -1, 3)})
+    torch.save(optimizer.state_dict(), tmp_path / "state.pt")
+    loaded = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert loaded["param_groups"][0]["replicas"]["lr"] == pytest.approx([0.001, 0.01, 0.1])

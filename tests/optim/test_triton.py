@@ -302,10 +302,10 @@ def test_a_table_is_kept_until_an_address_a_size_or_a_value_changes(kernels):
 
 
 def test_only_a_row_of_aligned_tensors_moves_16_bytes_at_a_time(kernels):
-    place = torch.device("cpu"), 0, 0
-    aligned = [kernels._rows(addresses, (8,), 1, place)[0, 4].item() for addresses in [(16, 32, 0), (16, 40, 0)]]
+    context = torch.device("cpu"), 0, 0
+    aligned = [kernels._rows(addresses, (8,), 1, context)[0, 4].item() for addresses in [(16, 32, 0), (16, 40, 0)]]
     assert aligned == [1, 0]
-    assert kernels._rows((16, 32, 48, 64, 0, 100), (8,), 1, place)[0, 4] == 1  # 100: steps are read one by one
+    assert kernels._rows((16, 32, 48, 64, 0, 100), (8,), 1, context)[0, 4] == 1  # 100: steps are read one by one
 
 
 def test_amsgrad_remembers_nan(kernels):

@@ -1,12 +1,14 @@
 """The link that is printed after a sweep, read as TensorBoard's page reads it."""
 
 import re
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from bakeoff.overview import time_series
 from bakeoff.report.arms import group_arms
+from bakeoff.report.record import Record
 from bakeoff.runs import folder_name
 
 
@@ -16,14 +18,9 @@ def arms(make_record, *choices):
 
 @pytest.fixture
 def make_record():
-    from pathlib import Path
-
-    from bakeoff.report.records import Record
-
     def make(folder, arm):
-        spent = {"steps": 1, "epochs": 1.0, "samples": 1, "seconds": 1.0}
         path = Path("sweep", folder, "seed=0")
-        return Record(path=path, status="completed", arm=arm, seed=0, identity="", metrics={}, **spent)
+        return Record(path=path, status="completed", arm=arm, seed=0, identity="", overrides=[])
 
     return make
 

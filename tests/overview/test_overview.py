@@ -1,4 +1,4 @@
-"""What stands beside the runs of a sweep, read by TensorBoard's own readers and checked by sums of our own."""
+"""What is written beside the runs of a sweep, read by TensorBoard's own readers and checked by sums of our own."""
 
 import json
 import math
@@ -13,7 +13,6 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.util.tensor_util import make_ndarray
 
 from bakeoff.overview import Overview
-from bakeoff.overview.rewrite import rewritten
 from bakeoff.tensorboard import EventFile
 
 UNITS = {"band": 1, "band_by_samples": 1, "band_by_milliepochs": 1000, "band_by_milliseconds": 1000}
@@ -141,34 +140,6 @@ def test_a_run_that_was_removed_leaves_the_band(sweep):
     assert set(points(read(arm), "band/val/loss/seeds").values()) == {1.0}
 
 
-def test_a_reader_that_had_read_the_old_points_forgets_them(tmp_path):
-    def write(steps):
-        with rewritten(tmp_path) as file:
-            for step in range(steps):
-                file.scalars({"x": float(steps)}, step)
-
-    write(20)
-    events = read(tmp_path)
-    assert len(events.Scalars("x")) == 20
-    write(5)
-    events.Reload()
-    assert [event.value for event in events.Scalars("x")] == [5.0] * 5
-    assert [event.value for event in read(tmp_path).Scalars("x")] == [5.0] * 5
-
-
-def test_old_files_are_removed_when_no_reader_can_be_at_them(tmp_path):
-    for _ in range(3):
-        with rewritten(tmp_path) as file:
-            file.scalars({"x": 1.0}, 1)
-    first, second, third = sorted(tmp_path.iterdir())
-    assert [path.stat().st_size > 0 for path in (first, second, third)] == [False, False, True]
-    os.utime(first, (0, 0))
-    with rewritten(tmp_path) as file:
-        file.scalars({"x": 1.0}, 1)
-    assert not first.exists()
-    assert second.exists()
-
-
 def test_hostile_text_stays_inside_its_fence(sweep):
     run = next(sweep.glob("*/seed=0"))
     record = json.loads((run / "outcome.json").read_text())
@@ -193,7 +164,7 @@ def test_damaged_event_files_leave_the_rest(sweep, content):
     assert set(points(read(arm), "band/val/loss/seeds").values()) == {1.0}
 
 
-def test_what_stands_in_the_way_is_said_and_stops_nothing(sweep, caplog, monkeypatch):
+def test_an_error_is_logged_and_stops_nothing(sweep, caplog, monkeypatch):
     arm = next(sweep.glob("*=*"))
     os.utime(arm / "seed=0" / "outcome.json")
     full = OSError(28, "No space left on device")
@@ -212,7 +183,7 @@ def test_a_sweep_without_runs_is_no_error(tmp_path):
     assert "leaderboard" not in read(tmp_path / "new").Tags()["tensors"]
 
 
-def test_updates_take_a_small_share_of_the_time(small_sweep, tmp_path, monkeypatch):
+def test_updates_take_a_small_fraction_of_the_time(small_sweep, tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr("bakeoff.overview.overview.time.monotonic", lambda: clock[0])
     overview, updates = Overview(tmp_path, "val/accuracy"), []

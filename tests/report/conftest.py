@@ -59,18 +59,21 @@ def make_record() -> Callable[..., Record]:
 
     def make(folder: str, seed: int = 0, accuracy=0.9, status="completed", arm=None, **changes) -> Record:
         fields = outcome(seed, accuracy, status, {"optimizer": folder} if arm is None else arm, **changes)
-        names = (
-            "status",
-            "arm",
-            "seed",
-            "identity",
-            "metrics",
-            "steps",
-            "epochs",
-            "samples",
-            "seconds",
-            "error",
-        )
-        return Record(path=Path("sweep", folder, f"seed={seed}"), **{name: fields[name] for name in names})
+        return Record(path=Path("sweep", folder, f"seed={seed}"), **fields)
+
+    return make
+
+
+@pytest.fixture
+def make_arm(make_record):
+    """Records of one arm, one a value; a text in place of a value is the status of a run that has none."""
+
+    def make(folder, *values, **changes):
+        return [
+            make_record(folder, seed, None, value, **changes)
+            if isinstance(value, str)
+            else make_record(folder, seed, value, **changes)
+            for seed, value in enumerate(values)
+        ]
 
     return make

@@ -2,8 +2,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bakeoff.report.arms import common_choices, group_arms, plain
-from bakeoff.report.table import cells_wide, shorten, text_table, visible
+from bakeoff.report.arms import as_text, common_choices, group_arms, natural_key
 
 
 def names(*records):
@@ -62,7 +61,7 @@ def test_no_records_make_no_arms():
     ],
 )
 def test_values_are_written_as_on_the_command_line(value, text):
-    assert plain(value) == text
+    assert as_text(value) == text
 
 
 def test_equal_choices_are_told_apart_by_the_folders_hash(make_record):
@@ -104,28 +103,6 @@ def test_names_are_always_unique(make_record, arms):
     assert len(set(shown)) == len(arms)
 
 
-def test_visible_keeps_what_a_reader_can_read():
-    assert visible("Größe 損失 <b>'\"&") == "Größe 損失 <b>'\"&"
-    assert visible("a\x00\x7f\x9b\u2028\udc80\r") == r"a\x00\x7f\x9b\u2028\udc80\r"
-
-
-@given(st.text(), st.integers(1, 30))
-def test_shorten_keeps_both_ends_within_the_width(text, width):
-    cut = shorten(text, width)
-    assert len(cut) == min(len(text), width)
-    if cut != text:
-        head, tail = cut.split("…", 1) if "…" not in text else ("", "")
-        assert text.startswith(head)
-        assert text.endswith(tail)
-
-
-def test_columns_line_up_under_wide_and_combining_characters():
-    rows = [["name", "n"], ["損失", "1"], ["e\u0301", "22"], ["plain", "333"]]
-    assert text_table(rows, right=[False, True]).splitlines() == [
-        "name     n",
-        "──────────",
-        "損失     1",
-        "e\u0301       22",
-        "plain  333",
-    ]
-    assert [cells_wide(name) for name, _ in rows] == [4, 4, 1, 5]
+def test_numbers_sort_by_size_and_before_words():
+    values = ["full", "128", "0.001", "16", "1e-05", "auto", "nan", "0.1"]
+    assert sorted(values, key=natural_key) == ["1e-05", "0.001", "0.1", "16", "128", "auto", "full", "nan"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bakeoff.report.arms import group_arms
-from bakeoff.report.bands import along, arm_curves, band
+from bakeoff.report.bands import arm_curves, axis_values, band
 from bakeoff.report.curves import Curve
 from bakeoff.report.records import read_sweep
 from bakeoff.tensorboard import EventFile
@@ -67,10 +67,10 @@ def test_in_seconds_runs_are_joined_where_they_are_at_the_same_time():
     assert drawn.n.tolist() == [2, 1]
 
 
-def test_many_places_are_thinned_out_evenly():
+def test_many_positions_are_thinned_out_evenly():
     steps = dict.fromkeys(range(1000), 1.0)
-    places = [np.arange(1000) + offset for offset in (0.0, 0.3, 0.6)]
-    drawn = band([curve(steps)] * 3, places)
+    positions = [np.arange(1000) + offset for offset in (0.0, 0.3, 0.6)]
+    drawn = band([curve(steps)] * 3, positions)
     assert len(drawn.x) == 1000
     assert np.diff(drawn.x).max() < 2
     assert (drawn.mean == 1).all()
@@ -87,10 +87,10 @@ def test_a_curve_lies_along_the_axis_that_its_run_recorded():
         "axis/samples": curve({10: 160.0, 20: 320.0, 30: 470.0}),
         "axis/seconds": curve({}),
     }
-    assert along(curves, "val/loss", "steps").tolist() == [10, 25, 30]
-    assert along(curves, "val/loss", "samples").tolist() == [160, 395, 470]
-    assert along(curves, "val/loss", "epochs") is None
-    assert along(curves, "val/loss", "seconds") is None
+    assert axis_values(curves, "val/loss", "steps").tolist() == [10, 25, 30]
+    assert axis_values(curves, "val/loss", "samples").tolist() == [160, 395, 470]
+    assert axis_values(curves, "val/loss", "epochs") is None
+    assert axis_values(curves, "val/loss", "seconds") is None
 
 
 def test_arm_curves_average_the_completed_runs(write_run, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bakeoff.report import figures
-from bakeoff.report.arms import group_arms, natural
+from bakeoff.report.arms import group_arms
 
 OPTIMIZERS, LOSSES, RATES = ("sgd", "adam"), ("mse", "hinge"), (0.001, 0.01, 0.1, 1000.0)
 
@@ -73,6 +73,18 @@ def test_any_name_can_be_drawn(arms):
         assert size(figures.heat_map(arms(losses=[name, "mse"]), f"val/{'accuracy'}"))
 
 
-def test_numbers_sort_by_size_and_before_words():
-    values = ["full", "128", "0.001", "16", "1e-05", "auto", "nan", "0.1"]
-    assert sorted(values, key=natural) == ["1e-05", "0.001", "0.1", "16", "128", "auto", "full", "nan"]
+@pytest.mark.parametrize("direction", ["min", "max", None])
+def test_colours_say_better_only_where_that_is_known(make_record, monkeypatch, direction):
+    drawn = []
+    monkeypatch.setattr(figures, "_draw_grid", lambda *arguments: drawn.append(arguments[-1]))
+    grid = [(o, loss) for o in OPTIMIZERS for loss in LOSSES]
+    fields = {"metric": "val/perplexity", "metric_direction": direction}
+    arms = group_arms(
+        make_record(
+            f"{o}{loss}", 0, arm={"optimizer": o, "loss": loss}, metrics={"val/perplexity": {"final": 1.0}}, **fields
+        )
+        for o, loss in grid
+    )
+    assert size(figures.heat_map(arms, "val/perplexity"))
+    assert drawn == [direction]
+    assert figures.COLOURS[None] not in (figures.COLOURS["min"], figures.COLOURS["max"])

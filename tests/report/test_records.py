@@ -10,15 +10,15 @@ import pytest
 from bakeoff.errors import UserError
 from bakeoff.report.records import read_run, read_sweep
 from bakeoff.runs import Outcome
-from bakeoff.runs.claim import take
+from bakeoff.runs.lease import acquire
 from bakeoff.runs.outcome import STATUSES
 
 
-def only_problem(folder):
+def only_unreadable(folder):
     sweep = read_sweep(folder)
     assert sweep.records == ()
-    (problem,) = sweep.problems
-    return problem
+    (run,) = sweep.unreadable
+    return run
 
 
 def test_a_record_holds_what_the_file_says(write_run, tmp_path):
@@ -31,6 +31,7 @@ def test_a_record_holds_what_the_file_says(write_run, tmp_path):
     assert record.metrics["val/accuracy"] == {"final": 0.9, "best": 0.9, "best_step": 500}
     assert (record.final("val/accuracy"), record.final("no/such")) == (0.9, None)
     assert (record.identity, record.device, record.error) == ("id3", "cpu", None)
+    assert (record.best("val/accuracy"), record.best("val/loss")) == (0.9, None)
 
 
 def test_reads_what_a_run_writes_at_its_start_and_at_its_end(tmp_path):
@@ -38,7 +39,7 @@ def test_reads_what_a_run_writes_at_its_start_and_at_its_end(tmp_path):
     run.mkdir(parents=True)
     written = Outcome(arm={"optimizer": "adam", "betas": [0.9, 0.99]}, seed=3, identity="ab", overrides=[])
     written.write(run)
-    with take(run):
+    with acquire(run):
         (record,) = read_sweep(tmp_path).records
     assert (record.status, record.steps, record.metrics) == ("running", 0, {})
     written.status, written.steps, written.epochs = "diverged", 7, 0.5
@@ -53,71 +54,71 @@ def test_reads_what_a_run_writes_at_its_start_and_at_its_end(tmp_path):
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_status_is_read(write_run, tmp_path, status):
-    with take(write_run("default", status=status)):  # a claim makes a run live, and never changes how it ended
+    with acquire(write_run("default", status=status)):  # a lease makes a run live, and never changes how it ended
         (record,) = read_sweep(tmp_path).records
     assert record.status == status
     assert (record.error is not None) == (status in {"diverged", "failed"})
 
 
-def test_a_live_run_is_where_its_claim_says(write_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("bakeoff.runs.claim.HEARTBEAT", 0.01)
+def test_a_live_run_is_where_its_lease_says(write_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("bakeoff.runs.lease.HEARTBEAT_INTERVAL", 0.01)
     run = write_run("default", status="running", host="earlier", process=1)
-    with take(run) as claim:
-        claim.beat(lambda: 0.4321)
+    with acquire(run) as lease:
+        lease.start_heartbeat(lambda: 0.4321)
         deadline = time.monotonic() + 20
-        while (record := read_run(run)).share != 0.4321:
+        while (record := read_run(run)).fraction_done != 0.4321:
             assert time.monotonic() < deadline
             time.sleep(0.01)
     assert (record.status, record.error) == ("running", None)
     assert (record.host, record.process) == (socket.gethostname(), os.getpid())
 
 
-def test_a_run_whose_process_is_gone_is_interrupted(write_run, tmp_path):
+def test_a_run_whose_process_has_died_is_interrupted(write_run, tmp_path):
     code = """
 import os, sys
 from pathlib import Path
-from bakeoff.runs.claim import take
-take(Path(sys.argv[1]))
+from bakeoff.runs.lease import acquire
+acquire(Path(sys.argv[1]))
 os.kill(os.getpid(), 9)
 """
     killed = write_run("killed", status="running", host="here", process=7)
-    never_claimed = write_run("old", status="running")
+    never_leased = write_run("old", status="running")
     assert subprocess.run([sys.executable, "-c", code, killed], check=False).returncode == -9
-    assert (killed / "claim.0").exists()
-    for run in (killed, never_claimed):
+    assert (killed / "lease.0").exists()
+    for run in (killed, never_leased):
         record = read_run(run)
         assert record.status == "interrupted"
         assert record.error == {
-            "type": "Gone",
-            "message": "its process is gone: killed, or its machine was; the same command resumes it",
+            "type": "ProcessDied",
+            "message": "its process has died; run the same command again to resume",
             "step": None,
             "traceback": None,
         }
-    assert (read_run(killed).host, read_run(killed).process, read_run(killed).share) == ("here", 7, None)
+    assert (read_run(killed).host, read_run(killed).process, read_run(killed).fraction_done) == ("here", 7, None)
 
 
-def test_a_claim_that_cannot_be_read_yet_is_a_live_one(write_run, tmp_path):
+def test_a_lease_that_cannot_be_read_yet_is_a_live_one(write_run, tmp_path):
     run = write_run("default", status="running")
-    (run / "claim.0").write_text("")
+    (run / "lease.0").write_text("")
     record = read_run(run)
-    assert (record.status, record.share) == ("running", None)
+    assert (record.status, record.fraction_done) == ("running", None)
 
 
-def test_a_run_that_ends_between_two_looks_has_ended(write_run, tmp_path, monkeypatch):
-    """It writes its outcome, then gives its claim back: who saw it running finds no claim."""
+def test_a_run_that_ends_between_two_reads_has_ended(write_run, tmp_path, monkeypatch):
+    """It writes its outcome, then releases its lease: who saw it running finds no lease."""
     run = write_run("default", status="running")
     ended = json.dumps(json.loads((run / "outcome.json").read_text()) | {"status": "completed"})
 
-    def owner_of(folder):
+    def holder_of(folder):
         (folder / "outcome.json").write_text(ended)
 
-    monkeypatch.setattr("bakeoff.report.records.owner_of", owner_of)
+    monkeypatch.setattr("bakeoff.report.records.holder_of", holder_of)
     assert (read_run(run).status, read_run(run).error) == ("completed", None)
 
 
 def test_when_and_where_a_run_was_made(write_run, tmp_path):
     record = read_run(write_run("new", host="gpu-3", process=4711))
-    assert (record.host, record.process, record.share) == ("gpu-3", 4711, None)
+    assert (record.host, record.process, record.fraction_done) == ("gpu-3", 4711, None)
     assert (record.started, record.ended) == ("2026-11-22T10:00:00Z", "2026-11-22T10:00:02Z")
     run = write_run("old")
     fields = json.loads((run / "outcome.json").read_text())
@@ -126,13 +127,13 @@ def test_when_and_where_a_run_was_made(write_run, tmp_path):
     assert (record.host, record.process, record.started, record.ended) == ("", None, "", None)
 
 
-def test_error_may_be_absent_and_unknown_fields_are_let_be(write_run, tmp_path):
+def test_error_may_be_absent_and_unknown_fields_are_ignored(write_run, tmp_path):
     run = write_run("default", future_field=[1, 2])
     fields = json.loads((run / "outcome.json").read_text())
     del fields["error"], fields["device"]
     (run / "outcome.json").write_text(json.dumps(fields))
     (record,) = read_sweep(tmp_path).records
-    assert (record.error, record.device) == (None, None)
+    assert (record.error, record.device) == (None, "")
 
 
 def test_a_metric_that_was_not_finite_is_none(write_run, tmp_path):
@@ -149,14 +150,14 @@ def test_order_is_by_arm_folder_and_then_by_number_of_the_seed(write_run, tmp_pa
     assert read == [("a", 2), ("a", 10), ("b", 9), ("b", 10), ("c", 0)]
 
 
-def test_what_is_no_run_is_passed_by(write_run, tmp_path):
+def test_what_is_no_run_is_ignored(write_run, tmp_path):
     write_run("default")
     (tmp_path / "multirun.yaml").write_text("")
     (tmp_path / "events.out.tfevents.1").write_bytes(b"")
     (tmp_path / "plots" / "old").mkdir(parents=True)
     (tmp_path / "default" / "seed=1").write_text("a file, not a folder")
     sweep = read_sweep(tmp_path)
-    assert (len(sweep.records), sweep.problems) == (1, ())
+    assert (len(sweep.records), sweep.unreadable) == (1, ())
 
 
 DAMAGED = {
@@ -174,11 +175,11 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize(("content", "reason"), DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_file_is_a_problem(write_run, tmp_path, content, reason):
+def test_a_damaged_file_is_unreadable(write_run, tmp_path, content, reason):
     run = write_run("default", content=content)
-    problem = only_problem(tmp_path)
-    assert problem.path == run
-    assert reason in problem.reason
+    unreadable = only_unreadable(tmp_path)
+    assert unreadable.path == run
+    assert reason in unreadable.reason
 
 
 WRONG = {
@@ -190,6 +191,7 @@ WRONG = {
     "host": ({"host": 7}, "host must be a string, got 7"),
     "process": ({"process": "7"}, 'process must be an integer, got "7"'),
     "started": ({"started": 0}, "started must be a string, got 0"),
+    "metric direction": ({"metric_direction": "up"}, "metric_direction must be min or max, got 'up'"),
     "arm": ({"arm": None}, "arm must be an object, got null"),
     "metrics": ({"metrics": []}, "metrics must be an object"),
     "a bare metric": (
@@ -214,44 +216,44 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("change", "reason"), WRONG.values(), ids=WRONG)
-def test_a_wrong_field_is_a_problem_that_names_it(write_run, tmp_path, change, reason):
+def test_a_wrong_field_is_unreadable_and_named(write_run, tmp_path, change, reason):
     write_run("default", **({"seed": 0} | {k: v for k, v in change.items() if k != "seed"}))
     path = tmp_path / "default" / "seed=0" / "outcome.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    assert reason in only_problem(tmp_path).reason
+    assert reason in only_unreadable(tmp_path).reason
 
 
 @pytest.mark.parametrize("field", ["status", "arm", "seed", "identity", "metrics", "steps", "samples"])
-def test_a_missing_field_is_a_problem_that_names_it(write_run, tmp_path, field):
+def test_a_missing_field_is_unreadable_and_named(write_run, tmp_path, field):
     path = write_run("default") / "outcome.json"
     fields = json.loads(path.read_text())
     del fields[field]
     path.write_text(json.dumps(fields))
-    assert only_problem(tmp_path).reason == f"{field} is missing"
+    assert only_unreadable(tmp_path).reason == f"{field} is missing"
 
 
-def test_a_number_beyond_floats_is_a_problem(write_run, tmp_path):
+def test_a_number_beyond_floats_is_unreadable(write_run, tmp_path):
     path = write_run("default") / "outcome.json"
     path.write_text(path.read_text().replace('"seconds": 1.5', '"seconds": 1e999'))
-    assert "seconds must be finite" in only_problem(tmp_path).reason
+    assert "seconds must be finite" in only_unreadable(tmp_path).reason
 
 
-def test_every_cut_of_a_file_is_a_problem(write_run, tmp_path):
+def test_every_cut_of_a_file_is_unreadable(write_run, tmp_path):
     path = write_run("default") / "outcome.json"
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        assert only_problem(tmp_path).reason
+        assert only_unreadable(tmp_path).reason
 
 
-def test_a_run_folder_without_outcome_is_a_problem(tmp_path):
+def test_a_run_folder_without_outcome_is_unreadable(tmp_path):
     (tmp_path / "default" / "seed=0").mkdir(parents=True)
-    assert only_problem(tmp_path).reason == "no outcome.json"
+    assert only_unreadable(tmp_path).reason == "no outcome.json"
 
 
-def test_an_outcome_that_is_a_folder_is_a_problem(tmp_path):
+def test_an_outcome_that_is_a_folder_is_unreadable(tmp_path):
     (tmp_path / "default" / "seed=0" / "outcome.json").mkdir(parents=True)
-    assert "cannot be read" in only_problem(tmp_path).reason
+    assert "cannot be read" in only_unreadable(tmp_path).reason
 
 
 def test_damage_hides_no_other_run(write_run, tmp_path):
@@ -260,14 +262,16 @@ def test_damage_hides_no_other_run(write_run, tmp_path):
     write_run("b", 0)
     sweep = read_sweep(tmp_path)
     assert [(record.folder, record.seed) for record in sweep.records] == [("a", 0), ("b", 0)]
-    assert [(problem.folder, problem.path.name) for problem in sweep.problems] == [("a", "seed=1")]
+    assert [(run.folder, run.path.name) for run in sweep.unreadable] == [("a", "seed=1")]
 
 
-def test_policy_is_read_from_the_sweep(write_run, tmp_path):
+def test_a_tuning_note_is_read_from_the_sweep(write_run, tmp_path):
     write_run("default")
-    assert read_sweep(tmp_path).policy is None
-    (tmp_path / "policy.txt").write_bytes(b"best of 3 learning rates\xff\n\n")
-    assert read_sweep(tmp_path).policy == "best of 3 learning rates�"
+    assert read_sweep(tmp_path).tuning_note is None
+    (tmp_path / "policy.txt").write_text("as versions before wrote it\n")
+    assert read_sweep(tmp_path).tuning_note == "as versions before wrote it"
+    (tmp_path / "tuning_note.txt").write_bytes(b"best of 3 learning rates\xff\n\n")
+    assert read_sweep(tmp_path).tuning_note == "best of 3 learning rates�"
 
 
 @pytest.mark.parametrize("name", ["missing", "file"])

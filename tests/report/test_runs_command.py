@@ -13,7 +13,7 @@ import time
 import pytest
 
 from bakeoff.report.runs_command import main
-from bakeoff.runs.claim import take
+from bakeoff.runs.lease import acquire
 
 TRACE = 'Traceback (most recent call last):\n  File "mine.py", line 3, in forward\nRuntimeError: boom\n'
 FAILED = {"type": "RuntimeError", "message": "boom\nand more", "step": 7, "traceback": TRACE}
@@ -39,7 +39,7 @@ def sweep(write_run, tmp_path):
     return tmp_path
 
 
-def said(capsys, *arguments, status=0):
+def output_of(capsys, *arguments, status=0):
     """stdout, or what stands on stderr where the command is refused."""
     assert main([str(argument) for argument in arguments]) == status
     captured = capsys.readouterr()
@@ -53,7 +53,7 @@ def said(capsys, *arguments, status=0):
 
 def picked(capsys, sweep, *arguments):
     """(folder, seed) of the runs that the arguments pick."""
-    text = said(capsys, sweep, *arguments, "--csv")
+    text = output_of(capsys, sweep, *arguments, "--csv")
     return [(row["folder"], int(row["seed"])) for row in csv.DictReader(io.StringIO(text))]
 
 
@@ -71,27 +71,27 @@ sgd        1             16             1  failed                  -      6     
 -          -             16             0  diverged                -    600      1.5\
   Divergence: train/loss is nan (step 40)
 -          -             16             1  interrupted             -      -        -\
-  Gone: its process i…e command resumes it
+  ProcessDied: its pr…mand again to resume
 
 runs: 6: 3 completed, 1 diverged, 1 failed, 1 interrupted
 """
 
 
-def test_one_row_a_run_by_arm_and_seed(sweep, capsys):
-    assert said(capsys, sweep) == TABLE
+def test_one_row_for_each_run_by_arm_and_seed(sweep, capsys):
+    assert output_of(capsys, sweep) == TABLE
 
 
 def test_a_running_run_says_how_far_it_is(sweep, capsys, monkeypatch):
-    monkeypatch.setattr("bakeoff.runs.claim.HEARTBEAT", 0.01)
-    with take(sweep / "c" / "seed=1") as claim:
-        claim.beat(lambda: 0.43)
+    monkeypatch.setattr("bakeoff.runs.lease.HEARTBEAT_INTERVAL", 0.01)
+    with acquire(sweep / "c" / "seed=1") as lease:
+        lease.start_heartbeat(lambda: 0.43)
         deadline = time.monotonic() + 20
-        while "running 43%" not in (text := said(capsys, sweep)):
+        while "running 43%" not in (text := output_of(capsys, sweep)):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert text.splitlines()[-1].endswith("1 failed, 1 running")
         assert picked(capsys, sweep, "status=running") == [("c", 1)]
-        assert said(capsys, sweep, "status=running").split("\n\n")[1].startswith("runs: 1: ")
+        assert output_of(capsys, sweep, "status=running").split("\n\n")[1].startswith("runs: 1: ")
 
 
 FILTERS = {
@@ -134,10 +134,14 @@ def test_a_choice_that_is_a_list(write_run, tmp_path, capsys):
 
 
 def test_what_is_picked_is_counted_beside_the_whole(sweep, capsys):
-    text = said(capsys, sweep, "optimizer=adam", "status=diverged")
+    text = output_of(capsys, sweep, "optimizer=adam", "status=diverged")
     assert text.splitlines()[-1] == "runs: 0: 0 completed, 0 diverged, 0 failed; in the whole sweep 6"
     # the columns are those of the whole sweep, though all that is picked is alike
-    assert said(capsys, sweep, "seed=1", "optimizer=adam").split()[:3] == ["optimizer", "optimizer.lr", "batch_size"]
+    assert output_of(capsys, sweep, "seed=1", "optimizer=adam").split()[:3] == [
+        "optimizer",
+        "optimizer.lr",
+        "batch_size",
+    ]
 
 
 REFUSED = {
@@ -159,13 +163,13 @@ REFUSED = {
 
 @pytest.mark.parametrize(("text", "message"), REFUSED.items(), ids=map(repr, REFUSED))
 def test_a_filter_that_picks_nothing_by_mistake_is_one_line(sweep, capsys, text, message):
-    assert said(capsys, sweep, text, status=2).startswith(f"bakeoff-runs: {message}")
+    assert output_of(capsys, sweep, text, status=2).startswith(f"bakeoff-runs: {message}")
 
 
 def test_many_values_are_not_all_named(write_run, tmp_path, capsys):
     for number in range(40):
         write_run(str(number), arm={"x": number})
-    line = said(capsys, tmp_path, "x=99", status=2)
+    line = output_of(capsys, tmp_path, "x=99", status=2)
     assert line.endswith("there are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 28 more")
 
 
@@ -193,56 +197,56 @@ def test_the_best_metric_comes_first_where_lower_is_better(write_run, tmp_path, 
 
 
 def test_an_unknown_order_and_an_unknown_metric(sweep, capsys):
-    assert "cannot sort by secs (did you mean seconds?)" in said(capsys, sweep, "--sort", "secs", status=2)
-    assert "no run has the metric val/acuracy (did you mean val/accuracy?)" in said(
+    assert "cannot sort by secs (did you mean seconds?)" in output_of(capsys, sweep, "--sort", "secs", status=2)
+    assert "no run has the metric val/acuracy (did you mean val/accuracy?)" in output_of(
         capsys, sweep, "--metric", "val/acuracy", status=2
     )
 
 
 def test_any_metric_can_be_shown(sweep, capsys):
-    text = said(capsys, sweep, "--metric", "test/accuracy", "optimizer=adam")
+    text = output_of(capsys, sweep, "--metric", "test/accuracy", "optimizer=adam")
     assert [line.split()[5] for line in text.splitlines()[2:4]] == ["0.9000", "0.9200"]
 
 
 def test_a_regression_shows_its_rmse(write_run, tmp_path, capsys):
     write_run("default", metrics={"val/rmse": {"final": 52.5}})
-    assert "val/rmse" in (text := said(capsys, tmp_path))
+    assert "val/rmse" in (text := output_of(capsys, tmp_path))
     assert "52.5000" in text
 
 
 def test_a_sweep_of_one_arm_names_it(write_run, tmp_path, capsys):
     write_run("default", 0)
-    assert said(capsys, tmp_path).splitlines()[2].split()[:3] == ["default", "0", "completed"]
+    assert output_of(capsys, tmp_path).splitlines()[2].split()[:3] == ["default", "0", "completed"]
 
 
 def test_csv_says_when_and_where(sweep, capsys):
-    text = said(capsys, sweep, "optimizer=adam", "seed=1", "--csv")
+    text = output_of(capsys, sweep, "optimizer=adam", "seed=1", "--csv")
     (row,) = csv.DictReader(io.StringIO(text))
     assert (row["started"], row["ended"]) == ("2026-11-22T10:00:00Z", "2026-11-22T10:00:02Z")
     assert (row["host"], row["process"], row["val/accuracy"]) == ("gpu-3", "77", "0.93")
 
 
-def test_errors_are_told_in_full(sweep, capsys):
-    text = said(capsys, sweep, "--errors")
+def test_errors_are_printed_in_full(sweep, capsys):
+    text = output_of(capsys, sweep, "--errors")
     failed, diverged = text.split("\n\n")
     assert failed == f"optimizer=sgd, optimizer.lr=1, batch_size=16, seed=1: failed\n{TRACE}(step 7)"
     assert diverged == "batch_size=16, seed=0: diverged\nDivergence: train/loss is nan\n(step 40)\n"
-    assert said(capsys, sweep, "--errors", "optimizer=adam") == "no run went wrong\n"
+    assert output_of(capsys, sweep, "--errors", "optimizer=adam") == "no run went wrong\n"
 
 
-def test_a_disk_that_was_full_is_told_in_full(write_run, tmp_path, capsys):
+def test_a_disk_that_was_full_is_printed_in_full(write_run, tmp_path, capsys):
     error = {"type": "OSError", "message": "No space left", "step": 9, "traceback": "Traceback of it"}
     write_run("default", status="interrupted", error=error)
-    assert "Traceback of it\n(step 9)" in said(capsys, tmp_path, "--errors")
+    assert "Traceback of it\n(step 9)" in output_of(capsys, tmp_path, "--errors")
 
 
 def test_one_command_a_line(sweep, capsys):
-    text = said(capsys, sweep, "--command", "optimizer=adam")
+    text = output_of(capsys, sweep, "--command", "optimizer=adam")
     assert text == (
         "bakeoff optimizer=adam optimizer.lr=0.01 batch_size=full seed=0\n"
         "bakeoff optimizer=adam optimizer.lr=0.01 batch_size=full seed=1\n"
     )
-    assert said(capsys, sweep, "--command", "status=running") == ""
+    assert output_of(capsys, sweep, "--command", "status=running") == ""
 
 
 HOSTILE = ["a=it's", 'b="q, r"', "c=$(rm -rf ~)", "d=x\ny", "e=\x1b[31m\t\\'", "f=größe", "g=*", "h=a b;c&d|e`f`!g", ""]
@@ -250,7 +254,7 @@ HOSTILE = ["a=it's", 'b="q, r"', "c=$(rm -rf ~)", "d=x\ny", "e=\x1b[31m\t\\'", "
 
 def test_a_shell_reads_back_what_was_typed(write_run, tmp_path, capsys):
     write_run("default", overrides=HOSTILE)
-    text = said(capsys, tmp_path, "--command")
+    text = output_of(capsys, tmp_path, "--command")
     assert text.count("\n") == 1
     assert text[:-1].isprintable()
     code = "import json, sys; print(json.dumps(sys.argv[1:]))"
@@ -293,7 +297,7 @@ def test_the_options_of_a_command_are_repeated(write_run, tmp_path, capsys, cont
     run = write_run("default", overrides=["seed=0"])
     (run / ".hydra").mkdir()
     (run / ".hydra" / "hydra.yaml").write_text(content)
-    assert said(capsys, tmp_path, "--command") == expected
+    assert output_of(capsys, tmp_path, "--command") == expected
 
 
 @pytest.mark.slow
@@ -304,12 +308,12 @@ def test_a_command_really_repeats_its_run(tmp_path, capsys, monkeypatch):
     (tmp_path / "my conf" / "loss" / "mine.yaml").write_text("_target_: bakeoff.losses.MSE\nk: 3.0\n")
     bakeoff = [sys.executable, "-m", "bakeoff"]
     given = ["budget.steps=10", "trainer.accelerator=cpu", "trainer.threads=1", "sweep=again", "root=here"]
-    options = ["--config-dir", "my conf", "-m", "loss=mine,mse", "seed=0,1", 'policy="a, b"', *given]
+    options = ["--config-dir", "my conf", "-m", "loss=mine,mse", "seed=0,1", 'tuning_note="a, b"', *given]
     subprocess.run([*bakeoff, *options], check=True, capture_output=True)
     run = tmp_path / "here" / "again" / "loss=mine" / "seed=0"
     before = json.loads((run / "outcome.json").read_text())
-    command = said(capsys, "here/again", "loss=mine", "seed=0", "--command")
-    shutil.rmtree(run)  # a run that has ended is not done again
+    command = output_of(capsys, "here/again", "loss=mine", "seed=0", "--command")
+    shutil.rmtree(run)  # a finished run is not trained again
     script = f'bakeoff() {{ {shlex.join(bakeoff)} "$@"; }}\n{command}'
     subprocess.run(["bash", "-c", script], check=True, capture_output=True)
     after = json.loads((run / "outcome.json").read_text())
@@ -324,7 +328,7 @@ def test_names_cannot_disturb_a_terminal(write_run, tmp_path, capsys):
     write_run("a", arm={evil: evil, "name": 'x, "y"'}, status="failed", error=error)
     write_run("b", arm={evil: "other", "name": "日本"}, metrics={evil: {"final": 1.0}})
     for arguments in ((), ("--errors",), ("--sort", "name"), ("--metric", evil), (f"{evil}=other",)):
-        text = said(capsys, tmp_path, *arguments)
+        text = output_of(capsys, tmp_path, *arguments)
         assert all(line.isprintable() for line in text.split("\n")), arguments
     assert r"\x1b[2J" in text
     assert picked(capsys, tmp_path, f"{evil}={evil}") == [("a", 0)]
@@ -336,31 +340,31 @@ DAMAGED = {"empty": ("", "empty"), "cut short": ('{"schema": 1, "sta', "cut shor
 
 
 @pytest.mark.parametrize(("content", "reason"), DAMAGED.values(), ids=DAMAGED)
-def test_a_lost_run_is_named_and_the_rest_is_shown(sweep, write_run, capsys, content, reason):
+def test_an_unreadable_run_is_named_and_the_rest_is_shown(sweep, write_run, capsys, content, reason):
     run = write_run("d\x1b", 4, content=content)
     shown = str(run).replace("\x1b", r"\x1b")
-    text = said(capsys, sweep, "optimizer=adam")
-    *_, counts, lost = text.splitlines()
-    assert counts.startswith("runs: 3: 2 completed, 0 diverged, 0 failed, 1 lost (outcome not readable)")
-    assert lost.startswith(f"lost: {shown}: ")
-    assert reason in lost
+    text = output_of(capsys, sweep, "optimizer=adam")
+    *_, counts, unreadable = text.splitlines()
+    assert counts.startswith("runs: 3: 2 completed, 0 diverged, 0 failed, 1 unreadable")
+    assert unreadable.startswith(f"unreadable: {shown}: ")
+    assert reason in unreadable
     for show in ("--csv", "--command", "--errors"):
         assert main([str(sweep), show]) == 0
         captured = capsys.readouterr()
-        assert captured.err.startswith(f"bakeoff-runs: lost: {shown}: ")
-        assert "lost:" not in captured.out
+        assert captured.err.startswith(f"bakeoff-runs: unreadable: {shown}: ")
+        assert "unreadable:" not in captured.out
 
 
-def test_nothing_but_lost_runs(tmp_path, capsys):
+def test_nothing_but_unreadable_runs(tmp_path, capsys):
     (tmp_path / "default" / "seed=0").mkdir(parents=True)
-    assert f"lost: {tmp_path}/default/seed=0: no outcome.json" in said(capsys, tmp_path, "--sort", "metric")
+    assert f"unreadable: {tmp_path}/default/seed=0: no outcome.json" in output_of(capsys, tmp_path, "--sort", "metric")
 
 
 def test_folders_that_are_no_sweep(write_run, tmp_path, capsys):
-    assert f"no such folder: {tmp_path}/none" in said(capsys, tmp_path / "none", status=2)
-    assert f"no runs in {tmp_path}: a sweep folder holds" in said(capsys, tmp_path, status=2)
+    assert f"no such folder: {tmp_path}/none" in output_of(capsys, tmp_path / "none", status=2)
+    assert f"no runs in {tmp_path}: a sweep folder holds" in output_of(capsys, tmp_path, status=2)
     write_run("main/default")
-    assert said(capsys, tmp_path, status=2).endswith(f"did you mean {tmp_path}/main?")
+    assert output_of(capsys, tmp_path, status=2).endswith(f"did you mean {tmp_path}/main?")
 
 
 def test_options_and_filters_may_be_mixed(sweep, capsys):
@@ -407,3 +411,15 @@ def test_a_reader_that_stops_early_is_no_error(write_run, tmp_path):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+def test_a_metric_of_ones_own_is_shown_and_sorted_only_with_a_direction(write_run, tmp_path, capsys):
+    for seed, value in enumerate((3.0, 1.0, 2.0)):
+        write_run("default", seed, metrics={"val/perplexity": {"final": value}})
+    assert "3.0000" in output_of(capsys, tmp_path, "--metric=val/perplexity")
+    arguments = ("--metric=val/perplexity", "--sort=metric")
+    refused = output_of(capsys, tmp_path, *arguments, status=2)
+    assert refused.startswith("bakeoff-runs: it is not known whether val/perplexity is better small or large; give")
+    for direction, seeds in (("min", [1, 2, 0]), ("max", [0, 2, 1])):
+        found = picked(capsys, tmp_path, *arguments, "--direction", direction)
+        assert [seed for _, seed in found] == seeds

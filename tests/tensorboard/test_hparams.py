@@ -9,14 +9,14 @@ from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
 
 from bakeoff.tensorboard import EventFile
 from bakeoff.tensorboard.hparams import (
-    Column,
+    HParamColumn,
     Kind,
     MetricColumn,
-    apart,
     experiment,
     kind_of,
     read_kinds,
     read_session_start,
+    separate_kinds,
     session_end,
     session_start,
 )
@@ -48,11 +48,11 @@ def groups(ask, logdir, **column):
 
 def test_runs_of_an_arm_are_one_group_with_true_types(tmp_path, ask):
     columns = [
-        Column("optimizer", "Optimizer", "which one", "text", ["adam"]),
-        Column("optimizer.lr", "", "", "number", [0.01]),
-        Column("optimizer.amsgrad", "", "", "bool", [False]),
-        Column("batch_size", "", "", "text", ["16"]),
-        Column("n", "", "", "number", [3]),
+        HParamColumn("optimizer", "Optimizer", "which one", "text", ["adam"]),
+        HParamColumn("optimizer.lr", "", "", "number", [0.01]),
+        HParamColumn("optimizer.amsgrad", "", "", "bool", [False]),
+        HParamColumn("batch_size", "", "", "text", ["16"]),
+        HParamColumn("n", "", "", "number", [3]),
     ]
     write_experiment(tmp_path, columns, [MetricColumn("final/val/accuracy", "accuracy", "higher is better")])
     for seed, accuracy in ((0, 0.5), (1, 1.0)):
@@ -85,13 +85,13 @@ def test_columns(tmp_path, ask):
     shown = columns_shown(
         ask,
         tmp_path,
-        Column("lr", "rate", "the learning rate", "number", [0.1, 0.01, 0.1]),
-        Column("seeds", type="number", values=range(10)),
-        Column("odd", type="number", values=[math.inf, math.nan, 2]),
-        Column("flag", type="bool", values=[True, False, True]),
-        Column("name", values=[f"n{i:02}" for i in range(20)]),
-        Column("same", values=["x"], differs=False),
-        Column("nothing", type="number"),
+        HParamColumn("lr", "rate", "the learning rate", "number", [0.1, 0.01, 0.1]),
+        HParamColumn("seeds", type="number", values=range(10)),
+        HParamColumn("odd", type="number", values=[math.inf, math.nan, 2]),
+        HParamColumn("flag", type="bool", values=[True, False, True]),
+        HParamColumn("name", values=[f"n{i:02}" for i in range(20)]),
+        HParamColumn("same", values=["x"], differs=False),
+        HParamColumn("nothing", type="number"),
     )
     assert (shown["lr"]["displayName"], shown["lr"]["description"]) == ("rate", "the learning rate")
     assert shown["lr"]["domainDiscrete"] == [0.01, 0.1]
@@ -115,7 +115,7 @@ def test_columns(tmp_path, ask):
     ],
 )
 def test_filters_of_text(tmp_path, ask, column, kept):
-    write_experiment(tmp_path, [Column("optimizer", values=["adam", "sgd"])])
+    write_experiment(tmp_path, [HParamColumn("optimizer", values=["adam", "sgd"])])
     for name, optimizer in (("a", "adam"), ("b", "sgd")):
         write_run(tmp_path / name, {"optimizer": optimizer}, name, True)
     assert [group["name"] for group in groups(ask, tmp_path, hparam="optimizer", **column)] == kept
@@ -141,18 +141,20 @@ def test_kinds():
 
 def test_a_column_never_holds_two_types():
     kinds: dict[str, Kind] = {"text": "text", "number": "number", "flag": "bool"}
-    assert apart({"text": "a", "number": 1, "flag": True, "new": 0.1}, kinds) == {
+    assert separate_kinds({"text": "a", "number": 1, "flag": True, "new": 0.1}, kinds) == {
         "text": "a", "number": 1, "flag": True, "new": 0.1,
     }  # fmt: skip
-    assert apart({"text": 1e-3, "number": "a", "flag": 1}, kinds) == {
+    assert separate_kinds({"text": 1e-3, "number": "a", "flag": 1}, kinds) == {
         "text": "0.001", "number (text)": "a", "flag (number)": 1,
     }  # fmt: skip
-    assert apart({"text": True}, kinds) == {"text": "true"}
+    assert separate_kinds({"text": True}, kinds) == {"text": "true"}
 
 
 def test_kinds_of_a_sweep_are_read_from_its_root(tmp_path):
     assert read_kinds(tmp_path) == {}
-    write_experiment(tmp_path, [Column("a"), Column("b", type="number", values=[1]), Column("c", type="bool")])
+    write_experiment(
+        tmp_path, [HParamColumn("a"), HParamColumn("b", type="number", values=[1]), HParamColumn("c", type="bool")]
+    )
     assert read_kinds(tmp_path) == {"a": "text", "b": "number", "c": "bool"}
 
 

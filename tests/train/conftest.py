@@ -3,22 +3,36 @@
 import hydra
 import pytest
 
-from bakeoff.launch.task import quieten
-from bakeoff.resolvers import register_resolvers
-from bakeoff.search_path import package_conf
-from bakeoff.train import Run, settle
+from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.search_path import package_conf
+from bakeoff.runs import Outcome
+from bakeoff.train import Run, RunSession, build_run, resolve_settings, silence, train_solo
+
+
+class MadeRun:
+    """A built run that a test may train, as often as it likes, in any folder."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def __getattr__(self, name):
+        return getattr(self.run, name)
+
+    def train(self, folder, **options) -> Outcome:
+        """`options` are those of `RunSession`."""
+        return train_solo(RunSession(self.run, folder, **options))
 
 
 @pytest.fixture
 def make_run():
-    """`make_run("optimizer=adam", "budget.steps=5")` is a prepared run, one thread, on the CPU."""
+    """`make_run("optimizer=adam", "budget.steps=5")` is a built run, one thread, on the CPU."""
     register_resolvers()
-    quieten()
+    silence()
 
     def make(*given):
         overrides = ["trainer=cpu", "trainer.threads=1", *given]
         with hydra.initialize_config_dir(str(package_conf()), version_base="1.3"):
             config = hydra.compose("bakeoff", overrides)
-        return Run(settle(config, overrides), overrides)
+        return MadeRun(build_run(resolve_settings(config, overrides), overrides))
 
     return make

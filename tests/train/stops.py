@@ -1,15 +1,16 @@
 """A stop of a run that comes when a test wants it."""
 
-from bakeoff.train.stopping import Stopping
+from bakeoff.runs import StopRequest
 
 
-class StopsAfter(Stopping):
-    """Asks for a stop after so many steps."""
+class StopsAfter(StopRequest):
+    """Requests a stop after so many steps."""
 
     def __init__(self, steps):
+        super().__init__()
         self.left = steps
 
     @property
-    def asked(self):
+    def requested(self):
         self.left -= 1
         return self.left <= 0

@@ -1,21 +1,25 @@
-"""Data sets as tensors, fixed splits, and batches sliced where the training runs."""
+"""Data sets as tensors, fixed splits, and batches sliced on the training device."""
 
-from bakeoff.data.adopt import adopt
 from bakeoff.data.arrays import Arrays
+from bakeoff.data.as_datamodule import as_datamodule
+from bakeoff.data.batches import SequentialBatches, ShuffledBatches
 from bakeoff.data.bundled import diabetes, digits
 from bakeoff.data.cifar import cifar10
+from bakeoff.data.dataset_datamodule import DatasetDataModule
 from bakeoff.data.images import fashion_mnist, mnist
-from bakeoff.data.own import array
-from bakeoff.data.resident import Batches, ResidentData
+from bakeoff.data.in_memory import InMemoryDataModule
+from bakeoff.data.npz import array
 from bakeoff.data.spec import DataSpec
 
 __all__ = [
     "Arrays",
-    "Batches",
     "DataSpec",
-    "ResidentData",
-    "adopt",
+    "DatasetDataModule",
+    "InMemoryDataModule",
+    "SequentialBatches",
+    "ShuffledBatches",
     "array",
+    "as_datamodule",
     "cifar10",
     "diabetes",
     "digits",

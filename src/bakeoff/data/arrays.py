@@ -1,4 +1,4 @@
-"""One data set held as tensors: its three parts, and what a net and its metrics must know of it."""
+"""One data set held as tensors: its three parts, its task and the scale of its targets."""
 
 import hashlib
 import math
@@ -15,13 +15,13 @@ Task = Literal["classification", "regression"]
 Part = tuple[Tensor, Tensor]
 
 
-@dataclass(frozen=True, eq=False)  # two sets of tensors have no single truth value: compare digests
+@dataclass(frozen=True, eq=False)  # comparing tensors gives no single truth value: compare digests
 class Arrays:
     """Training, validation and test data, each a pair `(x, y)` of tensors with samples along the first axis.
 
     `y` is int64 `(N,)` in `[0, n_out)` for classification and `(N, n_out)` for regression. Metrics undo the
     standardisation of regression targets: `y * target_std + target_mean`. Raises UserError if the parts do
-    not fit together. They are not scanned for NaN: the factories do that, where the file can still be named.
+    not fit together. They are not checked for NaN: the factories do that, and name the file.
     """
 
     train: Part
@@ -49,11 +49,11 @@ class Arrays:
 
     @property
     def n_in(self) -> int:
-        """Numbers in one input."""
+        """Number of values in one input."""
         return math.prod(self.in_shape)
 
     def digest(self) -> str:
-        """Hex SHA-256 of the content, which is the same whatever path or device the data is on."""
+        """Hex SHA-256 of the content; it does not depend on the path or the device of the data."""
         return self._digest
 
     @cached_property
@@ -62,7 +62,7 @@ class Arrays:
         for name, part in self.parts().items():
             for tensor in part:
                 sha.update(f" {name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-                # as bytes, since NumPy has no bfloat16; flat, since 0 features cannot be viewed otherwise
+                # as bytes, since NumPy has no bfloat16; flat, since an array of 0 features cannot be viewed as bytes
                 flat = tensor.detach().cpu().contiguous().flatten()
                 sha.update(flat.view(torch.uint8).numpy().data)
         return sha.hexdigest()
@@ -75,7 +75,7 @@ class Arrays:
         regression = self.task == "regression"
         fits = y.is_floating_point() if regression else y.dtype == torch.int64
         if not fits or tuple(y.shape[1:]) != ((self.n_out,) if regression else ()):
-            wanted = f"floating-point (N, {self.n_out})" if regression else "int64 (N,)"
-            raise UserError(f"y of {name} must be {wanted} for {self.task}, got {y.dtype} {tuple(y.shape)}")
+            required = f"floating-point (N, {self.n_out})" if regression else "int64 (N,)"
+            raise UserError(f"y of {name} must be {required} for {self.task}, got {y.dtype} {tuple(y.shape)}")
         if not regression and not 0 <= y.min() <= y.max() < self.n_out:
             raise UserError(f"y of {name} must be in [0, {self.n_out}), got [{y.min()}, {y.max()}]")

@@ -8,7 +8,7 @@ from bakeoff.data.arrays import Arrays, Task
 from bakeoff.data.checks import RawPart, check_parts
 from bakeoff.data.split import Sizes, split
 from bakeoff.data.standardise import moments, standardise
-from bakeoff.data.targets import as_columns, find_task, flat_labels, scale_of
+from bakeoff.data.targets import as_columns, find_task, flat_labels, mean_and_std
 
 ByPart = dict[str, NDArray]
 
@@ -24,8 +24,9 @@ def assemble(
 ) -> Arrays:
     """Arrays from `train` and, where the data set has its own, `val` and `test`.
 
-    A missing part is split off the training part, by its size in `sizes`, before any statistic is taken.
-    `where` names the source in messages. With `scale=False` values stay as they are, floats as float32.
+    A missing part is split off the training part, by its size in `sizes`, before any statistic is computed.
+    `where` names the source in messages. With `scale=False` nothing is standardised; floats become float32.
+    Raises UserError for data that cannot be used.
     """
     parts = check_parts(raw, where)
     xs: ByPart = {part: x for part, (x, _) in parts.items()}
@@ -34,13 +35,13 @@ def assemble(
     mean, std = 0.0, 1.0
     if task == "classification":
         labels, classes = flat_labels(ys, where)
-        xs, labels = _complete(xs, labels, sizes, split_seed, stratified=True)
+        xs, labels = _split_missing(xs, labels, sizes, split_seed, stratified=True)
         ys, n_out = {part: np.searchsorted(classes, y) for part, y in labels.items()}, len(classes)
     else:
-        xs, ys = _complete(xs, as_columns(ys, where), sizes, split_seed, stratified=False)
+        xs, ys = _split_missing(xs, as_columns(ys, where), sizes, split_seed, stratified=False)
         n_out = ys["train"].shape[1]
         if scale:
-            mean, std = scale_of(ys["train"], where)
+            mean, std = mean_and_std(ys["train"], where)
             ys = {part: (y - mean) / std for part, y in ys.items()}
     if scale:
         statistics = moments(xs["train"])
@@ -49,7 +50,7 @@ def assemble(
     return Arrays(train, val, test, task=task, n_out=n_out, target_mean=mean, target_std=std)
 
 
-def _complete(xs: ByPart, ys: ByPart, sizes: Sizes, split_seed: int, stratified: bool) -> tuple[ByPart, ByPart]:
+def _split_missing(xs: ByPart, ys: ByPart, sizes: Sizes, split_seed: int, stratified: bool) -> tuple[ByPart, ByPart]:
     missing = {part: sizes[part] for part in ("test", "val") if part not in xs}
     x, y = xs["train"], ys["train"]
     drawn = split(len(x), missing, split_seed=split_seed, labels=y if stratified else None)
@@ -58,5 +59,5 @@ def _complete(xs: ByPart, ys: ByPart, sizes: Sizes, split_seed: int, stratified:
 
 
 def _tensor(array: NDArray) -> torch.Tensor:
-    # splitting has copied what standardising did not: this is never the caller's own array
+    # splitting or standardising has made a copy: this is never the caller's own array
     return torch.from_numpy(array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array)

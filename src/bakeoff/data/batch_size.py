@@ -1,4 +1,4 @@
-"""The batch size as a user gives it: a number of samples, or the whole training set."""
+"""The batch size in a configuration: a number of samples, or the whole training set."""
 
 from typing import Literal
 
@@ -16,5 +16,5 @@ def check_batch_size(batch_size: BatchSize, name: str = "batch_size") -> BatchSi
 
 
 def samples_per_batch(batch_size: BatchSize, n: int) -> int:
-    """Samples in a full batch of a training set of `n`: never more than there are."""
+    """Samples in a batch of a training set of `n` samples, at most `n`."""
     return n if batch_size == "full" else min(batch_size, n)

@@ -1,4 +1,4 @@
-"""The data sets inside scikit-learn's wheel: nothing to download, small enough for a first run in seconds."""
+"""The data sets in scikit-learn's package: nothing to download, small enough for a run of seconds."""
 
 import numpy as np
 from sklearn.datasets import load_diabetes, load_digits
@@ -18,7 +18,7 @@ def digits(*, val_size: float = 0.2, test_size: float = 0.2, split_seed: int = 0
 def diabetes(*, val_size: float = 0.2, test_size: float = 0.2, split_seed: int = 0) -> Arrays:
     """442 patients, 10 features, one disease progression score to regress on (Efron et al. 2004).
 
-    Taken unscaled: scikit-learn's scaled version has seen the statistics of all samples, test ones included.
+    Loaded unscaled: scikit-learn's scaled version uses the statistics of all samples, the test data included.
     """
     source = load_diabetes(scaled=False)
     sizes = {"val": val_size, "test": test_size}

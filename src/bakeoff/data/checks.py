@@ -1,4 +1,4 @@
-"""What raw inputs and targets must be; every message names the array and the file it came from."""
+"""Checks of raw inputs and targets; every message names the array and its file."""
 
 import numpy as np
 import torch
@@ -25,7 +25,10 @@ def as_numpy(value: object, name: str, where: str) -> NDArray:
 
 
 def check_parts(raw: dict[str, RawPart], where: str) -> dict[str, RawPart]:
-    """The parts, their inputs at least `(N, 1)`, once they fit together and hold finite numbers only."""
+    """The parts, with inputs of shape `(N,)` as `(N, 1)`.
+
+    Raises UserError unless the parts fit together and all numbers are finite.
+    """
     parts = {}
     for part, (x, y) in raw.items():
         names = ("x", "y") if len(raw) == 1 else (f"x_{part}", f"y_{part}")
@@ -47,8 +50,8 @@ def check_parts(raw: dict[str, RawPart], where: str) -> dict[str, RawPart]:
 def _check_values(array: NDArray, name: str, where: str) -> None:
     if array.size == 0:
         raise UserError(f"{name} must not be empty in {where}, got shape {array.shape}")
-    # NaN passes through min and max, so the ends tell of all values without an array of booleans
+    # min and max are NaN if any value is: no array of booleans is needed
     with np.errstate(over="ignore"):
-        ends = np.array([array.min(), array.max()]).astype(np.float32)
-    if not np.isfinite(ends).all():
+        extremes = np.array([array.min(), array.max()]).astype(np.float32)
+    if not np.isfinite(extremes).all():
         raise UserError(f"{name} must hold no NaN, infinity or number over 3e38 in {where}: drop it")

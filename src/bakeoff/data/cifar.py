@@ -1,4 +1,4 @@
-"""CIFAR-10 from its binary version: its Python version is a pickle, which can run code when it is read.
+"""CIFAR-10 from its binary version: the Python version is a pickle, which can run code when it is loaded.
 
 A record is 1 byte of label and 3 x 32 x 32 bytes of image, channel after channel (Krizhevsky 2009).
 """
@@ -36,9 +36,9 @@ def cifar10(*, root: str | Path, download: bool = False, val_size: float = 5000,
     The official test set is the test set; validation is a stratified part of the training set.
     """
     root = Path(root).expanduser().absolute()
-    if download and not _present(root):
+    if download and not _is_present(root):
         _download(root)
-    if not _present(root):
+    if not _is_present(root):
         raise UserError(
             f"CIFAR-10 (binary version) not found: neither {FOLDER}/ nor {ARCHIVE} in {root}; set "
             "data.root=FOLDER to the folder that holds one of them, or fetch it with data.download=true"
@@ -48,7 +48,7 @@ def cifar10(*, root: str | Path, download: bool = False, val_size: float = 5000,
     return assemble(raw, where=str(root), sizes={"val": val_size}, split_seed=split_seed)
 
 
-def _present(root: Path) -> bool:
+def _is_present(root: Path) -> bool:
     return (root / FOLDER).is_dir() or (root / ARCHIVE).is_file()
 
 
@@ -56,30 +56,32 @@ def _read_folder(folder: Path) -> dict[str, Records]:
     try:
         return {name: _records(folder / name, (folder / name).read_bytes()) for name in (*TRAIN, TEST)}
     except OSError as error:
-        raise _damaged(folder, f"cannot be read: {error}") from error
+        raise _damaged_error(folder, f"cannot be read: {error}") from error
 
 
 def _read_archive(path: Path) -> dict[str, Records]:
-    wanted = {f"{FOLDER}/{name}": name for name in (*TRAIN, TEST)}
+    members = {f"{FOLDER}/{name}": name for name in (*TRAIN, TEST)}
     files = {}
     try:
-        with tarfile.open(path, "r|gz") as archive:  # a stream: every byte is unpacked once
+        with tarfile.open(path, "r|gz") as archive:  # as a stream: every byte is decompressed once
             for member in archive:
-                if member.name in wanted and (file := archive.extractfile(member)):
-                    files[wanted[member.name]] = _records(path / member.name, file.read())
+                if member.name in members and (file := archive.extractfile(member)):
+                    files[members[member.name]] = _records(path / member.name, file.read())
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise _damaged(path, f"cannot be read: {error}") from error
-    if missing := set(wanted.values()) - set(files):
-        raise _damaged(path, f"lacks {', '.join(sorted(missing))}")
+        raise _damaged_error(path, f"cannot be read: {error}") from error
+    if missing := set(members.values()) - set(files):
+        raise _damaged_error(path, f"lacks {', '.join(sorted(missing))}")
     return files
 
 
 def _records(path: Path, data: bytes) -> Records:
     if not data or len(data) % _RECORD:
-        raise _damaged(path, f"holds {len(data)} bytes, not a positive multiple of {_RECORD}, the size of a record")
+        raise _damaged_error(
+            path, f"holds {len(data)} bytes, not a positive multiple of {_RECORD}, the size of a record"
+        )
     records = np.frombuffer(data, np.uint8).reshape(-1, _RECORD)
     if records[:, 0].max() >= _CLASSES:
-        raise _damaged(path, f"holds a label {records[:, 0].max()}, not in [0, {_CLASSES})")
+        raise _damaged_error(path, f"holds a label {records[:, 0].max()}, not in [0, {_CLASSES})")
     return records
 
 
@@ -88,7 +90,7 @@ def _part(batches: list[Records]) -> RawPart:
     return records[:, 1:].reshape(-1, *_SHAPE), records[:, 0]
 
 
-def _damaged(path: Path, what: str) -> UserError:
+def _damaged_error(path: Path, what: str) -> UserError:
     return UserError(f"{path} {what}; delete it and fetch it again with data.download=true, or replace it")
 
 

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST, read from the official archives as they are, without unpacking them."""
+"""MNIST and Fashion-MNIST, read from the official archives without unpacking them."""
 
 from http.client import HTTPException
 from pathlib import Path
@@ -31,9 +31,9 @@ def fashion_mnist(*, root: str | Path, download: bool = False, val_size: float =
 def _load(source: type[datasets.MNIST], root: Path, download: bool, val_size: float, split_seed: int) -> Arrays:
     root = root.expanduser().absolute()
     folder = root / source.__name__ / "raw"  # torchvision's own layout
-    if download and _missing(folder):
+    if download and _first_missing(folder):
         _download(source, root)
-    if missing := _missing(folder):
+    if missing := _first_missing(folder):
         raise UserError(
             f"{source.__name__} not found: no {missing} in {folder}; set data.root=FOLDER to the folder "
             f"that holds {source.__name__}/raw, or fetch it with data.download=true"
@@ -56,13 +56,13 @@ def _names(prefix: str) -> tuple[str, str]:
     return f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
 
 
-def _missing(folder: Path) -> str | None:
+def _first_missing(folder: Path) -> str | None:
     names = (*_names("train"), *_names("t10k"))
     return next((f"{name}.gz" for name in names if not _find(folder, name).exists()), None)
 
 
 def _find(folder: Path, name: str) -> Path:
-    packed = folder / f"{name}.gz"  # first, since an archive carries a checksum
+    packed = folder / f"{name}.gz"  # preferred: an archive has a checksum
     return packed if packed.exists() else folder / name
 
 

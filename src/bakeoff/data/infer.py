@@ -1,4 +1,4 @@
-"""What a net must know of a user's data, read off a batch and off attributes that data sets often have."""
+"""DataSpec fields of a user's data, inferred from a batch and from attributes that data sets often have."""
 
 from collections.abc import Sized
 from typing import Any, TypeGuard
@@ -18,15 +18,18 @@ def is_pair(batch: object) -> TypeGuard[tuple[Tensor, Tensor]]:
     )
 
 
-def facts_of(source: object, batch: tuple[Tensor, Tensor]) -> dict[str, Any]:
-    """Task, input shape and output width, as fields of a DataSpec: floating-point targets mean regression."""
+def infer_fields(source: object, batch: tuple[Tensor, Tensor]) -> dict[str, Any]:
+    """Task, input shape, output width and examples, as fields of a DataSpec.
+
+    Floating-point targets mean regression, all others classification.
+    """
     x, y = batch
     task: Task = "regression" if y.is_floating_point() else "classification"
     return {"task": task, "in_shape": tuple(x.shape[1:]), "n_out": _n_out(source, y), "example": x[:2]}
 
 
 def _n_out(source: object, y: Tensor) -> int | None:
-    """Width of regression targets, or the number of classes as `source` states it: a batch may lack some."""
+    """Width of regression targets, or the number of classes as `source` states it: a batch may not hold all."""
     if y.is_floating_point():
         width = y.shape[1] if y.ndim == 2 else 1
         return width if y.ndim <= 2 else None

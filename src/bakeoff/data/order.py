@@ -11,7 +11,7 @@ from bakeoff.errors import UserError
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
-    """A permutation of `0..n-1`, int64, drawn on the CPU so that every device sees the same order.
+    """A permutation of `0..n-1`, int64, drawn on the CPU so that the order is the same on every device.
 
     torch's CPU generator uses the low 32 bits of its seed alone, so `seed` and `epoch` are hashed into 32
     bits; a sum or a shift would give epoch 1 of seed 0 the order of epoch 0 of seed 1.
@@ -30,7 +30,7 @@ def check_seed(seed: int) -> int:
 class EpochSampler(Sampler[int]):
     """Shuffles a map-style data set for a DataLoader: the order depends on `(seed, epoch)` alone.
 
-    `epoch` grows with every full pass, and Lightning sets it before each of its epochs, on a resumed run too.
+    `epoch` grows with every full pass; Lightning sets it before each of its epochs, in a resumed run too.
     """
 
     def __init__(self, n: int, seed: int) -> None:
@@ -40,11 +40,11 @@ class EpochSampler(Sampler[int]):
         return self.n
 
     def set_epoch(self, epoch: int) -> None:
-        """The epoch of the next pass."""
+        """Sets the epoch of the next pass."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
         *head, last = epoch_order(self.n, self.seed, self.epoch).tolist()
         yield from head
-        self.epoch += 1  # not after the last one: who counts to len() never asks for the end
+        self.epoch += 1  # before the last one: a reader that counts to len() does not exhaust the iterator
         yield last

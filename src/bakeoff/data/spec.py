@@ -1,4 +1,4 @@
-"""What a net, a budget and a run's identity must know of the data."""
+"""Facts about the data that a net, a budget and a run's identity need."""
 
 import math
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ from bakeoff.data.batch_size import BatchSize, samples_per_batch
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Facts about a data set as it is served; None is what cannot be known without reading it all.
+    """Facts about a data set as it is served; None where one would have to read all of it.
 
-    `n_out` counts classes, or the width of regression targets. `n_train` counts the samples of an epoch.
-    Regression targets in the units they came in are `y * target_std + target_mean`. `digest` identifies the
-    content. `example` holds a few inputs, with which a net can be tried before training.
+    `n_out` is the number of classes, or the width of regression targets. `n_train` is the number of samples in
+    an epoch. Regression targets in their original units are `y * target_std + target_mean`. `digest` identifies
+    the content. `example` holds a few inputs, to check a net's forward pass before training.
     """
 
     task: Task | None = None
@@ -31,12 +31,12 @@ class DataSpec:
 
     @property
     def n_in(self) -> int | None:
-        """Numbers in one input."""
+        """Number of values in one input."""
         return None if self.in_shape is None else math.prod(self.in_shape)
 
 
 def spec_of(arrays: Arrays, batch_size: BatchSize) -> DataSpec:
-    """Everything is known of arrays."""
+    """The DataSpec of arrays, with every field known."""
     n = len(arrays.train[0])
     return DataSpec(
         task=arrays.task,

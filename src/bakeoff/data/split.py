@@ -1,4 +1,4 @@
-"""Fixed splits: who is in train, val and test depends on `split_seed` and never on a run's seed."""
+"""Fixed splits: which samples are in train, val and test depends on `split_seed`, never on a run's seed."""
 
 import math
 
@@ -17,14 +17,14 @@ def split(n: int, sizes: Sizes, *, split_seed: int, labels: NDArray | None = Non
 
     A fraction is of all `n`, rounded up as scikit-learn does. With `labels`, every part keeps the proportions
     of the classes. Indices are sorted. Raises UserError if a size is wrong or a class has too few members:
-    dropping to an unstratified split there would leave a class out of a part without a word.
+    an unstratified split could silently leave a class out of a part.
     """
     if not isinstance(split_seed, int) or not 0 <= split_seed < 2**32:
         raise UserError(f"split_seed must be a whole number in [0, 2**32), got {split_seed!r}")
     counts = {name: _count(name, size, n) for name, size in sizes.items()}
     if sum(counts.values()) >= n:
-        wanted = " and ".join(f"{name}_size={size}" for name, size in sizes.items())
-        raise UserError(f"{wanted} must leave samples to train on, got {n} samples in all")
+        requested = " and ".join(f"{name}_size={size}" for name, size in sizes.items())
+        raise UserError(f"{requested} must leave samples to train on, got {n} samples in all")
     if labels is not None and sizes:
         _check_classes(labels, parts=len(sizes) + 1)
     rest = np.arange(n)

@@ -1,7 +1,7 @@
 """Standardise inputs: x <- (x - mean) / std, with the mean and the standard deviation of the training part.
 
-In NumPy and not in torch, whose sums change in the last bits with the number of threads: the data, and so the
-digest that identifies a run, would change with them.
+In NumPy and not in torch: torch's sums change in the last bits with the number of threads, and so would the data
+and the digest that identifies a run.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,21 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-_ROWS = 1024  # computed in float64 so many samples at a time: no float64 copy of the whole set ever exists
+_ROWS = 1024  # samples converted to float64 at a time: there is no float64 copy of the whole set
 
 
 def moments(x: NDArray) -> tuple[Floats, Floats]:
     """Mean and standard deviation of `(N, ...)`, shaped to broadcast against it.
 
     Per channel for images `(N, C, H, W)`, per feature otherwise. Where the training part does not vary, the
-    deviation is 1: such a feature is centred and left alone.
+    deviation is 1: such a feature is only centred.
     """
     axes = (0, 2, 3) if x.ndim == 4 else (0,)
     total = _sum(_rows(x), axes)
     n = x.size // total.size
     mean = total / n
     variance = _sum(((rows - mean) ** 2 for rows in _rows(x)), axes) / n
-    # tested on the values, as rounding gives the variance of a constant 0.1 a tiny positive value
+    # compares values: rounding makes the variance of a constant 0.1 a tiny positive number
     constant = x.min(axis=axes, keepdims=True) == x.max(axis=axes, keepdims=True)
     return mean, np.where(constant | (variance == 0), 1.0, np.sqrt(variance))
 

@@ -1,4 +1,4 @@
-"""Targets: which task they make, and how they are encoded for it."""
+"""Targets: which task they mean, and how they are encoded for it."""
 
 from typing import get_args
 
@@ -12,7 +12,7 @@ Targets = dict[str, NDArray]  # part -> y
 
 
 def find_task(y: NDArray, task: Task | None, where: str) -> Task:
-    """`task` if it is given; else whole numbers and booleans are classes, floating-point numbers are not."""
+    """`task` if it is given; otherwise regression for floating-point targets, classification for all others."""
     if task is None:
         return "regression" if y.dtype.kind == "f" else "classification"
     if task not in get_args(Task):
@@ -21,7 +21,7 @@ def find_task(y: NDArray, task: Task | None, where: str) -> Task:
 
 
 def flat_labels(targets: Targets, where: str) -> tuple[Targets, NDArray]:
-    """Labels as `(N,)`, and all their classes in increasing order; a part may lack a class."""
+    """Labels as `(N,)`, and the classes of all parts in increasing order; a part may lack a class."""
     for part, y in targets.items():
         if y.ndim > 2 or y.size != len(y):
             raise UserError(f"y of {part} must hold one label a sample, (N,) or (N, 1), in {where}, got {y.shape}")
@@ -44,10 +44,10 @@ def as_columns(targets: Targets, where: str) -> Targets:
     return {part: y.reshape(len(y), width).astype(np.float64) for part, y in targets.items()}
 
 
-def scale_of(y: NDArray, where: str) -> tuple[float, float]:
+def mean_and_std(y: NDArray, where: str) -> tuple[float, float]:
     """Mean and standard deviation of the training targets.
 
-    One scale for all columns: undoing it takes one number, and the loss keeps their proportions.
+    One mean and one deviation for all columns: metrics need one number, and the loss keeps their proportions.
     """
     if y.min() == y.max():
         raise UserError(f"y must vary in {where}: every training target is {y.flat[0]}")

@@ -1,6 +1,6 @@
-"""The launcher of a sweep: finds out what is missing, spreads it over workers, and says what became of it.
+"""The launcher of a sweep: finds out what is missing, spreads it over workers, and prints what became of it.
 
-Its process imports no torch: workers do. What is done is known from the records of the runs, and nothing else.
+Its process imports no torch: workers do. What is finished is known from the records of the runs, and nothing else.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import signal
 import sys
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,53 +21,51 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from bakeoff.errors import UserError
-from bakeoff.launch.display import Display
+from bakeoff.launch.console import STOPPING, print_finished, print_stopped
 from bakeoff.launch.dry_run import describe
-from bakeoff.launch.engines import Engine, engine_of
-from bakeoff.launch.messages import Ended, Job, Prepared, Shared
-from bakeoff.launch.plan import Plan, plan, refuse_bad
-from bakeoff.launch.request import configuration_hash
-from bakeoff.runs import Outcome, lower_is_better, objective
-from bakeoff.values import check_execution
+from bakeoff.launch.plan import Plan, plan, raise_if_invalid
+from bakeoff.launch.progress import SweepProgress, preparing_bar
+from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.result import STOPPED_BY_SIGNAL, SweepResult
+from bakeoff.runs import Direction, Outcome, direction_of, objective
+from bakeoff.runs.execution import check_execution
+from bakeoff.runs.fingerprint import configuration_hash
+from bakeoff.runs.metrics import worst
+from bakeoff.workers import Backend, BuiltRun, Job, Resources, RunResult, WorkerContext
 
 if TYPE_CHECKING:
     from bakeoff.overview import Overview
 
-STOPPED_STATUS = 130  # a shell's own for a command that was stopped
-STOPPING = b"\nbakeoff: stopping: what is running writes a checkpoint; Ctrl-C again stops it now\n"
-left_failed: set[str] = set()  # folders of runs that failed before and were asked for now: the command's end tells
+INVALID_STATUS = 2
 
 
 class SweepLauncher(Launcher):
     """Trains the missing runs of a sweep in worker processes.
 
     Args:
-        engine: where they are: `local` (this machine), `ray` (a Ray cluster) or `submitit` (Slurm).
-        ray: arguments of `ray.init`, and under `actor` of its actors' `options`.
-        submitit: parameters of submitit's executor, such as `slurm_partition` or `timeout_min`; `cluster` and `folder`
-            are those of its `AutoExecutor`.
+        backend: where they are: makes a `bakeoff.workers.Backend` from a `WorkerContext` and `Resources`.
 
     """
 
-    def __init__(
-        self, engine: str = "local", ray: Mapping[str, Any] | None = None, submitit: Mapping[str, Any] | None = None
-    ) -> None:
-        self.all_or_nothing = False  # a sweeper that proposes as it goes may propose what cannot be built
-        self._engine_settings = (engine, _given(ray), _given(submitit))
-        self._engine: Engine | None = None
-        self._overview: Overview | None = None  # one for all batches of a sweeper that proposes as it goes
-        self._metric: str | None = None  # of its runs, as far as is known: in regression the default stands for RMSE
+    def __init__(self, backend: Callable[[WorkerContext, Resources], Backend]) -> None:
+        self.all_or_nothing = False  # a sweeper that proposes one batch after the other may propose what is invalid
+        self.result = SweepResult()  # of all batches of the sweeper
+        self._make_backend, self._backend = backend, None
+        self._overview: Overview | None = None
+        self._ranking: tuple[str, Direction] | None = None  # metric and direction of its runs, as far as is known
+
+    _backend: Backend | None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `launch`."""
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Gets one run for each list of overrides done; what is done already is not done again.
+        """Gets one run trained for each list of overrides; what is finished is not trained again.
 
         Raises:
-            UserError: runs cannot be built, and then none was started; or how to do it makes no sense.
-            SystemExit: stopped from outside; or asked only what would be done.
+            UserError: runs cannot be built, and then none was started; or a setting of the execution makes no sense.
+            SystemExit: stopped from outside; or a dry run.
 
         """
         setup_globals()
@@ -77,170 +75,170 @@ class SweepLauncher(Launcher):
         sweep = Path(str(self.config.hydra.sweep.dir))
         search_path = self.hydra_context.config_loader.get_search_path()
         configuration = configuration_hash(search_path, self.config.hydra.searchpath)
-        engine = self._engine = self._engine or self._make_engine(len(jobs), configuration)
+        backend = self._backend = self._backend or self._start_backend(len(jobs), configuration)
         try:
-            planned = plan(jobs, sweep, configuration, self.config.retry, engine.pool)
-            self._metric = next(_metrics(planned), self._metric)
+            planned = self._plan(jobs, sweep, configuration, backend)
             if self.config.dry_run:
-                engine.close()
-                print(describe(planned, sweep, engine.workers))
-                raise SystemExit(2 if planned.refused else 0)
+                backend.close()
+                print(describe(planned, sweep, backend.workers))
+                raise SystemExit(INVALID_STATUS if planned.invalid else 0)
             if initial_job_idx == 0:
-                if self.all_or_nothing or len(planned.refused) == len(jobs):
-                    refuse_bad(planned)
-                _refuse_wrong_direction(self.config.hydra.sweeper, self._metric)
-            ended = self._train(planned, sweep, engine)
-        except KeyboardInterrupt:  # nothing is being trained yet, or it was said twice
-            engine.kill()
-            engine.close()
+                if self.all_or_nothing or len(planned.invalid) == len(jobs):
+                    raise_if_invalid(planned)
+                self._refuse_wrong_direction()
+            ended = self._train(planned, sweep, backend)
+        except KeyboardInterrupt:  # nothing is being trained yet, or it was pressed twice
+            backend.kill()
+            backend.close()
             raise
         except BaseException:
-            engine.close()
+            backend.close()
             raise
-        return [self._answer(job, planned, ended) for job in jobs]
-
-    def _make_engine(self, runs: int, configuration: str) -> Engine:
-        trainer = self.config.get("trainer") or {}  # without it no run can be built, which will be said
-        threads = trainer.get("threads")
-        shared = Shared(self.hydra_context, self.config, configuration, retry=self.config.retry)
-        accelerator = str(trainer.get("accelerator", "auto"))
-        made = engine_of(*self._engine_settings, shared, self.config.workers, runs, threads, accelerator)
-        weakref.finalize(self, made.close)  # a sweeper that does not know us says no word at its end
-        return made
+        return [self._return_of(job, planned, ended) for job in jobs]
 
     def close(self) -> None:
-        """Lets the workers go: the sweep has ended."""
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        """Shuts down the workers: the sweep has ended."""
+        if self._backend is not None:
+            self._backend.close()
+            self._backend = None
 
-    def _train(self, planned: Plan, sweep: Path, engine: Engine) -> dict[int, Ended]:
-        done, missing = planned.done(), planned.to_train()
-        left_failed.update(_failed_folders(planned))
-        ended: dict[int, Ended] = {}
-        for number, refused in planned.refused.items():
-            ended[number] = self._refuse(refused.job, refused.message)
+    def _start_backend(self, runs: int, configuration: str) -> Backend:
+        trainer = self.config.get("trainer") or {}  # without it no run can be built, which will be said
+        context = WorkerContext(
+            self.hydra_context, self.config, configuration, register_resolvers, retry=self.config.retry
+        )
+        accelerator = str(trainer.get("accelerator", "auto"))
+        resources = Resources(self.config.workers, runs, trainer.get("threads"), accelerator)
+        backend = self._make_backend(context, resources)
+        weakref.finalize(self, backend.close)  # a sweeper that does not know us does not close us
+        return backend
+
+    def _plan(self, jobs: Sequence[Job], sweep: Path, configuration: str, backend: Backend) -> Plan:
+        with preparing_bar(len(jobs)) as bar:
+
+            def on_built(built: int, total: int) -> None:
+                bar.total = total
+                bar.update(built - bar.n)
+
+            planned = plan(jobs, sweep, configuration, self.config.retry, backend.pool, on_built)
+        self._ranking = next(_rankings(planned), self._ranking)
+        return planned
+
+    def _train(self, planned: Plan, sweep: Path, backend: Backend) -> dict[int, RunResult]:
+        finished, missing = planned.finished(), planned.to_train()
+        self.result.failed.update(_failed_folders(planned))
+        self._share_result()
+        ended = {number: self._fail(invalid.job, invalid.message) for number, invalid in planned.invalid.items()}
         if not missing:
-            _say_done(done)
+            print_finished(finished.values())
             return ended
-        overview = self._overview = self._overview or self._begin(sweep, planned)
-        display = Display(len(missing) + len(done), Counter(done.values()))
+        overview = self._overview = self._overview or self._start_overview(sweep, planned)
+        progress = SweepProgress(len(missing) + len(finished), Counter(finished.values()))
 
-        def on_end(run: Prepared, answer: Ended) -> None:
-            ended[run.job.number] = answer
-            display.ended(answer.status)
+        def on_end(run: BuiltRun, result: RunResult) -> None:
+            ended[run.job.number] = result
+            progress.ended(result.status)
             overview.run_ended()
 
-        training = engine.training(missing, fail_fast=bool(self.config.fail_fast), ended=on_end)
-        with _signals(engine) as asked:
-            for _ in training.run():
-                if asked:
-                    training.stop("stopped")
-                display.look(training.running)
-        display.close()
+        execution = backend.execution(missing, fail_fast=bool(self.config.fail_fast), on_end=on_end)
+        with _signals(backend) as received:
+            for _ in execution.run():
+                if received:
+                    execution.stop(STOPPED_BY_SIGNAL)
+                progress.refresh(execution.running)
+        progress.close()
         overview.update()
-        _say_done(done)
-        if training.stopped is not None:
-            _say_stopped(training.stopped, ended, len(missing), len(done))
+        print_finished(finished.values())
+        if execution.stopped is not None:
+            self.result.stopped = execution.stopped
+            counts = Counter(result.status for result in ended.values())
+            print_stopped(execution.stopped, counts, len(missing) - counts.total(), len(finished))
+            raise SystemExit(self.result.exit_status)  # past any sweeper, which would propose the next batch
         return ended
 
-    def _begin(self, sweep: Path, planned: Plan) -> Overview:
+    def _share_result(self) -> None:
+        """With the callback that ends the process: Hydra passes nothing from a launcher to callbacks."""
+        for callback in self.hydra_context.callbacks.callbacks:
+            if hasattr(callback, "result"):
+                callback.result = self.result
+
+    def _start_overview(self, sweep: Path, planned: Plan) -> Overview:
         from bakeoff.overview import Overview  # takes a second: only now, not in every Hydra application
 
         sweep.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, sweep / "multirun.yaml")  # as Hydra's own sweepers do
         overview = Overview(sweep, str(self.config.metric))
-        overview.begin([run.hyperparameters for run in planned.prepared.values()])
+        overview.begin([run.hyperparameters for run in planned.built.values()])
         return overview
 
-    def _refuse(self, job: Job, message: str) -> Ended:
+    def _fail(self, job: Job, message: str) -> RunResult:
         """In the middle of a search: a run that cannot be built is one that failed."""
         sys.stderr.write(f"bakeoff: {message}\n    in {' '.join(job.overrides)}\n")
-        metric = self._metric or str(self.config.metric)
-        return Ended("failed", float("inf") if lower_is_better(metric) else float("-inf"), message)
+        return RunResult("failed", worst(self._known_ranking()[1]), message)
 
-    def _answer(self, job: Job, planned: Plan, ended: Mapping[int, Ended]) -> JobReturn:
-        number = planned.same.get(job.number, job.number)
+    def _known_ranking(self) -> tuple[str, Direction]:
+        if self._ranking is not None:
+            return self._ranking
+        metric = str(self.config.metric)
+        return metric, direction_of(metric, self.config.metric_direction)
+
+    def _refuse_wrong_direction(self) -> None:
+        """Optuna minimizes unless it is told not to: nobody wants a study of the worst accuracy."""
+        direction = self.config.hydra.sweeper.get("direction")
+        given = str(getattr(direction, "name", direction))
+        if self._ranking is None or given not in ("minimize", "maximize"):
+            return
+        metric, right = self._ranking[0], f"{self._ranking[1]}imize"
+        if given != right:
+            key = "hydra.sweeper.direction"
+            raise UserError(f"{key}={given} would look for the worst {metric}; give {key}={right}")
+
+    def _return_of(self, job: Job, planned: Plan, ended: Mapping[int, RunResult]) -> JobReturn:
+        number = planned.duplicate_of.get(job.number, job.number)
         if number in ended:
             value = ended[number].objective
         elif number in planned.known:
             known = planned.known[number].outcome
-            value = objective(known, _metric_of(known) or str(self.config.metric))
+            value = objective(known, *(_ranking_of(known) or self._known_ranking()))
         else:
-            prepared = planned.prepared[number]
-            outcome = Outcome.read(Path(prepared.folder))
-            value = objective(outcome, prepared.metric) if outcome is not None else None
-        answer = JobReturn(list(job.overrides), task_name="bakeoff", working_dir=os.getcwd())
-        answer.status, answer.return_value = JobStatus.COMPLETED, value
-        return answer
+            built = planned.built[number]
+            outcome = Outcome.read(Path(built.folder))
+            value = objective(outcome, built.metric, built.direction) if outcome is not None else None
+        returned = JobReturn(list(job.overrides), task_name="bakeoff", working_dir=os.getcwd())
+        returned.status, returned.return_value = JobStatus.COMPLETED, value
+        return returned
 
 
-def _given(settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """As plain containers, without what is null: that is left to others."""
-    plain: Any = OmegaConf.to_container(settings, resolve=True) if isinstance(settings, DictConfig) else settings or {}
-    nested = {key: _given(value) if isinstance(value, dict) else value for key, value in plain.items()}
-    return {str(key): value for key, value in nested.items() if value is not None}
+def _rankings(planned: Plan) -> Iterator[tuple[str, Direction]]:
+    yield from ((run.metric, run.direction) for run in planned.built.values())
+    yield from (ranking for run in planned.known.values() if (ranking := _ranking_of(run.outcome)))
 
 
-def _metrics(planned: Plan) -> Iterator[str]:
-    yield from (run.metric for run in planned.prepared.values())
-    yield from (metric for run in planned.known.values() if (metric := _metric_of(run.outcome)))
-
-
-def _metric_of(known: Outcome) -> str | None:
-    metric: str | None = (known.request or {}).get("metric")
-    return metric
-
-
-def _refuse_wrong_direction(sweeper: Mapping[str, Any], metric: str | None) -> None:
-    """Optuna minimizes unless it is told not to: nobody wants a study of the worst accuracy."""
-    direction = sweeper.get("direction")
-    asked = str(getattr(direction, "name", direction))
-    right = "minimize" if metric is not None and lower_is_better(metric) else "maximize"
-    if metric is not None and asked in ("minimize", "maximize") and asked != right:
-        raise UserError(
-            f"hydra.sweeper.direction={asked} would look for the worst {metric}; give hydra.sweeper.direction={right}"
-        )
+def _ranking_of(outcome: Outcome) -> tuple[str, Direction] | None:
+    fingerprint: Mapping[str, Any] = outcome.fingerprint or {}
+    return (fingerprint["metric"], fingerprint["direction"]) if "direction" in fingerprint else None
 
 
 def _failed_folders(planned: Plan) -> Iterator[str]:
     yield from (run.folder for run in planned.known.values() if run.outcome.status == "failed")
-    yield from (run.folder for run in planned.prepared.values() if run.done == "failed")
-
-
-def _say_done(done: Mapping[int, str]) -> None:
-    if done:
-        counts = ", ".join(f"{count} {status}" for status, count in sorted(Counter(done.values()).items()))
-        again = "; retry=failed trains the failed ones again" if "failed" in done.values() else ""
-        print(f"done before: {counts}{again}", flush=True)
-
-
-def _say_stopped(why: str, ended: Mapping[int, Ended], missing: int, done: int) -> None:
-    counts = Counter(answer.status for answer in ended.values())
-    not_begun = missing - counts.total()
-    words = [f"{count} {status}" for status, count in counts.items()]
-    words += [f"{done} done before"] if done else []
-    words += [f"{not_begun} not begun"] if not_begun else []
-    sys.stdout.flush()
-    sys.stderr.write(f"bakeoff: {why}: {', '.join(words)}; the same command goes on\n")
-    raise SystemExit(STOPPED_STATUS if why == "stopped" else 1)
+    yield from (run.folder for run in planned.built.values() if run.finished == "failed")
 
 
 @contextmanager
-def _signals(engine: Engine) -> Iterator[list[int]]:
-    """Gives a list of signals that came: Ctrl-C, or a scheduler's SIGTERM. Twice, and it ends now."""
-    asked: list[int] = []
+def _signals(backend: Backend) -> Iterator[list[int]]:
+    """Gives a list of signals that came: Ctrl-C, or a scheduler's SIGTERM. The second one stops immediately."""
+    received: list[int] = []
 
     def on_signal(number: int, _: Any) -> None:
-        if asked:
-            engine.kill()
+        if received:
+            backend.kill()
             raise KeyboardInterrupt
-        asked.append(number)  # no more: what was interrupted here may be half done
+        received.append(number)  # no more: what was interrupted here may be half done
         os.write(2, STOPPING)  # past Python's own buffer, in which a line may be half written
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

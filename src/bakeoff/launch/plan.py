@@ -1,4 +1,4 @@
-"""What a multirun asks for: which runs are done, which are the same, which cannot be built, which are to be trained."""
+"""What a multirun asks for: which runs are finished, the same, or invalid, and which are to be trained."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bakeoff.errors import UserError
-from bakeoff.launch.dispatch import MOST_DEATHS, Dispatch, Pool
-from bakeoff.launch.display import preparing
-from bakeoff.launch.messages import Job, Lost, Prepared, Refused
-from bakeoff.launch.request import request_key, unchanged
-from bakeoff.runs import ENDED, Outcome
+from bakeoff.runs import Outcome, is_finished
+from bakeoff.runs.fingerprint import command_fingerprint, is_unchanged
+from bakeoff.workers import BuiltRun, InvalidRun, Job, WorkerDied, WorkerPool
+from bakeoff.workers.scheduler import MAX_DEATHS, Dispatcher
 
 MAX_ERRORS_SHOWN = 5
 
 
-class Known(NamedTuple):
-    """A run that is done: its record, and where that is."""
+class FinishedRun(NamedTuple):
+    """A run that is finished: its record, and where that is."""
 
     outcome: Outcome
     folder: str
@@ -28,27 +27,27 @@ class Known(NamedTuple):
 
 @dataclass
 class Plan:
-    """The jobs of one multirun, each in one of its places.
+    """The jobs of one multirun by number, each in one of three mappings.
 
-    `known` are done, and were not even composed. `prepared` are composed and built, and may be done, too. `same` maps
-    the number of a job to that of the job before it that is the same run.
+    `known` were recognized as finished and not even composed. `built` could be built, and may be finished, too.
+    `invalid` could not be built. `duplicate_of` maps the number of a job to that of the first job that is the same run.
     """
 
     jobs: Sequence[Job]
-    known: dict[int, Known] = field(default_factory=dict)
-    prepared: dict[int, Prepared] = field(default_factory=dict)
-    refused: dict[int, Refused] = field(default_factory=dict)
-    same: dict[int, int] = field(default_factory=dict)
+    known: dict[int, FinishedRun] = field(default_factory=dict)
+    built: dict[int, BuiltRun] = field(default_factory=dict)
+    invalid: dict[int, InvalidRun] = field(default_factory=dict)
+    duplicate_of: dict[int, int] = field(default_factory=dict)
 
-    def to_train(self) -> list[Prepared]:
+    def to_train(self) -> list[BuiltRun]:
         """The runs that are to be trained, each once."""
-        return [run for number, run in self.prepared.items() if run.done is None and number not in self.same]
+        return [run for number, run in self.built.items() if run.finished is None and number not in self.duplicate_of]
 
-    def done(self) -> dict[int, str]:
-        """Number -> status of the runs that are done, each once."""
-        known = {number: run.outcome.status for number, run in self.known.items() if number not in self.same}
-        prepared = {n: run.done for n, run in self.prepared.items() if run.done is not None and n not in self.same}
-        return known | prepared
+    def finished(self) -> dict[int, str]:
+        """Number -> status of the runs that are finished, each once."""
+        known = {number: run.outcome.status for number, run in self.known.items()}
+        built = {number: run.finished for number, run in self.built.items() if run.finished is not None}
+        return {number: status for number, status in (known | built).items() if number not in self.duplicate_of}
 
 
 def plan(
@@ -56,94 +55,101 @@ def plan(
     sweep: Path,
     configuration: str,
     retry: str | None,
-    pool: Callable[[int], Pool],
+    pool: Callable[[int], WorkerPool],
+    on_built: Callable[[int, int], object] = lambda built, total: None,
 ) -> Plan:
-    """Finds the place of every job; builds those that are not known, by a pool made for that many; trains none."""
+    """Sorts the jobs of a multirun; builds those that are not recognized as finished; trains none.
+
+    Args:
+        jobs: what is asked for.
+        sweep: the folder of the sweep.
+        configuration: hash of the configuration files.
+        retry: as on the command line.
+        pool: gives workers for so many tasks.
+        on_built: called with the number of runs that have been built, and of all that are to be.
+
+    """
     planned = Plan(jobs)
     _find_known(planned, sweep, configuration, retry)
-    missing: deque[Job | Prepared] = deque(job for job in jobs if job.number not in planned.known)
+    missing: deque[Job | BuiltRun] = deque(job for job in jobs if job.number not in planned.known)
     if missing:
-        with preparing(len(missing)) as bar:
-            _build(planned, Dispatch(pool(len(missing)), missing), bar.update)
-    planned.prepared = dict(sorted(planned.prepared.items()))
-    _find_same(planned)
+        _build(planned, Dispatcher(pool(len(missing)), missing), len(missing), on_built)
+    planned.built = dict(sorted(planned.built.items()))
+    _find_duplicates(planned)
     return planned
 
 
 def _find_known(planned: Plan, sweep: Path, configuration: str, retry: str | None) -> None:
-    records = {}
+    finished = {}
     for path in sweep.glob("*/seed=*/outcome.json"):
         outcome = Outcome.read(path.parent)
-        if outcome is not None and outcome.request and (outcome.status in ENDED or _stays_failed(outcome, retry)):
-            records[outcome.request.get("key")] = Known(outcome, os.path.abspath(path.parent))
-    looked_at: dict[str, str | None] = {}
+        if outcome is not None and outcome.fingerprint and is_finished(outcome, retry):
+            finished[outcome.fingerprint.get("command")] = FinishedRun(outcome, os.path.abspath(path.parent))
+    files: dict[str, str | None] = {}
     for job in planned.jobs:
-        run = records.get(request_key(job.overrides, configuration))
-        if run is not None and run.outcome.request and unchanged(run.outcome.request["files"], looked_at):
+        run = finished.get(command_fingerprint(job.overrides, configuration))
+        if run is not None and run.outcome.fingerprint and is_unchanged(run.outcome.fingerprint["files"], files):
             planned.known[job.number] = run
 
 
-def _stays_failed(outcome: Outcome, retry: str | None) -> bool:
-    return outcome.status == "failed" and retry != "failed"
-
-
-def _build(planned: Plan, dispatch: Dispatch, built: Callable[[], object]) -> None:
+def _build(planned: Plan, dispatcher: Dispatcher, total: int, on_built: Callable[[int, int], object]) -> None:
     deaths: Counter[int] = Counter()
-    for news in dispatch.answers():
-        if news is None:
+    on_built(0, total)
+    for message in dispatcher.replies():
+        if message is None:
             continue
-        task, answer = news
+        task, reply = message
         assert isinstance(task, Job)
-        if isinstance(answer, Lost):
+        if isinstance(reply, WorkerDied):
             deaths[task.number] += 1
-            if deaths[task.number] < MOST_DEATHS:
-                dispatch.tasks.appendleft(task)
+            if deaths[task.number] < MAX_DEATHS:
+                dispatcher.tasks.appendleft(task)
                 continue
-        _place(planned, task, answer)
-        built()
+        _sort_in(planned, task, reply)
+        on_built(len(planned.built) + len(planned.invalid), total)
 
 
-def _place(planned: Plan, task: Job, answer: object) -> None:
-    if isinstance(answer, Prepared):
-        planned.prepared[task.number] = answer
-    elif isinstance(answer, Refused):
-        planned.refused[task.number] = answer
+def _sort_in(planned: Plan, task: Job, reply: object) -> None:
+    if isinstance(reply, BuiltRun):
+        planned.built[task.number] = reply
+    elif isinstance(reply, InvalidRun):
+        planned.invalid[task.number] = reply
     else:
-        how = answer.how if isinstance(answer, Lost) else str(answer)
-        planned.refused[task.number] = Refused(task, f"the process that built it {how}")
+        how = reply.how if isinstance(reply, WorkerDied) else str(reply)
+        planned.invalid[task.number] = InvalidRun(task, f"the process that built it {how}")
 
 
-def _find_same(planned: Plan) -> None:
+def _find_duplicates(planned: Plan) -> None:
     first: dict[str, int] = {}
     for job in planned.jobs:
-        known, prepared = planned.known.get(job.number), planned.prepared.get(job.number)
-        identity = known.outcome.identity if known else prepared.identity if prepared else None
+        known, built = planned.known.get(job.number), planned.built.get(job.number)
+        identity = known.outcome.identity if known else built.identity if built else None
         if identity is not None and first.setdefault(identity, job.number) != job.number:
-            planned.same[job.number] = first[identity]
+            planned.duplicate_of[job.number] = first[identity]
 
 
-def refuse_bad(planned: Plan) -> None:
-    """Nothing is trained if a run cannot be built.
+def raise_if_invalid(planned: Plan) -> None:
+    """To be called where nothing is trained if a run cannot be built.
 
     Raises:
         UserError: lists the runs that cannot be built, and why.
 
     """
-    messages = {refused.message for refused in planned.refused.values()}
-    if len(messages) == 1 and len(planned.refused) == len(planned.jobs):
+    messages = {invalid.message for invalid in planned.invalid.values()}
+    if len(messages) == 1 and len(planned.invalid) == len(planned.jobs):
         raise UserError(messages.pop())
     if messages:
         found = "\n".join(reasons(planned))
         raise UserError(
-            f"{len(planned.refused)} of {len(planned.jobs)} runs cannot be built; none was started:\n{found}"
+            f"{len(planned.invalid)} of {len(planned.jobs)} runs cannot be built; none was started:\n{found}"
         )
 
 
 def reasons(planned: Plan) -> list[str]:
     """Why runs cannot be built: each reason once, with an example."""
     errors: dict[str, list[str]] = {}
-    for refused in planned.refused.values():
-        errors.setdefault(refused.message, []).append(" ".join(refused.job.overrides))
+    for invalid in planned.invalid.values():
+        errors.setdefault(invalid.message, []).append(" ".join(invalid.job.overrides))
     lines = [f"  {error}\n    in {len(runs)}, such as: {runs[0]}" for error, runs in errors.items()]
     hidden = [f"  and {len(lines) - MAX_ERRORS_SHOWN} other errors"] if len(lines) > MAX_ERRORS_SHOWN else []
     return [*lines[:MAX_ERRORS_SHOWN], *hidden]

@@ -1,18 +1,27 @@
-"""The Lightning side: a module that any `Trainer` can run, its metrics, what watches a step, and a lean loop."""
+"""The Lightning side: a module for any `Trainer`, its metrics, callbacks that watch a step, and a lean loop."""
 
 from bakeoff.module.divergence import Divergence, StopOnDivergence
-from bakeoff.module.loop import LeanEpochLoop, use_lean_loop, why_not_lean
-from bakeoff.module.metrics import metrics_for
-from bakeoff.module.probe import StepProbe
+from bakeoff.module.fallback import fallback_reason
+from bakeoff.module.loop import LeanEpochLoop, use_lean_loop
+from bakeoff.module.metrics import Metrics, metrics_for
+from bakeoff.module.probe import StepProbe, StepSample
+from bakeoff.module.random_states import RandomState, random_state, set_random_state
+from bakeoff.module.resume import Resumable
 from bakeoff.module.supervised import SupervisedModule
 
 __all__ = [
     "Divergence",
     "LeanEpochLoop",
+    "Metrics",
+    "RandomState",
+    "Resumable",
     "StepProbe",
+    "StepSample",
     "StopOnDivergence",
     "SupervisedModule",
+    "fallback_reason",
     "metrics_for",
+    "random_state",
+    "set_random_state",
     "use_lean_loop",
-    "why_not_lean",
 ]

@@ -1,4 +1,4 @@
-"""The curve of training losses: gathered on the device, fetched once an interval, written as window means."""
+"""The curve of training losses: collected on the device, fetched once an interval, written as window means."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ WINDOWS_PER_FETCH = 5
 
 
 class LossCurve:
-    """Collects the loss of every step; gives back one point, the mean over the window, for each `window` steps."""
+    """Collects the loss of every step; returns one point for each `window` steps, the mean loss of the window.
+
+    Raises:
+        ValueError: `window` is below 1.
+
+    """
 
     def __init__(self, window: int) -> None:
         if not window >= 1:
@@ -21,12 +26,12 @@ class LossCurve:
         self._losses: list[Tensor] = []
         self._lrs: list[float] = []
         self._steps = 0
-        self.lr: float | None = None  # of the step under way; None between steps
+        self.lr: float | None = None  # of the current step; None between steps
 
     def add(self, loss: Tensor) -> bool:
-        """Keeps a detached scalar loss, still on its device; true when it is time to fetch what was collected.
+        """Keeps a detached scalar loss, still on its device. Returns whether the losses are due to be fetched.
 
-        A batch without a step, as where gradients are accumulated, adds nothing: points are counted in steps.
+        A batch without an optimizer step adds nothing, as with accumulated gradients: points are counted in steps.
         """
         if self.lr is None:
             return False
@@ -36,11 +41,11 @@ class LossCurve:
         return len(self._losses) >= self.window * WINDOWS_PER_FETCH
 
     def points(self, *, last: bool = False) -> Iterator[tuple[int, float, float]]:
-        """(step, mean loss, lr of that step) of the whole windows collected; with `last`, of a short one too."""
+        """(step, mean loss, lr of that step) for each full window collected; with `last`, for a partial one too."""
         count = len(self._losses) if last else len(self._losses) // self.window * self.window
         if not count:
             return
-        device = self._losses[-1].device  # those of before a training was resumed may lie elsewhere
+        device = self._losses[-1].device  # losses from before a resume may be on another device
         losses = torch.stack([loss.to(device) for loss in self._losses[:count]]).float().cpu()
         lrs = self._lrs[:count]
         del self._losses[:count], self._lrs[:count]
@@ -49,9 +54,9 @@ class LossCurve:
             yield self._steps, float(window.mean()), lrs[start + len(window) - 1]
 
     def state_dict(self) -> dict[str, Any]:
-        """What is collected and not written yet."""
+        """The losses and rates that are collected and not written yet."""
         return {"losses": [loss.cpu() for loss in self._losses], "lrs": self._lrs[:], "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up what another curve had collected."""
+        """Restores the state."""
         self._losses, self._lrs, self._steps = list(state["losses"]), list(state["lrs"]), state["steps"]

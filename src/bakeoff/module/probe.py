@@ -1,11 +1,11 @@
-"""Looks closely at one step in N: gradient norm, update-to-weight ratio, and the time of the four phases of a step.
+"""Samples one step in N: gradient norm, update-to-weight ratio, and the time of the four phases of a step.
 
     forward   output = net(x)
     loss      loss = L(output, target)
     backward  dloss/dtheta
     update    theta <- theta - lr * ...
 
-On a GPU the phases are timed by events in the stream. What was seen is read and logged with the next look, so that
+On a GPU the phases are timed by events in the stream. A sample is read and logged when the next one is taken, so that
 no step waits for the device.
 """
 
@@ -23,14 +23,14 @@ PHASES = ("forward", "loss", "backward", "update")
 
 
 class Stopwatch:
-    """Marks moments on a device and gives the milliseconds between one mark and the next."""
+    """Marks points in time on a device and returns the milliseconds between them."""
 
     def __init__(self, device: torch.device) -> None:
         self._cuda = device.type == "cuda"
         self._marks: list[Any] = []
 
     def mark(self) -> None:
-        """Marks this moment: of the stream on a GPU, of the clock elsewhere."""
+        """Marks now: an event in the stream on a GPU, the clock elsewhere."""
         if self._cuda:
             event = torch.cuda.Event(enable_timing=True)
             event.record()
@@ -39,15 +39,15 @@ class Stopwatch:
             self._marks.append(time.perf_counter())
 
     def milliseconds(self) -> list[float]:
-        """The times between consecutive marks; on a GPU waits until the last mark is reached."""
+        """The times between consecutive marks. On a GPU it waits until the last mark is reached."""
         if self._cuda:
             self._marks[-1].synchronize()
             return [a.elapsed_time(b) for a, b in zip(self._marks, self._marks[1:], strict=False)]
         return [(b - a) * 1e3 for a, b in zip(self._marks, self._marks[1:], strict=False)]
 
 
-class Sight(NamedTuple):
-    """What was seen of one step; the tensors and the stopwatch are still on the device."""
+class StepSample(NamedTuple):
+    """What was measured in one step; the tensors and the events are still on the device."""
 
     step: int
     grad_norm: Tensor
@@ -59,7 +59,11 @@ class StepProbe(pl.Callback):
     """Logs `grad/norm`, `update/ratio` and `time/*` (milliseconds) at the first and then at every n-th step.
 
     The ratio is ||theta' - theta|| / ||theta||; about 1e-3 is often called healthy (Karpathy 2015, CS231n). The norm is
-    taken before clipping. The module that is trained must keep its network in the attribute `net`.
+    taken before clipping. The module that is trained must have its network in the attribute `net`.
+
+    Raises:
+        ValueError: `every_n_steps` is below 1.
+
     """
 
     def __init__(self, every_n_steps: int = 50) -> None:
@@ -70,34 +74,34 @@ class StepProbe(pl.Callback):
         self._handles: list[Any] = []
         self._before: list[Tensor] = []
         self._grad_norm = torch.tensor(0.0)
-        self._seen: Sight | None = None
+        self._sample: StepSample | None = None
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """Begins to look if this step's turn has come."""
+        """Starts a sample if one is due."""
         if trainer.global_step % self.every_n_steps:
             return
         self._log(trainer)
-        self._stop_marking()
+        self._remove_hooks()
         watch = self._watch = Stopwatch(pl_module.device)
         net: nn.Module = pl_module.net
         self._handles = [
-            net.register_forward_pre_hook(_then(watch.mark)),
-            net.register_forward_hook(_then(watch.mark)),
+            net.register_forward_pre_hook(_ignoring_arguments(watch.mark)),
+            net.register_forward_hook(_ignoring_arguments(watch.mark)),
         ]
 
     def on_before_zero_grad(self, trainer: pl.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
-        """The loss is known; Lightning zeroes the gradients between it and the backward pass."""
+        """Marks the end of the loss: Lightning zeroes the gradients between the loss and the backward pass."""
         if self._watch:
-            self._stop_marking()
+            self._remove_hooks()
             self._watch.mark()
 
     def on_after_backward(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """The gradients are known."""
+        """Marks the end of the backward pass."""
         if self._watch:
             self._watch.mark()
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
-        """The update begins; what is measured before it is kept out of its time. Mixed precision is unscaled by now."""
+        """Measures the gradients, then marks the start of the update. Mixed precision has unscaled them already."""
         if self._watch:
             grads = [p.grad for p in pl_module.net.parameters() if p.grad is not None]
             self._grad_norm = _norm(grads)
@@ -105,34 +109,34 @@ class StepProbe(pl.Callback):
             self._watch.mark()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """The update is done: what was seen is kept on the device until the next look."""
-        self._stop_marking()
+        """Marks the end of the update and keeps the sample, on the device, until the next one."""
+        self._remove_hooks()
         watch, self._watch = self._watch, None
-        if watch is None or not self._before:  # a batch without a step, as where gradients are accumulated
+        if watch is None or not self._before:  # no optimizer step, as with accumulated gradients
             return
         watch.mark()
         change = [p.detach() - old for p, old in zip(pl_module.net.parameters(), self._before, strict=True)]
         ratio = _norm(change) / _norm(self._before).clamp_min(torch.finfo(torch.float32).tiny)
         self._before = []
-        self._seen = Sight(trainer.global_step, self._grad_norm, ratio, watch)
+        self._sample = StepSample(trainer.global_step, self._grad_norm, ratio, watch)
 
-    def _stop_marking(self) -> None:
+    def _remove_hooks(self) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles = []
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Logs the last look."""
+        """Logs the last sample."""
         self._log(trainer)
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Logs the last look: a resumed training would not have it."""
+        """Logs the last sample: a resumed training would not have it."""
         self._log(trainer)
 
     def _log(self, trainer: pl.Trainer) -> None:
-        if self._seen is None:
+        if self._sample is None:
             return
-        (step, norm, ratio, watch), self._seen = self._seen, None
+        (step, norm, ratio, watch), self._sample = self._sample, None
         values = {"grad/norm": float(norm), "update/ratio": float(ratio), **_phases(watch)}
         for logger in trainer.loggers:
             logger.log_metrics(values, step=step)
@@ -140,7 +144,7 @@ class StepProbe(pl.Callback):
 
 def _phases(watch: Stopwatch) -> dict[str, float]:
     spans = watch.milliseconds()
-    if len(spans) != 5:  # the net was called more or less than once: its phases cannot be told apart
+    if len(spans) != 5:  # the net was not called exactly once: the phases cannot be separated
         return {}
     forward, loss, backward, _, update = spans
     return {f"time/{name}": ms for name, ms in zip(PHASES, (forward, loss, backward, update), strict=True)}
@@ -150,5 +154,5 @@ def _norm(tensors: list[Tensor]) -> Tensor:
     return torch.nn.utils.get_total_norm(tensors) if tensors else torch.tensor(0.0)
 
 
-def _then(mark: Callable[[], None]) -> Callable[..., None]:
+def _ignoring_arguments(mark: Callable[[], None]) -> Callable[..., None]:
     return lambda *_: mark()

@@ -19,21 +19,21 @@ OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
 class SupervisedModule(pl.LightningModule):
-    """Trains `net` on batches (x, y) with any loss and optimizer, and measures what does not depend on the loss.
+    """Trains `net` on batches (x, y) with any loss and optimizer, and computes metrics that do not depend on the loss.
 
     Args:
         net: maps (N, ...) to logits (N, n_out), or to predictions (N, n_out) in regression.
-        loss: called with (output, target), returns (N,) or a scalar; the mean is minimised.
-        optimizer: awaits the parameters, as `functools.partial(Adam, lr=1e-3)` does.
+        loss: called with (output, target); returns (N,) or a scalar. The mean is minimised.
+        optimizer: called with the parameters, such as `functools.partial(Adam, lr=1e-3)`.
         n_out: number of classes, or width of the target in regression.
-        task: `classification` or `regression`; by default what the loss says of itself.
-        lr_factor: optimizer step, counted from 0, -> factor of the learning rate. None leaves it constant.
-        target_std: deviation that regression targets were divided by; metrics undo it.
-        log_every_n_steps: one point of `train/loss` and `lr` per so many steps, the loss being their mean.
-        sample_every_n_steps: how often gradient norm, update ratio and the phases of a step are looked at.
+        task: `classification` or `regression`; by default the attribute `task` of the loss.
+        lr_factor: optimizer step, counted from 0, -> factor of the learning rate. None keeps it constant.
+        target_std: standard deviation that regression targets were divided by; metrics are in the original units.
+        log_every_n_steps: steps per point of `train/loss` and `lr`; the loss of a point is the mean over its steps.
+        sample_every_n_steps: steps between samples of gradient norm, update ratio and the phases of a step.
 
     Raises:
-        ValueError: neither `task` nor the loss says what kind of task this is.
+        ValueError: neither `task` nor the loss names the task.
 
     """
 
@@ -66,7 +66,7 @@ class SupervisedModule(pl.LightningModule):
         return self.net(x)
 
     def configure_optimizers(self) -> Any:
-        """The optimizer over the parameters of the net, and the schedule, applied a step at a time."""
+        """The optimizer over the parameters of the net, and the schedule, applied once a step."""
         optimizer = self._optimizer_factory(self.net.parameters())
         if self._lr_factor is None:
             return optimizer
@@ -74,59 +74,59 @@ class SupervisedModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def configure_callbacks(self) -> list[pl.Callback]:
-        """The probe comes along into any `Trainer`."""
+        """Adds the probe to any `Trainer`."""
         return [StepProbe(self._sample_every_n_steps)]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Forward and loss; backward and update are Lightning's."""
+        """The mean loss of a batch (x, y); Lightning does the backward pass and the update."""
         x, y = batch
         loss = self.loss(self.net(x), y)
         return loss.mean() if loss.ndim else loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Notes the rate that this step is made with; a schedule may change it before the batch ends."""
+        """Keeps the rate of this step; a schedule may change it before the batch ends."""
         self._curve.lr = optimizer.param_groups[0]["lr"]
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Keeps the loss on its device, if the batch ended in a step; now and then writes what was collected."""
+        """Keeps the loss on its device, if the batch ended in an optimizer step; writes the curve if it is due."""
         if "loss" in outputs and self._curve.add(outputs["loss"]):
             self._write_curve()
 
     def on_train_end(self) -> None:
-        """Writes what is left of the curve."""
+        """Writes the rest of the curve."""
         self._write_curve(last=True)
 
     def on_validation_start(self) -> None:
-        """Brings the curve up to date, for whoever watches."""
+        """Writes the curve up to this step."""
         self._write_curve()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Brings the curve up to date, and keeps the rest of it: a resumed training writes no point of before again."""
+        """Writes the curve and saves the rest of it: a resumed training writes no point a second time."""
         self._write_curve()
         checkpoint["curve"] = self._curve.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Goes on with it; a checkpoint of another module has none."""
+        """Restores the curve; a checkpoint of another module has none."""
         if "curve" in checkpoint:
             self._curve.load_state_dict(checkpoint["curve"])
 
     def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Takes one batch into the validation metrics; gives the output (N, n_out) to callbacks."""
-        return self._measure(self.val_metrics, batch)
+        """Adds one batch to the validation metrics. Returns the output (N, n_out), for callbacks."""
+        return self._update_metrics(self.val_metrics, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Logs `val/*`."""
         self._log_metrics("val", self.val_metrics)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
-        """Takes one batch into the test metrics."""
-        self._measure(self.test_metrics, batch)
+        """Adds one batch to the test metrics."""
+        self._update_metrics(self.test_metrics, batch)
 
     def on_test_epoch_end(self) -> None:
         """Logs `test/*`."""
         self._log_metrics("test", self.test_metrics)
 
-    def _measure(self, metrics: Any, batch: Any) -> Tensor:
+    def _update_metrics(self, metrics: Any, batch: Any) -> Tensor:
         x, y = batch
         output: Tensor = self.net(x)
         metrics.update(self.loss(output, y), output, y)

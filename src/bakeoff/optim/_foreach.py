@@ -1,7 +1,7 @@
 """The updates as operations on lists: each line of a definition once for all tensors, as torch's foreach does.
 
-Temporaries are as large as the parameters, so `_fused` is the better way where it can be taken; in blocks that
-stay in the cache (`Tensors.blocks`) they cost little.
+Each operation reads and writes memory, so fused kernels are faster where there are some. Temporaries are as large as
+the tensors given: `_step` gives those of a CPU in blocks.
 """
 
 import torch
@@ -13,7 +13,7 @@ from bakeoff.optim._tensors import Group, TensorList, Tensors
 def sgd(tensors: Tensors, group: Group) -> None:
     """`sgd.sgd_update` on lists."""
     params, lr, momentum = tensors.params, group["lr"], group["momentum"]
-    grads = gradient(tensors, group)
+    grads = _gradient(tensors, group)
     if momentum != 0:
         buffers = tensors.averages["momentum_buffer"]
         if tensors.first:
@@ -28,7 +28,7 @@ def sgd(tensors: Tensors, group: Group) -> None:
 def rmsprop(tensors: Tensors, group: Group) -> None:
     """`rmsprop.rmsprop_update` on lists."""
     alpha, momentum = group["alpha"], group["momentum"]
-    grads, v = gradient(tensors, group), tensors.averages["square_avg"]
+    grads, v = _gradient(tensors, group), tensors.averages["square_avg"]
     torch._foreach_mul_(v, alpha)
     torch._foreach_addcmul_(v, grads, grads, value=1 - alpha)
     if group["centered"]:
@@ -55,7 +55,7 @@ def rmsprop(tensors: Tensors, group: Group) -> None:
 def adam(tensors: Tensors, group: Group) -> None:
     """`adam.adam_update` on lists."""
     lr, (beta1, beta2) = group["lr"], group["betas"]
-    grads = gradient(tensors, group, decays=not group["decoupled_weight_decay"])
+    grads = _gradient(tensors, group, decays=not group["decoupled_weight_decay"])
     if group["decoupled_weight_decay"] and group["weight_decay"] != 0:
         torch._foreach_mul_(tensors.params, 1 - lr * group["weight_decay"])
     m, v = tensors.averages["exp_avg"], tensors.averages["exp_avg_sq"]
@@ -81,8 +81,8 @@ def adam(tensors: Tensors, group: Group) -> None:
     torch._foreach_addcdiv_(tensors.params, m, root)
 
 
-def gradient(tensors: Tensors, group: Group, decays: bool = True) -> TensorList:
-    """-g to climb, + λ θ to decay."""
+def _gradient(tensors: Tensors, group: Group, decays: bool = True) -> TensorList:
+    """-g to maximize, + λ θ to decay."""
     grads: TensorList = torch._foreach_neg(tensors.grads) if group["maximize"] else tensors.grads
     if decays and group["weight_decay"] != 0:
         grads = torch._foreach_add(grads, tensors.params, alpha=group["weight_decay"])

@@ -1,8 +1,8 @@
-"""What the optimizers share: state, groups and the walk from `.grad` to one of the ways to take a step.
+"""What the optimizers share: state, groups, and the way from `.grad` to a step.
 
-A subclass gives its bounds, the names of its averages and three ways to take a step: the definition, applied to
-one parameter after the other; the same on lists (`_foreach`); and fused kernels (`_kernels`). `_ways` says which
-tensors go which way.
+A new optimizer is its definition: a subclass names its running averages (`_averages`), gives its pure update
+(`_update`) and passes its hyperparameters to `__init__`. It then has every feature of `torch.optim.Optimizer`, replicas
+included. Bounds (`_check`), operations on lists (`_foreach_step`) and fused kernels (`_kernels`) are optional.
 """
 
 import inspect
@@ -16,75 +16,77 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT, _use_grad_for_differentiable
 
 from bakeoff.optim import _replicas
-from bakeoff.optim._bounds import check_devices_of_fused, check_flags, check_lr
+from bakeoff.optim._algorithm import Kernel, ListUpdate
 from bakeoff.optim._state import State, copied, new_count
 from bakeoff.optim._step import take_step
-from bakeoff.optim._tensors import Group, Tensors
-from bakeoff.optim._trial import Kernel
+from bakeoff.optim._tensors import Group, Tensors, before_step, in_single
+from bakeoff.optim._validation import check_flags, check_fused_params, check_lr
+
+Averages = dict[str, Tensor]
+# what every group has, whether the class has such an argument or not
+_FLAGS: Group = {"foreach": None, "fused": None, "differentiable": False}
+_NOT_COUNTED = torch.zeros((), device="cpu")
 
 
 class UpdateOptimizer(torch.optim.Optimizer):
-    """An optimizer given by its pure update, with all that `torch.optim.Optimizer` offers around it."""
-
-    counts_steps = True
-    refuses_sparse: str | None = None  # torch's words, if the algorithm cannot use sparse gradients
+    """An optimizer given by its pure update, with everything that `torch.optim.Optimizer` offers."""
 
     def __init__(self, params: ParamsT, defaults: Group, replicas: _replicas.Replicas | None = None) -> None:
+        defaults = {**_FLAGS, **defaults}
         if replicas is not None:
-            self._refuse_two_rates(defaults["lr"], replicas)
-            defaults |= _replicas.as_group(replicas, self._may_differ)
+            self._refuse_two_learning_rates(defaults["lr"], replicas)
+            defaults |= _replicas.as_group(replicas, self._per_replica_names(defaults))
         self._check(defaults)
         check_flags(defaults)
         super().__init__(params, defaults)
-        self._take_scale_if_fused()
-
-    @classmethod
-    def _default(cls, name: str) -> Any:
-        """What our own class has as default, whatever arguments a user's subclass takes."""
-        ours = [base for base in cls.__mro__ if base.__module__.startswith("bakeoff.optim.")]
-        arguments = (inspect.signature(base).parameters for base in ours)
-        return next(of_base[name].default for of_base in arguments if name in of_base)
-
-    def _refuse_two_rates(self, lr: float | Tensor, replicas: _replicas.Replicas) -> None:
-        if "lr" in replicas and lr not in (1, self._default("lr")):
-            raise ValueError(f"give lr or replicas={{'lr': ...}}, not both: got lr = {lr} and {replicas['lr']}")
-
-    def _take_scale_if_fused(self) -> None:
-        # GradScaler then leaves unscaling to `step`, and Lightning refuses to clip: only if it was asked for
-        if self.defaults["fused"]:
-            self._step_supports_amp_scaling = True
+        self._leave_unscaling_to_step_if_fused()
 
     # --- what a subclass gives
 
-    _may_differ: tuple[str, ...] = ()  # hyperparameters that may differ by replica
+    _counts_steps = True  # whether the state holds `step`
+    _sparse_error: str | None = "sparse gradients are not supported"  # None if they are
+    _foreach_step: ListUpdate | None = None
+    _per_replica: tuple[str, ...] | None = None  # hyperparameters that may differ by replica; None for every number
+
+    def _averages(self, group: Group) -> tuple[str, ...]:
+        """The state names of the running averages that this group's options need; they start at zero."""
+        return ()
+
+    def _update(
+        self, param: Tensor, grad: Tensor, averages: Averages, group: Group, step: Tensor
+    ) -> tuple[Tensor, Averages]:
+        """The definition: parameter and averages after a step, from those before it, which stay as they are.
+
+        `step` is the state's count, from 1 (`_state.count` gives the number); 0 where steps are not counted.
+        """
+        raise NotImplementedError
 
     def _check(self, group: Group) -> None:
         """Raise ValueError if a hyperparameter of this group is out of bounds."""
         check_lr(group)
         _replicas.check(group, self._check)
 
-    def _averages(self, group: Group) -> tuple[str, ...]:
-        """The state names of the running averages that this group's options call for; they start at zero."""
-        raise NotImplementedError
-
-    def _define(self, tensors: Tensors, group: Group) -> None:
-        """Take the step by the definition."""
-        raise NotImplementedError
-
-    def _foreach(self, tensors: Tensors, group: Group) -> None:
-        """Take the step by operations on lists of tensors, all on one device and of one dtype."""
-        raise NotImplementedError
-
     def _kernels(self, tensors: Tensors, group: Group) -> tuple[Kernel, ...]:
-        """What takes the step reading and writing each tensor once; the best for these tensors first."""
-        raise NotImplementedError
+        """The fused kernels for these tensors, the fastest first."""
+        return ()
+
+    def _definition_step(self, tensors: Tensors, group: Group) -> None:
+        """Take the step by the definition, one parameter after the other."""
+        for i in range(len(tensors)):
+            averages = {name: of_all[i] for name, of_all in tensors.averages.items()}
+            old = {} if tensors.first else {name: before_step(value, group) for name, value in averages.items()}
+            param, grad = before_step(tensors.params[i], group), in_single(tensors.grads[i])
+            new_param, new = self._update(param, grad, old, group, tensors.steps[i] if tensors.steps else _NOT_COUNTED)
+            tensors.params[i].copy_(new_param)
+            for name, value in new.items():
+                averages[name].copy_(value)
 
     # --- what torch's own classes do
 
     def add_param_group(self, param_group: Group) -> None:
-        """Add a group as torch does, its own hyperparameters checked like the defaults."""
+        """Add a group as torch does. Raises ValueError if one of its own hyperparameters is out of bounds."""
         if isinstance(param_group, dict):
-            self._take_replicas(param_group)
+            self._expand_replicas(param_group)
             self._check({**self.defaults, **param_group})
         super().add_param_group(param_group)
         try:
@@ -98,17 +100,8 @@ class UpdateOptimizer(torch.optim.Optimizer):
             self.param_groups.pop()
             raise
 
-    def _take_replicas(self, group: Group) -> None:
-        if "replicas" not in group:
-            return
-        if group["replicas"] is not None:
-            self._refuse_two_rates(group.get("lr", 1), group["replicas"])
-            group |= _replicas.as_group(group["replicas"], self._may_differ)
-        elif "lr" in (self.defaults.get("replicas") or {}) and "lr" not in group:
-            raise ValueError("a group without replicas needs an lr of its own: the optimizer's is one for each replica")
-
     def load_state_dict(self, state_dict: State) -> None:
-        """Load as torch does, a copy: steps write in place, and torch would share the tensors.
+        """Load a copy: steps write in place, and torch would share the tensors.
 
         Raises ValueError if replicas do not fit the parameters, or are lost; RuntimeError if the state does not fit.
         """
@@ -128,14 +121,14 @@ class UpdateOptimizer(torch.optim.Optimizer):
 
     def __setstate__(self, state: State) -> None:
         super().__setstate__(state)
-        self._take_scale_if_fused()
+        self._leave_unscaling_to_step_if_fused()
         for group in self.param_groups:
             for name in self.defaults:
-                group.setdefault(name, self._default(name))
+                group.setdefault(name, self._default(name, otherwise=self.defaults[name]))
             for param in group["params"]:
                 values = self.state.get(param, {})
                 for name in [name for name, value in values.items() if value is None]:
-                    del values[name]  # torch's SGD used to keep None for the buffer that is yet to begin
+                    del values[name]  # older versions of torch's SGD keep None for a buffer that does not exist yet
                 if "step" in values and not isinstance(values["step"], Tensor):
                     values["step"] = new_count(values["step"], param, group)
 
@@ -156,8 +149,8 @@ class UpdateOptimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         grad_scale, found_inf = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
-        if found_inf is not None and (found_inf.is_cpu or self._begins()):
-            # kernels could not leave unmade the state that a first step makes, so ask
+        if found_inf is not None and (found_inf.is_cpu or self._has_uninitialized_state()):
+            # kernels cannot undo the state that a first step creates, so wait for the flag
             if found_inf.item():
                 return loss
             found_inf = None
@@ -166,10 +159,44 @@ class UpdateOptimizer(torch.optim.Optimizer):
                 take_step(self, tensors, group, grad_scale, found_inf)
         return loss
 
-    # --- from gradients to the ways
+    # --- defaults and replicas
 
-    def _begins(self) -> bool:
-        """Whether this step is the first for some parameter."""
+    def _default(self, name: str, otherwise: Any = None) -> Any:
+        """The default of an argument of the constructor: this class's, or that of the next base that has one."""
+        for base in type(self).__mro__:
+            argument = inspect.signature(base).parameters.get(name)
+            if argument is not None and argument.default is not inspect.Parameter.empty:
+                return argument.default
+        return _FLAGS.get(name, otherwise)
+
+    def _refuse_two_learning_rates(self, lr: float | Tensor, replicas: _replicas.Replicas) -> None:
+        if "lr" in replicas and lr not in (1, self._default("lr")):
+            raise ValueError(f"give lr or replicas={{'lr': ...}}, not both: got lr = {lr} and {replicas['lr']}")
+
+    def _per_replica_names(self, defaults: Group) -> tuple[str, ...]:
+        """The hyperparameters that may differ by replica."""
+        if self._per_replica is not None:
+            return self._per_replica
+        return tuple(name for name, value in defaults.items() if type(value) in (float, int, tuple))
+
+    def _expand_replicas(self, group: Group) -> None:
+        if "replicas" not in group:
+            return
+        if group["replicas"] is not None:
+            self._refuse_two_learning_rates(group.get("lr", 1), group["replicas"])
+            group |= _replicas.as_group(group["replicas"], self._per_replica_names(self.defaults))
+        elif "lr" in (self.defaults.get("replicas") or {}) and "lr" not in group:
+            raise ValueError("a group without replicas needs an lr of its own: the optimizer's is one for each replica")
+
+    def _leave_unscaling_to_step_if_fused(self) -> None:
+        # GradScaler then passes its scale to `step`, and Lightning refuses to clip: only if the user asked for it
+        if self.defaults["fused"]:
+            self._step_supports_amp_scaling = True
+
+    # --- from gradients to tensors and state
+
+    def _has_uninitialized_state(self) -> bool:
+        """Whether this step is the first of some parameter."""
         return any(
             param.grad is not None and not self.state.get(param)
             for group in self.param_groups
@@ -184,22 +211,24 @@ class UpdateOptimizer(torch.optim.Optimizer):
             params = [param for param, grad in zip(params, grads, strict=True) if grad is not None]
             grads = [grad for grad in grads if grad is not None]
         if group["fused"]:
-            check_devices_of_fused(params)
+            check_fused_params(params)
         names = self._averages(group)
-        if not params or not (names or self.counts_steps):
+        if not params or not (names or self._counts_steps):
             return [Tensors(params, grads, {}, [])] if params else []
         states = [self.state[param] for param in params]
         try:
             averages = {name: [state[name] for state in states] for name in names}
-            steps = [state["step"] for state in states] if self.counts_steps else []
+            steps = [state["step"] for state in states] if self._counts_steps else []
         except KeyError:
-            return self._begin(params, grads, states, group)
+            return self._initialize_and_gather(params, grads, states, group)
         return [Tensors(params, grads, averages, steps)]
 
-    def _begin(self, params: list[Tensor], grads: list[Tensor], states: list[State], group: Group) -> list[Tensors]:
-        """Gather once more, the missing state made: averages of zero after no step."""
+    def _initialize_and_gather(
+        self, params: list[Tensor], grads: list[Tensor], states: list[State], group: Group
+    ) -> list[Tensors]:
+        """Create the missing state, averages of zero after no step, and gather again."""
         for param, state in zip(params, states, strict=True):
-            if "step" not in state:
+            if self._counts_steps and "step" not in state:
                 state["step"] = new_count(0, param, group)
             for name in self._averages(group):
                 if name not in state:
@@ -208,11 +237,11 @@ class UpdateOptimizer(torch.optim.Optimizer):
 
 
 def _may_be_captured() -> bool:
-    # torch's check asks for GPUs anew, which takes 80 us a step under Lightning, where none is
+    # torch's check asks for GPUs each time, which takes 80 us a step under Lightning where there is none
     return bool(torch.cuda.is_initialized() or torch.xpu.is_initialized())
 
 
 def _check_capture(optimizer: torch.optim.Optimizer) -> None:
-    """Torch's own check that a captured step is of capturable groups; it has changed its name."""
+    """Torch's own check that a captured step is of capturable groups; its name depends on the version."""
     name = "_accelerator_graph_capture_health_check"
     getattr(optimizer, name if hasattr(optimizer, name) else "_cuda_graph_capture_health_check")()

@@ -1,8 +1,8 @@
 """Replicas: K runs in parameters stacked `[K, ...]`, each slice trained as if by an optimizer of its own.
 
-`replicas={"lr": [0.1, 0.01], "weight_decay": [0, 1e-4]}` gives replica k its own values. They stand in the group
-under "replicas"; `group["lr"]` stays one number, as schedulers need it: a factor on every replica's learning rate
-that starts at 1. Slices never meet in an operation, so a NaN in one leaves the others as they are.
+`replicas={"lr": [0.1, 0.01], "weight_decay": [0, 1e-4]}` gives replica k its own values. The group holds them under
+"replicas"; `group["lr"]` stays one number, as schedulers need it: a factor on every replica's learning rate that
+starts at 1. No operation combines slices, so a NaN in one leaves the others as they are.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,21 +16,21 @@ from bakeoff.optim._tensors import Group, Tensors
 Replicas = Mapping[str, Sequence[Any]]
 
 
-def as_group(replicas: Replicas, may_differ: tuple[str, ...]) -> Group:
-    """What `replicas` puts into a group. Raises ValueError if it names what may not differ, or lengths differ."""
-    if not replicas or not set(replicas) <= set(may_differ):
-        raise ValueError(f"replicas must give values of {', '.join(may_differ)}, got {list(replicas)}")
+def as_group(replicas: Replicas, names: tuple[str, ...]) -> Group:
+    """What `replicas` puts into a group. Raises ValueError if it has others than these names, or lengths differ."""
+    if not replicas or not set(replicas) <= set(names):
+        raise ValueError(f"replicas must give values of {', '.join(names)}, got {list(replicas)}")
     if any(not hasattr(values, "__len__") for values in replicas.values()):
         raise ValueError(f"replicas must give a list of values, one for each replica, got {dict(replicas)}")
     lengths = {name: len(values) for name, values in replicas.items()}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
         raise ValueError(f"replicas must give every hyperparameter one value for each replica, got {lengths} values")
     # plain numbers: a state dict is to be loaded with weights_only=True
-    plain = {name: [_plain(value) for value in values] for name, values in replicas.items()}
-    return {"replicas": plain, **({"lr": 1.0} if "lr" in plain else {})}
+    numbers = {name: [_to_float(value) for value in values] for name, values in replicas.items()}
+    return {"replicas": numbers, **({"lr": 1.0} if "lr" in numbers else {})}
 
 
-def _plain(value: Any) -> float | tuple[float, ...]:
+def _to_float(value: Any) -> float | tuple[float, ...]:
     return tuple(map(float, value)) if isinstance(value, Sequence) else float(value)
 
 
@@ -41,7 +41,7 @@ def count(group: Group) -> int | None:
 
 
 def own(group: Group, k: int) -> Group:
-    """The group as replica k has it."""
+    """The group with the values of replica k."""
     differing = {name: of_all[k] for name, of_all in group["replicas"].items()}
     if "lr" in differing:
         differing["lr"] = differing["lr"] * group["lr"]
@@ -49,7 +49,7 @@ def own(group: Group, k: int) -> Group:
 
 
 def values(group: Group, *names: str) -> dict[str, Any]:
-    """What a kernel for all replicas at once needs: K, and K values of each hyperparameter."""
+    """The arguments of a kernel for all replicas at once: K, and K values of each hyperparameter."""
     replicas = count(group)
     if replicas is None:
         of_one = {name: [group[name]] for name in names}
@@ -62,7 +62,7 @@ def values(group: Group, *names: str) -> dict[str, Any]:
 
 
 def each(tensors: Tensors, group: Group) -> Iterator[tuple[Tensors, Group]]:
-    """Every replica's slices with its group; an ordinary group's tensors as they are."""
+    """Each replica's slices and group; the tensors and group as they are if there are no replicas."""
     replicas = count(group)
     if replicas is None:
         yield tensors, group
@@ -86,7 +86,7 @@ def check_shapes(group: Group) -> None:
     for param in group["params"] if replicas is not None else ():
         if any(placement.is_shard(0) for placement in getattr(param, "placements", ())):
             raise ValueError(
-                "replicas of a DTensor must not be parted among ranks: shard it on another axis than the first"
+                "replicas of a DTensor must not be split among ranks: shard it on another axis than the first"
             )
         if param.dim() == 0 or param.shape[0] != replicas:
             raise ValueError(

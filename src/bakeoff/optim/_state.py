@@ -1,4 +1,4 @@
-"""The state of an optimizer: step counts as torch keeps them, and copies of what is loaded."""
+"""The state of an optimizer: step counts as torch keeps them, and copies of loaded state."""
 
 from typing import Any
 
@@ -18,16 +18,22 @@ def copied(state: Any) -> Any:
 
 
 def new_count(steps: float, param: Tensor, group: Group) -> Tensor:
-    """A step count as torch keeps it: beside the parameter for kernels that read it, else on the CPU."""
+    """A step count as torch keeps it: on the parameter's device for kernels that read it, else on the CPU."""
     fused = group["fused"]
     dtype = torch.float64 if torch.get_default_dtype() == torch.float64 and not fused else torch.float32
-    return torch.tensor(float(steps), dtype=dtype, device=param.device if fused or group["capturable"] else "cpu")
+    is_read_by_kernels = fused or group.get("capturable")
+    return torch.tensor(float(steps), dtype=dtype, device=param.device if is_read_by_kernels else "cpu")
+
+
+def count(step: Tensor, group: Group) -> float | Tensor:
+    """The number of steps, from 1: a tensor where asking for the number would break a graph."""
+    return step.double() if group.get("capturable") or torch.compiler.is_compiling() else step.item()
 
 
 def add_one(steps: list[Tensor]) -> None:
     """Count a step, in place."""
     if steps[0].is_cpu and not torch.compiler.is_compiling():
-        # a Python number would be wrapped into a tensor anew for every count
+        # a Python number would be wrapped into a new tensor for every count
         torch._foreach_add_(steps, torch.ones((), dtype=steps[0].dtype, device="cpu"), alpha=1.0)
     else:
         torch._foreach_add_(steps, 1)

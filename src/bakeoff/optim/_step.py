@@ -1,33 +1,30 @@
-"""One step over gathered tensors: count it, send each part its way, and heed GradScaler's scale and overflow."""
-
-from typing import TYPE_CHECKING
+"""One step over gathered tensors: counts it, dispatches each part, and applies GradScaler's scale and overflow flag."""
 
 import torch
 from torch import Tensor
 
 from bakeoff.optim import _replicas
+from bakeoff.optim._algorithm import Algorithm, Kernel
+from bakeoff.optim._dispatch import Implementation, dispatch
 from bakeoff.optim._state import add_one
 from bakeoff.optim._tensors import Group, Tensors
-from bakeoff.optim._trial import Kernel
-from bakeoff.optim._ways import Way, plan
 
-if TYPE_CHECKING:
-    from bakeoff.optim._optimizer import UpdateOptimizer
+_BLOCK = 2**18  # elements; what lies between operations on lists then stays in the CPU's cache
 
 
 def take_step(
-    optimizer: "UpdateOptimizer", tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None
+    algorithm: Algorithm, tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None
 ) -> None:
     """Move parameters and state along the gradients over `grad_scale`, unless `found_inf` is not 0."""
     if isinstance(group["lr"], Tensor) and group["lr"].dim() > 0:
         group = {**group, "lr": group["lr"].squeeze()}
-    for way, part, kernel in plan(optimizer, tensors, group):
+    for implementation, part, kernel in dispatch(algorithm, tensors, group):
         if part.steps:
             add_one(part.steps)
         if grad_scale is not None:
             grad_scale = grad_scale.to(part.params[0].device, non_blocking=True)
         if kernel is not None and part.on_cuda:
-            _take_on_cuda(part, group, kernel, grad_scale, found_inf)
+            _step_on_cuda(part, group, kernel, grad_scale, found_inf)
             continue
         if found_inf is not None and found_inf.item():
             if part.steps:
@@ -40,10 +37,15 @@ def take_step(
             if grad_scale is not None:
                 for grad in slices.grads:
                     grad.div_(grad_scale)
-            (optimizer._foreach if way is Way.FOREACH else optimizer._define)(slices, own)
+            if implementation is Implementation.FOREACH and algorithm._foreach_step is not None:
+                in_cache = not part.on_cuda and not torch.compiler.is_compiling()
+                for block in slices.blocks(_BLOCK) if in_cache else [slices]:
+                    algorithm._foreach_step(block, own)
+            else:
+                algorithm._definition_step(slices, own)
 
 
-def _take_on_cuda(
+def _step_on_cuda(
     part: Tensors, group: Group, kernel: Kernel, grad_scale: Tensor | None, found_inf: Tensor | None
 ) -> None:
     """Take the step without asking the GPU whether it overflowed."""

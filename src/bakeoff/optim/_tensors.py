@@ -1,4 +1,4 @@
-"""The tensors of one step, as lists: what the i-th parameter needs lies at index i of every list."""
+"""The tensors of one step, as lists: what belongs to the i-th parameter is at index i of every list."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,14 +19,14 @@ class Tensors:
     grads: list[Tensor]
     averages: dict[str, list[Tensor]]
     steps: list[Tensor]
-    first: bool = False  # SGD's momentum buffers are new: b_1 = g_1
+    first: bool = False  # SGD's momentum buffers are new and have no old value: b_1 = g_1
 
     def __len__(self) -> int:
         return len(self.params)
 
     @property
     def on_cuda(self) -> bool:
-        """Whether they are, if they are all on one device."""
+        """Whether the first parameter is; in one part all tensors are on one device."""
         return self.params[0].is_cuda
 
     def lists(self) -> list[list[Tensor]]:
@@ -34,13 +34,13 @@ class Tensors:
         return [self.params, self.grads, *self.averages.values()]
 
     def with_lists(self, lists: list[list[Tensor]], **changes: Any) -> "Tensors":
-        """The same, with these in place of what `lists` gives."""
+        """A copy with these lists in place of `lists()`."""
         params, grads, *averages = lists
         changes["averages"] = dict(zip(self.averages, averages, strict=True))
         return replace(self, params=params, grads=grads, **changes)
 
     def at(self, indices: list[int]) -> "Tensors":
-        """Those of some of the parameters."""
+        """The tensors of some of the parameters."""
         lists = [[tensors[i] for i in indices] for tensors in self.lists()]
         return self.with_lists(lists, steps=[self.steps[i] for i in indices] if self.steps else [])
 
@@ -49,44 +49,39 @@ class Tensors:
         return self.with_lists([[tensor[k] for tensor in tensors] for tensors in self.lists()])
 
     def real(self) -> "Tensors":
-        """Complex tensors as pairs of reals: the updates act on the two parts alike, as torch's do."""
-        # a gradient that is yet to be conjugated, as one of a conjugated weight is, has no such view
+        """Complex tensors as pairs of reals: the updates treat the two parts alike, as torch's do."""
+        # the gradient of a conjugated weight is conjugated lazily, and then has no such view
         grads = [grad.resolve_conj() if grad.is_complex() else grad for grad in self.grads]
         lists = [self.params, grads, *self.averages.values()]
         return self.with_lists([[torch.view_as_real(t) if t.is_complex() else t for t in ts] for ts in lists])
 
     def blocks(self, size: int) -> Iterator["Tensors"]:
-        """Flat views of at most `size` elements in all, in order; the tensors of a parameter are equally strided."""
-        waiting: list[int] = []
+        """Parts of at most `size` elements, in order; each parameter's tensors are dense and equally strided."""
+        if sum(map(Tensor.numel, self.params)) <= size:
+            yield self
+            return
+        indices: list[int] = []
         elements = 0
         for i, param in enumerate(self.params):
-            if elements + param.numel() > size and waiting:
-                yield self.at(waiting)
-                waiting, elements = [], 0
+            if indices and elements + param.numel() > size:
+                yield self.at(indices)
+                indices, elements = [], 0
             if param.numel() > size:
-                yield from self._cut(i, size)
+                flat = [of_kind[i].as_strided((param.numel(),), (1,)).split(size) for of_kind in self.lists()]
+                for block in zip(*flat, strict=True):
+                    yield self.with_lists([[view] for view in block], steps=self.steps[i : i + 1])
             else:
-                waiting.append(i)
+                indices.append(i)
                 elements += param.numel()
-        if waiting:
-            yield self.at(waiting)
-
-    def _cut(self, i: int, size: int) -> Iterator["Tensors"]:
-        cuts = zip(*(flat(tensors[i]).split(size) for tensors in self.lists()), strict=True)
-        for cut in cuts:
-            yield self.with_lists([[view] for view in cut], steps=self.steps[i : i + 1])
-
-
-def flat(tensor: Tensor) -> Tensor:
-    """A dense tensor's elements as they lie in memory."""
-    return tensor.as_strided((tensor.numel(),), (1,))
+        if indices:
+            yield self.at(indices)
 
 
 def in_single(tensor: Tensor) -> Tensor:
-    """Half precision in single: updates compute there, as fused kernels do, and round once, when they store."""
+    """Half precision as single: updates compute in single, as fused kernels do, and round once, when they store."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def before_step(tensor: Tensor, group: Group) -> Tensor:
-    """What an update is given of a tensor that the step writes: autograd needs the old value, if it is to see it."""
+    """The value that an update is given of a tensor that the step overwrites: autograd needs a copy of it."""
     return tensor.clone() if group["differentiable"] else in_single(tensor)

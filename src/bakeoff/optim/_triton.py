@@ -34,7 +34,7 @@ from torch.autograd.graph import increment_version
 
 Tensors = Sequence[Tensor]
 Floats = Sequence[float]
-Place = tuple[torch.device, int, int]
+LaunchContext = tuple[torch.device, int, int]  # device, stream, capture
 _TYPES = {torch.float16: tl.float16, torch.bfloat16: tl.bfloat16, torch.float32: tl.float32, torch.float64: tl.float64}
 _BLOCK = tl.constexpr(2048)
 # columns of `rows`
@@ -105,7 +105,7 @@ def _gradient(g, g_at, mask, p, grad_scale, weight_decay, MAXIMIZE: tl.constexpr
     if grad_scale is not None:
         g = _divide(g, tl.load(grad_scale).to(p.dtype))
         tl.store(g_at, g, mask=mask)
-    # g_t = ∇f_t(θ_{t-1}), or -∇f_t(θ_{t-1}) to climb
+    # g_t = ∇f_t(θ_{t-1}), or -∇f_t(θ_{t-1}) to maximize
     if MAXIMIZE:
         g = -g
     # g_t <- g_t + λ θ_{t-1}
@@ -239,25 +239,25 @@ _graph_sources: list[Tensor] = []
 _captures = count(1)
 
 
-def _place(device: torch.device) -> Place:
-    """What a table is good for: it is there in time on the stream that transfers it, and in a graph for that alone."""
+def _launch_context(device: torch.device) -> LaunchContext:
+    """Where a table may be used: on the stream that transfers it and, if captured, in that graph alone."""
     if device.type != "cuda":
         return device, 0, 0
     capture = next(_captures) if torch.cuda.is_current_stream_capturing() else 0
     return device, torch.cuda.current_stream(device).cuda_stream, capture
 
 
-def _upload(table: Tensor, place: Place) -> Tensor:
-    if place[0].type != "cuda":
+def _upload(table: Tensor, context: LaunchContext) -> Tensor:
+    if context[0].type != "cuda":
         return table
     pinned = table.pin_memory()  # torch's host allocator keeps it until the transfer is done
-    if place[2]:
+    if context[2]:
         _graph_sources.append(pinned)  # each replay of the graph transfers it again
-    return pinned.to(place[0], non_blocking=True)
+    return pinned.to(context[0], non_blocking=True)
 
 
 @lru_cache(maxsize=64)
-def _layout(sizes: tuple[int, ...], replicas: int, place: Place) -> tuple[Tensor, Tensor]:
+def _layout(sizes: tuple[int, ...], replicas: int, context: LaunchContext) -> tuple[Tensor, Tensor]:
     """`row_of_block`, and on the host the columns of `rows` that sizes settle."""
     with torch.device("cpu"):
         slices = torch.tensor(sizes).repeat_interleave(replicas) // replicas
@@ -267,21 +267,21 @@ def _layout(sizes: tuple[int, ...], replicas: int, place: Place) -> tuple[Tensor
         blocks = torch.where(slices > 0, (end - 1) // _BLOCK.value + 1 - first, 0)
         shift = first - (blocks.cumsum(0) - blocks)
         row_of_block = torch.arange(len(slices), dtype=torch.int32).repeat_interleave(blocks)
-    return _upload(row_of_block, place), torch.stack([shift, begin, end, replica], 1)
+    return _upload(row_of_block, context), torch.stack([shift, begin, end, replica], 1)
 
 
 @lru_cache(maxsize=64)
-def _rows(addresses: tuple[int, ...], sizes: tuple[int, ...], replicas: int, place: Place) -> Tensor:
+def _rows(addresses: tuple[int, ...], sizes: tuple[int, ...], replicas: int, context: LaunchContext) -> Tensor:
     """`rows`, from the addresses list by list."""
     columns = torch.tensor(addresses, device="cpu").view(-1, len(sizes)).T
     aligned = (columns[:, :5] % 16 == 0).all(1, keepdim=True)  # the sixth list holds steps
     columns = torch.cat([aligned, columns], 1).repeat_interleave(replicas, 0)
-    return _upload(torch.cat([_layout(sizes, replicas, place)[1], columns], 1), place)
+    return _upload(torch.cat([_layout(sizes, replicas, context)[1], columns], 1), context)
 
 
 @lru_cache(maxsize=64)
-def _values(hyperparameters: tuple[tuple[float, ...], ...], dtype: torch.dtype, place: Place) -> Tensor:
-    return _upload(torch.tensor(hyperparameters, dtype=dtype, device="cpu").T.contiguous(), place)
+def _values(hyperparameters: tuple[tuple[float, ...], ...], dtype: torch.dtype, context: LaunchContext) -> Tensor:
+    return _upload(torch.tensor(hyperparameters, dtype=dtype, device="cpu").T.contiguous(), context)
 
 
 def _launch(
@@ -304,12 +304,12 @@ def _launch(
     addresses = [[t.data_ptr() for t in tensors] or [0] * len(params) for tensors in lists]
     in_table = [0.0] * replicas if isinstance(lr, Tensor) else lr
     with torch.cuda.device_of(params[0]):
-        place = _place(device)
-        row_of_block, _ = _layout(sizes, replicas, place)
+        context = _launch_context(device)
+        row_of_block, _ = _layout(sizes, replicas, context)
         kernel[(len(row_of_block),)](
-            _rows(tuple(chain.from_iterable(addresses)), sizes, replicas, place),
+            _rows(tuple(chain.from_iterable(addresses)), sizes, replicas, context),
             row_of_block,
-            _values(tuple([tuple(column) for column in (in_table, *hyperparameters)]), math_dtype, place),
+            _values(tuple([tuple(column) for column in (in_table, *hyperparameters)]), math_dtype, context),
             lr if isinstance(lr, Tensor) else None,
             grad_scale,
             found_inf,
@@ -338,9 +338,9 @@ def sgd_(
     grad_scale: Tensor | None,
     found_inf: Tensor | None,
 ) -> None:
-    """Make the step of `sgd.sgd_update` in place; on the first step the buffers b are only written.
+    """Take the step of `sgd.sgd_update` in place; on the first step the buffers b are only written.
 
-    A replica whose momentum is 0 goes without b, which it leaves alone; on the first step that is 0.
+    A replica whose momentum is 0 does not use b, which stays as it is; on the first step it is set to 0.
     """
     hyperparameters = [weight_decay, momentum, [1 - dampening] * replicas]
     flags = {"MOMENTUM": len(momentum_buffers) > 0, "NESTEROV": nesterov, "FIRST_STEP": first_step}
@@ -365,9 +365,9 @@ def rmsprop_(
     grad_scale: Tensor | None,
     found_inf: Tensor | None,
 ) -> None:
-    """Make the step of `rmsprop.rmsprop_update` in place; given `grad_avgs` it is centered.
+    """Take the step of `rmsprop.rmsprop_update` in place; given `grad_avgs` it is centered.
 
-    A replica whose momentum is 0 goes without b and leaves it alone.
+    A replica whose momentum is 0 does not use b, which stays as it is.
     """
     hyperparameters = [weight_decay, alpha, [1 - a for a in alpha], eps, momentum]
     flags = {"CENTERED": len(grad_avgs) > 0, "MOMENTUM": len(momentum_buffers) > 0, "MAXIMIZE": maximize}
@@ -394,7 +394,7 @@ def adam_(
     grad_scale: Tensor | None,
     found_inf: Tensor | None,
 ) -> None:
-    """Make the step of `adam.adam_update` in place; given `max_exp_avg_sqs` it is AMSGrad.
+    """Take the step of `adam.adam_update` in place; given `max_exp_avg_sqs` it is AMSGrad.
 
     `steps` holds t of each parameter, a 0-dim float32 tensor on the device, counted from 1; it is only read.
     """

@@ -15,16 +15,16 @@ alone scales λ; in torch and here the whole of γ does.
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from bakeoff.optim import _foreach, _fused
-from bakeoff.optim._bounds import check_at_least_zero, check_below_one
-from bakeoff.optim._optimizer import UpdateOptimizer
+from bakeoff.optim._algorithm import Kernel
+from bakeoff.optim._optimizer import Averages, UpdateOptimizer
 from bakeoff.optim._replicas import Replicas
-from bakeoff.optim._tensors import Group, Tensors, before_step, in_single
-from bakeoff.optim._trial import Kernel
+from bakeoff.optim._state import count
+from bakeoff.optim._tensors import Group, Tensors
+from bakeoff.optim._validation import check_at_least_zero, check_below_one
 
 Betas = tuple[float | Tensor, float | Tensor]
 
@@ -44,9 +44,19 @@ def adam_update(
     maximize: bool = False,
     decoupled_weight_decay: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """One step: (θ, m, v, v_max) at t, counted from 1, from the same at t - 1. Given v_max it is AMSGrad."""
+    """One step: (θ, m, v, v_max) at t, counted from 1, from the same at t - 1. Given v_max it is AMSGrad.
+
+    Tensors have one shape; m, v and v_max are zero before the first step. Writes to no argument. Kingma & Ba 2015,
+    Algorithm 1; with `decoupled_weight_decay` Loshchilov & Hutter 2019, Algorithm 2.
+
+    >>> import torch
+    >>> weight, gradient, zero = torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([0.0])
+    >>> weight, m, v, _ = adam_update(weight, gradient, zero, zero, t=1, lr=0.25, betas=(0.5, 0.75), eps=0.0)
+    >>> weight, m, v  # m = 0.5 * 2 and v = 0.25 * 2², corrected to 2 and 2²
+    (tensor([0.7500]), tensor([1.]), tensor([1.]))
+    """
     beta1, beta2 = betas
-    # g_t = ∇f_t(θ_{t-1}), or -∇f_t(θ_{t-1}) to climb
+    # g_t = ∇f_t(θ_{t-1}), or -∇f_t(θ_{t-1}) to maximize
     g = -grad if maximize else grad
     if decoupled_weight_decay:
         # θ_{t-1} <- θ_{t-1} - γ λ θ_{t-1}
@@ -73,12 +83,21 @@ class Adam(UpdateOptimizer):
     """Adam with the arguments, defaults and state keys of `torch.optim.Adam`.
 
     The state's `exp_avg` is m, `exp_avg_sq` is v and `max_exp_avg_sq` is v_max. With `replicas`, `lr`, `betas`,
-    `eps` and `weight_decay` may differ by replica (see `bakeoff.optim`). A bf16 parameter stops moving once its
+    `eps` and `weight_decay` may differ by replica (see `bakeoff.optim`). A bf16 parameter stops changing once its
     step is under half its ulp. Raises ValueError on a hyperparameter out of bounds, in any group.
+
+    >>> import torch
+    >>> weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    >>> optimizer = Adam([weight], lr=0.25)
+    >>> weight.square().sum().backward()
+    >>> optimizer.step()
+    >>> weight.data  # the first step has length lr, whatever the gradient
+    tensor([ 0.7500, -1.7500])
     """
 
-    refuses_sparse = "Adam does not support sparse gradients, please consider SparseAdam instead"
-    _may_differ = ("lr", "betas", "eps", "weight_decay")
+    _sparse_error = "Adam does not support sparse gradients, please consider SparseAdam instead"
+    _foreach_step = staticmethod(_foreach.adam)
+    _per_replica = ("lr", "betas", "eps", "weight_decay")
 
     def __init__(
         self,
@@ -113,7 +132,7 @@ class Adam(UpdateOptimizer):
         super().__init__(params, defaults, replicas)
 
     def add_param_group(self, param_group: Group) -> None:
-        """Add a group as torch does, its own hyperparameters checked like the defaults."""
+        """Add a group as torch does. Raises ValueError if one of its own hyperparameters is out of bounds."""
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         group["betas"] = tuple(b.squeeze() if isinstance(b, Tensor) and b.dim() > 0 else b for b in group["betas"])
@@ -132,19 +151,14 @@ class Adam(UpdateOptimizer):
     def _averages(self, group: Group) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
 
-    def _define(self, tensors: Tensors, group: Group) -> None:
+    def _update(
+        self, param: Tensor, grad: Tensor, averages: Averages, group: Group, step: Tensor
+    ) -> tuple[Tensor, Averages]:
         options = {name: group[name] for name in _OPTIONS}
-        for i, (param, grad, step) in enumerate(zip(tensors.params, tensors.grads, tensors.steps, strict=True)):
-            averages = [of_all[i] for of_all in tensors.averages.values()]
-            theta, *old = (before_step(tensor, group) for tensor in (param, *averages))
-            t = step.double() if group["capturable"] or torch.compiler.is_compiling() else step.item()
-            new = adam_update(theta, in_single(grad), *old, t=t, **options)
-            for tensor, value in zip((param, *averages), new, strict=False):
-                if value is not None:
-                    tensor.copy_(value)
-
-    def _foreach(self, tensors: Tensors, group: Group) -> None:
-        _foreach.adam(tensors, group)
+        m, v, v_max = averages["exp_avg"], averages["exp_avg_sq"], averages.get("max_exp_avg_sq")
+        param, m, v, v_max = adam_update(param, grad, m, v, v_max, t=count(step, group), **options)
+        new = {"exp_avg": m, "exp_avg_sq": v, "max_exp_avg_sq": v_max}
+        return param, {name: value for name, value in new.items() if value is not None}
 
     def _kernels(self, tensors: Tensors, group: Group) -> tuple[Kernel, ...]:
         return (_fused.adam,)
@@ -166,7 +180,16 @@ def _check_betas(group: Group) -> None:
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay; arguments, defaults and state keys are `torch.optim.AdamW`'s."""
+    """Adam with decoupled weight decay; arguments, defaults and state keys are `torch.optim.AdamW`'s.
+
+    >>> import torch
+    >>> weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    >>> optimizer = AdamW([weight], lr=0.25, weight_decay=0.5)
+    >>> weight.grad = torch.zeros_like(weight)
+    >>> optimizer.step()
+    >>> weight.data  # without a gradient the decay alone, a factor of 1 - 0.25 * 0.5
+    tensor([ 0.8750, -1.7500])
+    """
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
     g_t = ∇f_t(θ_{t-1}) + λ θ_{t-1}
     v_t = α v_{t-1} + (1 - α) g_t²
-    m_t = α m_{t-1} + (1 - α) g_t                centered: the variance v_t - m_t² stands for v_t below
+    m_t = α m_{t-1} + (1 - α) g_t                centered: the variance v_t - m_t² replaces v_t below
     b_t = μ b_{t-1} + g_t / (√v_t + ε)
     θ_t = θ_{t-1} - γ b_t
 
@@ -10,19 +10,19 @@
 
 Hinton 2012, "Neural networks for machine learning", lecture 6e; centered and with momentum: Graves 2013,
 "Generating sequences with recurrent neural networks", equations (38)-(41). Two departures from Graves, both
-torch's: ε stands outside the root, and γ outside the buffer b.
+torch's: ε is outside the root, and γ outside the buffer b.
 """
 
 import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from bakeoff.optim import _foreach, _fused, _native, _replicas
-from bakeoff.optim._bounds import check_at_least_zero, check_below_one
-from bakeoff.optim._optimizer import UpdateOptimizer
+from bakeoff.optim import _foreach, _fused, _native
+from bakeoff.optim._algorithm import Kernel
+from bakeoff.optim._optimizer import Averages, UpdateOptimizer
 from bakeoff.optim._replicas import Replicas
-from bakeoff.optim._tensors import Group, Tensors, before_step, in_single
-from bakeoff.optim._trial import Kernel
+from bakeoff.optim._tensors import Group, Tensors
+from bakeoff.optim._validation import check_at_least_zero, check_below_one
 
 
 def rmsprop_update(
@@ -39,8 +39,18 @@ def rmsprop_update(
     momentum: float = 0.0,
     maximize: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """One step: (θ, v, m, b) at t from the same at t - 1. Given m it is centered; given b, with momentum."""
-    # g_t = ∇f_t(θ_{t-1}), or -∇f_t(θ_{t-1}) to climb
+    """One step: (θ, v, m, b) at t from the same at t - 1. Given m it is centered; given b, with momentum.
+
+    Tensors have one shape; v, m and b are zero before the first step. Writes to no argument. Hinton 2012, lecture 6e;
+    Graves 2013, equations (38)-(41).
+
+    >>> import torch
+    >>> weight, gradient, v = torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([0.0])
+    >>> weight, v, _, _ = rmsprop_update(weight, gradient, v, lr=0.25, alpha=0.75, eps=0.0)
+    >>> weight, v  # v = 0.25 * 2², and the weight moves by 0.25 * 2 / √1
+    (tensor([0.5000]), tensor([1.]))
+    """
+    # g_t = ∇f_t(θ_{t-1}), or -∇f_t(θ_{t-1}) to maximize
     g = -grad if maximize else grad
     # g_t <- g_t + λ θ_{t-1}
     if weight_decay != 0:
@@ -65,12 +75,21 @@ class RMSprop(UpdateOptimizer):
     """RMSprop with the arguments, defaults and state keys of `torch.optim.RMSprop`, and `fused`, which that lacks.
 
     The state's `square_avg` is v, `grad_avg` is m and `momentum_buffer` is b. With `replicas`, `lr`, `alpha`,
-    `eps`, `weight_decay` and `momentum` may differ by replica (see `bakeoff.optim`). A bf16 parameter stops moving
+    `eps`, `weight_decay` and `momentum` may differ by replica (see `bakeoff.optim`). A bf16 parameter stops changing
     once its step is under half its ulp. Raises ValueError on a hyperparameter out of bounds, in any group.
+
+    >>> import torch
+    >>> weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    >>> optimizer = RMSprop([weight], lr=0.25, alpha=0.75, eps=0.0)
+    >>> weight.square().sum().backward()
+    >>> optimizer.step()
+    >>> weight.data  # the first step has one length, lr / √(1 - alpha), whatever the gradient
+    tensor([ 0.5000, -1.5000])
     """
 
-    refuses_sparse = "RMSprop does not support sparse gradients"
-    _may_differ = ("lr", "alpha", "eps", "weight_decay", "momentum")
+    _sparse_error = "RMSprop does not support sparse gradients"
+    _foreach_step = staticmethod(_foreach.rmsprop)
+    _per_replica = ("lr", "alpha", "eps", "weight_decay", "momentum")
 
     def __init__(
         self,
@@ -114,29 +133,21 @@ class RMSprop(UpdateOptimizer):
         used = {"square_avg": True, "momentum_buffer": momentum, "grad_avg": group["centered"]}
         return tuple(name for name, is_used in used.items() if is_used)
 
-    def _define(self, tensors: Tensors, group: Group) -> None:
+    def _update(
+        self, param: Tensor, grad: Tensor, averages: Averages, group: Group, step: Tensor
+    ) -> tuple[Tensor, Averages]:
         options = {name: group[name] for name in _OPTIONS}
-        for i, (param, grad) in enumerate(zip(tensors.params, tensors.grads, strict=True)):
-            state = {name: averages[i] for name, averages in tensors.averages.items()}
-            v, m, b = state["square_avg"], state.get("grad_avg"), state.get("momentum_buffer")
-            b = b if group["momentum"] != 0 else None  # a replica without, among others with
-            theta, old_v = before_step(param, group), before_step(v, group)
-            old_m, old_b = (None if x is None else before_step(x, group) for x in (m, b))
-            new = rmsprop_update(theta, in_single(grad), old_v, old_m, old_b, **options)
-            for old, value in zip((param, v, m, b), new, strict=True):
-                if old is not None and value is not None:
-                    old.copy_(value)
-
-    def _foreach(self, tensors: Tensors, group: Group) -> None:
-        _foreach.rmsprop(tensors, group)
+        v, m = averages["square_avg"], averages.get("grad_avg")
+        # a replica without momentum beside others that have it
+        b = averages.get("momentum_buffer") if group["momentum"] != 0 else None
+        param, v, m, b = rmsprop_update(param, grad, v, m, b, **options)
+        new = {"square_avg": v, "grad_avg": m, "momentum_buffer": b}
+        return param, {name: value for name, value in new.items() if value is not None}
 
     def _kernels(self, tensors: Tensors, group: Group) -> tuple[Kernel, ...]:
-        if tensors.on_cuda or tensors.params[0].dtype not in (torch.float32, torch.float64):
+        if tensors.on_cuda:
             return (_fused.rmsprop,)
-        # of one replica, which is to go as it would alone
-        elements = sum(map(Tensor.numel, tensors.params)) // (_replicas.count(group) or 1)
-        is_large = elements >= _native.WORTH_COMPILING
-        return (_native.rmsprop, _fused.rmsprop) if is_large else (_fused.rmsprop,)
+        return (_native.rmsprop,) if tensors.params[0].dtype in (torch.float32, torch.float64) else ()
 
 
 _OPTIONS = ("lr", "alpha", "eps", "weight_decay", "momentum", "maximize")

@@ -22,12 +22,12 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from bakeoff.optim import _foreach, _fused
-from bakeoff.optim._bounds import check_at_least_zero
-from bakeoff.optim._optimizer import UpdateOptimizer
+from bakeoff.optim._algorithm import Kernel
+from bakeoff.optim._optimizer import Averages, UpdateOptimizer
 from bakeoff.optim._replicas import Replicas
 from bakeoff.optim._state import State
-from bakeoff.optim._tensors import Group, Tensors, before_step, in_single
-from bakeoff.optim._trial import Kernel
+from bakeoff.optim._tensors import Group, Tensors, before_step
+from bakeoff.optim._validation import check_at_least_zero
 
 
 def sgd_direction(
@@ -41,8 +41,13 @@ def sgd_direction(
     nesterov: bool = False,
     maximize: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """The direction d_t to walk down, and b_t; b_{t-1} is None before the first step."""
-    # g_t = ∇f_t(θ_{t-1}), or -∇f_t(θ_{t-1}) to climb
+    """The direction d_t, against which θ moves, and b_t; b_{t-1} is None before the first step.
+
+    >>> import torch
+    >>> sgd_direction(torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([4.0]), momentum=0.5, nesterov=True)
+    (tensor([4.]), tensor([4.]))
+    """
+    # g_t = ∇f_t(θ_{t-1}), or -∇f_t(θ_{t-1}) to maximize
     g = -grad if maximize else grad
     # g_t <- g_t + λ θ_{t-1}
     if weight_decay != 0:
@@ -58,7 +63,19 @@ def sgd_direction(
 def sgd_update(
     param: Tensor, grad: Tensor, b: Tensor | None = None, *, lr: float | Tensor, **options: Any
 ) -> tuple[Tensor, Tensor | None]:
-    """One step: θ_t and b_t from θ_{t-1} and b_{t-1}; `options` are those of `sgd_direction`."""
+    """One step: (θ, b) at t from the same at t - 1; b is None before the first step. Writes to no argument.
+
+    `options`, all off by default: `momentum`, `dampening`, `weight_decay`, `nesterov`, `maximize`. Tensors have one
+    shape. Sutskever et al. 2013, equations (1)-(4).
+
+    >>> import torch
+    >>> weight, gradient = torch.tensor([1.0]), torch.tensor([2.0])
+    >>> weight, b = sgd_update(weight, gradient, lr=0.25, momentum=0.5)
+    >>> weight, b
+    (tensor([0.5000]), tensor([2.]))
+    >>> sgd_update(weight, gradient, b, lr=0.25, momentum=0.5)  # b = 0.5 * 2 + 2
+    (tensor([-0.2500]), tensor([3.]))
+    """
     d, b = sgd_direction(param, grad, b, **options)
     # θ_t = θ_{t-1} - γ d_t
     return param - lr * d, b
@@ -67,13 +84,23 @@ def sgd_update(
 class SGD(UpdateOptimizer):
     """Stochastic gradient descent with the arguments, defaults and state keys of `torch.optim.SGD`.
 
-    The state's `momentum_buffer` is b. Sparse gradients are taken. With `replicas`, `lr`, `momentum` and
-    `weight_decay` may differ by replica (see `bakeoff.optim`). A bf16 parameter stops moving once its step is
+    The state's `momentum_buffer` is b. Sparse gradients are supported. With `replicas`, `lr`, `momentum` and
+    `weight_decay` may differ by replica (see `bakeoff.optim`). A bf16 parameter stops changing once its step is
     under half its ulp. Raises ValueError on a hyperparameter out of bounds, in any group.
+
+    >>> import torch
+    >>> weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    >>> optimizer = SGD([weight], lr=0.25, momentum=0.5)
+    >>> weight.square().sum().backward()
+    >>> optimizer.step()
+    >>> weight.data
+    tensor([ 0.5000, -1.0000])
     """
 
-    counts_steps = False
-    _may_differ = ("lr", "momentum", "weight_decay")
+    _counts_steps = False
+    _sparse_error = None
+    _foreach_step = staticmethod(_foreach.sgd)
+    _per_replica = ("lr", "momentum", "weight_decay")
 
     def __init__(
         self,
@@ -117,39 +144,49 @@ class SGD(UpdateOptimizer):
     def _averages(self, group: Group) -> tuple[str, ...]:
         return ("momentum_buffer",) if _any_momentum(group) else ()
 
-    def _begin(self, params: list[Tensor], grads: list[Tensor], states: list[State], group: Group) -> list[Tensors]:
-        """Parameters whose buffer is yet to begin (b_1 = g_1) apart from those that have one."""
-        begun = [i for i, state in enumerate(states) if "momentum_buffer" in state]
-        beginning = [i for i in range(len(states)) if "momentum_buffer" not in states[i]]
-        for i in beginning:
+    def _initialize_and_gather(
+        self, params: list[Tensor], grads: list[Tensor], states: list[State], group: Group
+    ) -> list[Tensors]:
+        """Create the missing buffers; their parameters come separately, since b_1 = g_1."""
+        old = [i for i, state in enumerate(states) if "momentum_buffer" in state]
+        new = [i for i, state in enumerate(states) if "momentum_buffer" not in state]
+        for i in new:
             states[i]["momentum_buffer"] = torch.zeros_like(grads[i] if grads[i].is_sparse else params[i])
         tensors = Tensors(params, grads, {"momentum_buffer": [state["momentum_buffer"] for state in states]}, [])
-        first = replace(tensors.at(beginning), first=True)
-        return [tensors.at(begun), first] if begun else [first]
+        first = replace(tensors.at(new), first=True)
+        return [tensors.at(old), first] if old else [first]
 
-    def _define(self, tensors: Tensors, group: Group) -> None:
-        options = {name: group[name] for name in _DIRECTION}
+    def _update(
+        self, param: Tensor, grad: Tensor, averages: Averages, group: Group, step: Tensor
+    ) -> tuple[Tensor, Averages]:
+        options = {name: group[name] for name in _DIRECTION_OPTIONS}
+        new_param, b = sgd_update(param, grad, averages.get("momentum_buffer"), lr=group["lr"], **options)
+        return new_param, {} if b is None else {"momentum_buffer": b}
+
+    def _definition_step(self, tensors: Tensors, group: Group) -> None:
+        sparse = [i for i, grad in enumerate(tensors.grads) if grad.is_sparse]
+        if not sparse:
+            super()._definition_step(tensors, group)
+            return
+        self._sparse_step(tensors.at(sparse), group)
+        super()._definition_step(tensors.at([i for i in range(len(tensors)) if i not in sparse]), group)
+
+    def _sparse_step(self, tensors: Tensors, group: Group) -> None:
+        """Without a dense copy of an embedding of which a few rows change."""
+        options = {name: group[name] for name in _DIRECTION_OPTIONS}
         buffers = tensors.averages.get("momentum_buffer", [])
         for i, (param, grad) in enumerate(zip(tensors.params, tensors.grads, strict=True)):
             b = before_step(buffers[i], group) if buffers and not tensors.first else None
-            if grad.is_sparse:
-                # never a dense copy of a table of which a few rows move
-                d, b = sgd_direction(param, grad, b, **options)
-                param.sub_(group["lr"] * d)
-            else:
-                theta, b = sgd_update(before_step(param, group), in_single(grad), b, lr=group["lr"], **options)
-                param.copy_(theta)
+            d, b = sgd_direction(param, grad, b, **options)
+            param.sub_(group["lr"] * d)
             if buffers and b is not None:
                 buffers[i].copy_(b)
-
-    def _foreach(self, tensors: Tensors, group: Group) -> None:
-        _foreach.sgd(tensors, group)
 
     def _kernels(self, tensors: Tensors, group: Group) -> tuple[Kernel, ...]:
         return (_fused.sgd,)
 
 
-_DIRECTION = ("momentum", "dampening", "weight_decay", "nesterov", "maximize")
+_DIRECTION_OPTIONS = ("momentum", "dampening", "weight_decay", "nesterov", "maximize")
 
 
 def _any_momentum(group: Group) -> bool:

@@ -1,6 +1,6 @@
 """Writes the aggregate run of an arm: mean and band over its seeds, for every reader of event files.
 
-It lies in the arm's folder, above the runs: below one of them, TensorBoard would take it for a part of that session.
+It is in the arm's folder, above the runs: below one of them, TensorBoard would take it for a part of that session.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bakeoff.overview.axes import AXES, Axis, band_tag
-from bakeoff.overview.rewrite import rewritten
+from bakeoff.overview.rewrite import replace_events
 from bakeoff.report.arms import Arm
-from bakeoff.report.bands import METHOD, Band, along, band
+from bakeoff.report.bands import METHOD, Band, axis_values, band
 from bakeoff.report.curves import Curve, read_curves
 from bakeoff.tensorboard import EventFile
 from bakeoff.tensorboard.summaries import text
@@ -29,7 +29,7 @@ def write_bands(arm: Arm) -> None:
     """
     runs = [read_curves(record.path) for record in arm.records if record.status == "completed"]
     metrics = dict.fromkeys(tag for run in runs for tag in run if tag.startswith(MAIN_CURVES))
-    with rewritten(arm.records[0].path.parent) as file:
+    with replace_events(arm.records[0].path.parent) as file:
         file.summary(text("seeds", _seeds(arm)))
         for metric in metrics:
             for axis in AXES:
@@ -42,8 +42,8 @@ def _seeds(arm: Arm) -> str:
 
 
 def _write(file: EventFile, metric: str, axis: Axis, runs: Sequence[Mapping[str, Curve]]) -> None:
-    placed = [(run[metric], along(run, metric, axis.name)) for run in runs if metric in run]
-    known = [(curve, x) for curve, x in placed if x is not None]
+    curves = [(run[metric], axis_values(run, metric, axis.name)) for run in runs if metric in run]
+    known = [(curve, x) for curve, x in curves if x is not None]
     if known:
         _write_band(file, metric, axis, band([curve for curve, _ in known], [x for _, x in known]))
 

@@ -3,44 +3,51 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from bakeoff.report.metric import find_direction, on_test_data, why_no_direction
 from bakeoff.report.records import Record, run_folders
-from bakeoff.runs import lower_is_better
-from bakeoff.tensorboard.hparams import Column, Hyperparameter, MetricColumn, apart, kind_of, read_session_start
+from bakeoff.tensorboard.hparams import (
+    HParamColumn,
+    Hyperparameter,
+    MetricColumn,
+    kind_of,
+    read_session_start,
+    separate_kinds,
+)
 
 log = logging.getLogger(__name__)
 
 
-def sessions(sweep: Path) -> list[Mapping[str, Hyperparameter]]:
-    """The hyperparameters of every run that has begun, as its event file holds them, if it can be read."""
-    return [start for run in run_folders(sweep) if (start := _session(run))]
+def session_hparams(sweep: Path) -> list[Mapping[str, Hyperparameter]]:
+    """The hyperparameters of every run that has started, as its event file holds them, if it can be read."""
+    return [start for run in run_folders(sweep) if (start := _hparams_of(run))]
 
 
-def _session(run: Path) -> Mapping[str, Hyperparameter] | None:
+def _hparams_of(run: Path) -> Mapping[str, Hyperparameter] | None:
     with suppress(OSError):
         for path in sorted(run.glob("events.out.tfevents.*"))[:1]:
             return read_session_start(path)
     return None
 
 
-def told_apart(
-    begun: Sequence[Mapping[str, Hyperparameter]], planned: Sequence[Mapping[str, Hyperparameter]]
+def with_kinds_separated(
+    started: Sequence[Mapping[str, Hyperparameter]], planned: Sequence[Mapping[str, Hyperparameter]]
 ) -> list[Mapping[str, Hyperparameter]]:
-    """All of them, the planned ones as they will stand in their event files, where text and numbers share no name.
+    """All of them, the planned ones as their event files will hold them: text and numbers never share a name.
 
-    What the first runs of a sweep hold decides; where the planned ones are the first and do not agree, it is text.
+    The runs that have started decide the kind of each; where the planned ones are the first and differ, it is text.
     """
-    kinds = {key: kind_of(value) for run in begun for key, value in run.items()}
+    kinds = {key: kind_of(value) for run in started for key, value in run.items()}
     for key in dict.fromkeys(key for run in planned for key in run):
-        of_planned = {kind_of(run[key]) for run in planned if key in run}
-        kinds.setdefault(key, of_planned.pop() if len(of_planned) == 1 else "text")
-    return [*begun, *(apart(run, kinds) for run in planned)]
+        planned_kinds = {kind_of(run[key]) for run in planned if key in run}
+        kinds.setdefault(key, planned_kinds.pop() if len(planned_kinds) == 1 else "text")
+    return [*started, *(separate_kinds(run, kinds) for run in planned)]
 
 
-def differing(runs: Sequence[Mapping[str, Hyperparameter]]) -> list[Column]:
+def differing_columns(runs: Sequence[Mapping[str, Hyperparameter]]) -> list[HParamColumn]:
     """A column for each key that has more than one value, or none in some runs, in the order in which keys are met.
 
     Left out is a key of one value that only some runs have where another column says which: `betas` is Adam's.
@@ -52,15 +59,15 @@ def differing(runs: Sequence[Mapping[str, Hyperparameter]]) -> list[Column]:
     return [column for key, column in columns.items() if key not in alone]
 
 
-def _column(key: str, runs: Sequence[Mapping[str, Hyperparameter]]) -> Column | None:
+def _column(key: str, runs: Sequence[Mapping[str, Hyperparameter]]) -> HParamColumn | None:
     distinct = {(kind_of(run[key]), run[key]) for run in runs if key in run}
     if len(distinct) == 1 and all(key in run for run in runs):
         return None
-    kinds = {of for of, _ in distinct}
-    if len(kinds) > 1:  # other launchers than ours cannot know this beforehand, and sort it out when the runs start
+    kinds = {kind for kind, _ in distinct}
+    if len(kinds) > 1:  # other launchers than ours cannot know this before the runs start
         log.warning("HParams has no column %s: its values are %s", key, " and ".join(sorted(kinds)))
         return None
-    return Column(key, type=kinds.pop(), values=[value for _, value in distinct])
+    return HParamColumn(key, type=kinds.pop(), values=[value for _, value in distinct])
 
 
 def _decides(by: str, key: str, runs: Sequence[Mapping[str, Hyperparameter]]) -> bool:
@@ -69,19 +76,20 @@ def _decides(by: str, key: str, runs: Sequence[Mapping[str, Hyperparameter]]) ->
     return all(has.setdefault(run.get(by), key in run) == (key in run) for run in runs)
 
 
-def metric_columns(records: Iterable[Record], main: str) -> list[MetricColumn]:
-    """Final and best of every metric, those of the main metric first."""
+def metric_columns(records: Sequence[Record], main: str) -> list[MetricColumn]:
+    """Final and best of every metric, those of the main metric first; no best where a run can have none."""
     known = dict.fromkeys(name for record in records for name in record.metrics)
-    first = [name for name in (main, main.replace("val/", "test/")) if name in known]
-    return [column for name in dict.fromkeys([*first, *known]) for column in _metric_columns(name)]
+    first = [name for name in (main, on_test_data(main)) if name in known]
+    return [column for name in dict.fromkeys([*first, *known]) for column in _metric_columns(name, records)]
 
 
-def _metric_columns(name: str) -> list[MetricColumn]:
-    better = "lower" if lower_is_better(name) else "higher"
+def _metric_columns(name: str, records: Sequence[Record]) -> list[MetricColumn]:
+    direction = find_direction(records, name)
+    sentences = {"min": "lower is better", "max": "higher is better", None: why_no_direction(records, name)}
     data = {"val": "validation data", "test": "test data, which chose nothing", "train": "training batches"}
     on = data.get(name.partition("/")[0], name.partition("/")[0])
-    about = f"on {on}; {better} is better; completed runs alone have it"
+    about = f"on {on}; {sentences[direction]}; completed runs alone have it"
     final = MetricColumn(f"final/{name}", f"{name} (final)", f"Last value {about}.")
-    if name.startswith("test/"):
+    if name.startswith("test/") or direction is None:
         return [final]
     return [final, MetricColumn(f"best/{name}", f"{name} (best)", f"Best value of the run {about}.")]

@@ -1,4 +1,4 @@
-"""Addresses that open TensorBoard on what was asked: the tab, or the main metric coloured by the first choice."""
+"""Addresses that open TensorBoard on one view: the tab, or the main metric coloured by the first choice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
 from bakeoff.report.arms import Arm, differing_keys
-from bakeoff.runs.arm import escaped
+from bakeoff.runs.arm import escape
 
 FIRST_CHOICES = ("optimizer", "loss", "batch_size")
 PORT = 6006  # TensorBoard's own
@@ -19,7 +19,7 @@ def comparison() -> str:
 
 
 def time_series(arms: Sequence[Arm], metric: str) -> str:
-    """Time Series with the runs alone (no aggregate ones), filtered to their metric, in one colour a choice."""
+    """Time Series with the runs alone (no aggregate ones), filtered to their metric, coloured by one choice."""
     view = {"tagFilter": f"^{re.escape(metric)}$", "runFilter": "/seed=", "smoothing": "0"}
     colour = _colour(arms)
     if colour:
@@ -28,7 +28,7 @@ def time_series(arms: Sequence[Arm], metric: str) -> str:
 
 
 def _colour(arms: Sequence[Arm]) -> str | None:
-    """A pattern whose group tells the values of one choice apart in run names: the choice that most names show."""
+    """A pattern whose group matches the value of one choice in run names: of the choice that most names show."""
     differing = differing_keys([arm.overrides for arm in arms])
     keys = [key for key in dict.fromkeys((*FIRST_CHOICES, *differing)) if key in differing]
     patterns = [_pattern(key, arms) for key in keys]
@@ -36,7 +36,7 @@ def _colour(arms: Sequence[Arm]) -> str | None:
 
 
 def _pattern(key: str, arms: Sequence[Arm]) -> str:
-    values = {escaped(arm.overrides[key]) for arm in arms if key in arm.overrides}
+    values = {escape(arm.overrides[key]) for arm in arms if key in arm.overrides}
     # the longest first, as 1 would be found in 16
     pattern = "|".join(map(re.escape, sorted(values, key=lambda value: (-len(value), value))))
-    return f"{re.escape(escaped(key))}=({pattern})"
+    return f"{re.escape(escape(key))}=({pattern})"

@@ -13,12 +13,17 @@ from pathlib import Path
 
 from bakeoff.errors import UserError
 from bakeoff.overview.bands import write_bands
-from bakeoff.overview.columns import differing, metric_columns, sessions, told_apart
+from bakeoff.overview.columns import (
+    differing_columns,
+    metric_columns,
+    session_hparams,
+    with_kinds_separated,
+)
 from bakeoff.overview.layout import custom_scalars
-from bakeoff.overview.rewrite import PATTERN, rewritten
+from bakeoff.overview.rewrite import PATTERN, replace_events
 from bakeoff.report.arms import Arm, group_arms
 from bakeoff.report.leaderboard import render
-from bakeoff.report.ranking import usual_metric
+from bakeoff.report.metric import resolve_metric
 from bakeoff.report.records import Sweep, read_sweep
 from bakeoff.runs.outcome import FILE_NAME
 from bakeoff.tensorboard import EventFile
@@ -26,8 +31,8 @@ from bakeoff.tensorboard.hparams import Hyperparameter, experiment
 from bakeoff.tensorboard.summaries import code_block, image, text
 
 log = logging.getLogger(__name__)
-EVERY = 5.0  # seconds between two updates, at least
-SHARE = 0.02  # of the time, at most, is spent on updates while runs go on
+MIN_INTERVAL = 5.0  # seconds between two updates
+MAX_FRACTION = 0.02  # of the time is spent on updates while runs are trained
 
 
 class Overview:
@@ -53,7 +58,7 @@ class Overview:
         """
         self._planned = list(planned)
         self.sweep.mkdir(parents=True, exist_ok=True)
-        with self._unstopped():
+        with self._log_errors():
             self._write_root(read_sweep(self.sweep))
 
     def run_ended(self) -> None:
@@ -63,11 +68,11 @@ class Overview:
             return
         self.update()
         ended = time.monotonic()
-        self._due = ended + max(EVERY, (ended - started) / SHARE)
+        self._due = ended + max(MIN_INTERVAL, (ended - started) / MAX_FRACTION)
 
     def update(self) -> None:
         """Brings everything up to date."""
-        with self._unstopped():
+        with self._log_errors():
             sweep = read_sweep(self.sweep)
             for arm in group_arms(sweep.records):
                 if not _is_current(arm):
@@ -75,17 +80,17 @@ class Overview:
             self._write_root(sweep)
 
     @contextmanager
-    def _unstopped(self) -> Iterator[None]:
-        """What stands in the way is logged: no sweep is stopped for its pictures."""
+    def _log_errors(self) -> Iterator[None]:
+        """Errors are logged: no sweep is stopped for its pictures."""
         try:
             yield
         except Exception as error:  # a full disk, a run folder that was removed meanwhile, what a figure cannot show
             log.warning("TensorBoard's overview of %s is out of date: %s: %s", self.sweep, type(error).__name__, error)
 
     def _write_root(self, sweep: Sweep) -> None:
-        metric = usual_metric(sweep.records, self.metric)
-        columns = differing(told_apart(sessions(self.sweep), self._planned))
-        with rewritten(self.sweep) as file:
+        metric = resolve_metric(sweep.records, self.metric)
+        columns = differing_columns(with_kinds_separated(session_hparams(self.sweep), self._planned))
+        with replace_events(self.sweep) as file:
             file.summary(experiment(columns, metric_columns(sweep.records, metric)))
             file.summary(custom_scalars(_curves(sweep, metric)))
             if sweep.records:
@@ -97,7 +102,7 @@ def _is_current(arm: Arm) -> bool:
     """Whether the aggregate run was written after the last of the runs had changed."""
     folder = arm.records[0].path.parent
     written = [path.stat().st_mtime_ns for path in folder.glob(PATTERN)]
-    # the folder's own time tells of a run that was removed
+    # the folder's own time changes when a run is removed
     changed = [(record.path / FILE_NAME).stat().st_mtime_ns for record in arm.records] + [folder.stat().st_mtime_ns]
     return bool(written) and max(written) >= max(changed)
 
@@ -110,7 +115,7 @@ def _curves(sweep: Sweep, metric: str) -> list[str]:
 
 def _leaderboard(sweep: Sweep, metric: str) -> str:
     try:
-        table = render(sweep.records, sweep.problems, metric=metric, policy=sweep.policy)
+        table = render(sweep.records, sweep.unreadable, metric=metric, tuning_note=sweep.tuning_note)
     except UserError as error:
         return f"No leaderboard: {code_block(str(error))}"
     return code_block(table)

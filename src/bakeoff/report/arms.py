@@ -1,4 +1,6 @@
-"""Group records into arms, and name an arm by what sets it apart from the others of its sweep."""
+"""Groups records into arms, and names an arm by what sets it apart from the others of its sweep."""
+
+from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from bakeoff.report.records import Record
+from bakeoff.report.record import Record
 from bakeoff.report.table import shorten, visible
 
 VALUE_WIDTH = 24
@@ -16,8 +18,8 @@ VALUE_WIDTH = 24
 class Arm:
     """All runs of one arm folder, ordered by seed.
 
-    `choices` holds the arm's values, as shown, of the keys that differ between the arms; a key that the arm leaves at
-    the configured default is absent. `suffix` tells apart two folders whose choices read the same.
+    `choices` holds the arm's values, as table cells, of the keys that differ between the arms; a key that the arm
+    leaves at the configured default is absent. `suffix` distinguishes two folders whose choices read the same.
     """
 
     folder: str
@@ -43,12 +45,13 @@ class Arm:
 
 
 def group_arms(records: Iterable[Record]) -> list[Arm]:
-    """One arm a folder, ordered by folder name, with names that are unique among them."""
+    """One arm for each folder, ordered by folder name, with names that are unique among them."""
     ordered = sorted(records, key=lambda record: (record.folder, record.seed))
     groups = {folder: tuple(runs) for folder, runs in groupby(ordered, key=lambda record: record.folder)}
-    keys = differing_keys([runs[0].arm for runs in groups.values()])
+    values = {folder: runs[0].arm for folder, runs in groups.items()}
+    keys = differing_keys(list(values.values()))
     choices = {
-        folder: {key: shown(runs[0].arm[key]) for key in keys if key in runs[0].arm} for folder, runs in groups.items()
+        folder: {key: as_cell(chosen[key]) for key in keys if key in chosen} for folder, chosen in values.items()
     }
     suffixes = _suffixes(choices)
     return [Arm(folder, choices[folder], suffixes[folder], runs) for folder, runs in groups.items()]
@@ -61,28 +64,28 @@ def differing_keys(arms: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def common_choices(arms: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Key -> value, as shown, of what every arm sets alike."""
+    """Key -> value, as a table cell, of what every arm sets to the same value."""
     differing = set(differing_keys(arms))
-    return {key: shown(value) for key, value in arms[0].items() if key not in differing} if arms else {}
+    return {key: as_cell(value) for key, value in arms[0].items() if key not in differing} if arms else {}
 
 
-def plain(value: object) -> str:
-    """A choice as it is written on a command line: text as it stands, the rest as in YAML and JSON."""
+def as_text(value: object) -> str:
+    """A choice as it is written on a command line: text unchanged, the rest as in YAML and JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def shown(value: object) -> str:
+def as_cell(value: object) -> str:
     """A choice as a table shows it: control characters escaped, the middle of a long value cut out."""
-    return shorten(visible(plain(value)), VALUE_WIDTH)
+    return shorten(visible(as_text(value)), VALUE_WIDTH)
 
 
-def natural(text: str) -> tuple[bool, float, str]:
+def natural_key(text: str) -> tuple[bool, float, str]:
     """A key that sorts numbers in text by size, and before words: 0.001, 16, 128, full."""
     try:
         number = float(text)
     except ValueError:
         return True, 0.0, text
-    return (False, number, text) if number == number else (True, 0.0, text)  # NaN has no place among numbers
+    return (False, number, text) if number == number else (True, 0.0, text)  # NaN cannot be sorted among numbers
 
 
 def _typed(arm: Mapping[str, Any], key: str) -> str | None:

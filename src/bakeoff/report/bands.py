@@ -6,6 +6,8 @@ not finite takes no part. So a run that stopped early is counted (`n`) as far as
 number after that.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -44,8 +46,8 @@ def _mean_curve(curves: Sequence[Curve]) -> Curve:
     return Curve(drawn.x.astype(np.int64), drawn.mean)
 
 
-def along(curves: Mapping[str, Curve], tag: str, axis: str) -> np.ndarray | None:
-    """Where on an axis the points of a curve lie; None when the run did not record that axis.
+def axis_values(curves: Mapping[str, Curve], tag: str, axis: str) -> np.ndarray | None:
+    """The values on an axis of the points of a curve; None when the run did not record that axis.
 
     Between two points of the axis it is interpolated: exact for samples and epochs, since the axis has a point wherever
     the curve has one.
@@ -57,47 +59,49 @@ def along(curves: Mapping[str, Curve], tag: str, axis: str) -> np.ndarray | None
     return None if known is None or not len(known.steps) else np.interp(steps, known.steps, known.values)
 
 
-def band(curves: Sequence[Curve], places: Sequence[np.ndarray]) -> Band:
-    """The band over `curves`, one a seed, whose points lie at `places`, rising, on the axis.
+def band(curves: Sequence[Curve], positions: Sequence[np.ndarray]) -> Band:
+    """The band over `curves`, one a seed, whose points are at `positions`, rising, on the axis.
 
-    Where every seed has places of its own, about as many points are given as one seed has.
+    Where every seed has positions of its own, about as many points are given as one seed has.
 
-    Raises ValueError for no curves.
+    Raises:
+        ValueError: there are no curves.
+
     """
     if not curves:
         raise ValueError("curves must hold at least 1 curve, got none")
-    x = _joined(places)
-    values = np.stack([_at(x, own, curve.values) for curve, own in zip(curves, places, strict=True)])
-    takes_part = np.isfinite(values)
-    n = takes_part.sum(axis=0)
+    x = _common_axis(positions)
+    values = np.stack([_interpolate(x, own, curve.values) for curve, own in zip(curves, positions, strict=True)])
+    present = np.isfinite(values)
+    n = present.sum(axis=0)
     some = n > 0
-    x, values, takes_part, n = x[some], values[:, some], takes_part[:, some], n[some]
-    low, high = _intervals(values, takes_part)
-    return Band(x, np.where(takes_part, values, 0).sum(axis=0) / n, low, high, n)
+    x, values, present, n = x[some], values[:, some], present[:, some], n[some]
+    low, high = _intervals(values, present)
+    return Band(x, np.where(present, values, 0).sum(axis=0) / n, low, high, n)
 
 
-def _joined(places: Sequence[np.ndarray]) -> np.ndarray:
-    """The places of all, thinned out to about as many as one has: the first and the last always among them."""
-    if all(np.array_equal(places[0], own) for own in places):
-        return places[0]
-    union = np.unique(np.concatenate(places))
-    wanted = min(len(union), max(len(own) for own in places))
-    return union[np.unique(np.linspace(0, len(union) - 1, wanted).round().astype(np.int64))]
+def _common_axis(positions: Sequence[np.ndarray]) -> np.ndarray:
+    """The positions of all, thinned out to about as many as one has: the first and the last always among them."""
+    if all(np.array_equal(positions[0], own) for own in positions):
+        return positions[0]
+    union = np.unique(np.concatenate(positions))
+    count = min(len(union), max(len(own) for own in positions))
+    return union[np.unique(np.linspace(0, len(union) - 1, count).round().astype(np.int64))]
 
 
-def _at(x: np.ndarray, own: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _interpolate(x: np.ndarray, own: np.ndarray, values: np.ndarray) -> np.ndarray:
     if x is own:
         return values
     return np.interp(x, own, values, left=np.nan, right=np.nan) if len(own) else np.full(len(x), np.nan)
 
 
-def _intervals(values: np.ndarray, takes_part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _intervals(values: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """One bootstrap for each set of runs that take part together: mostly there is one."""
-    if takes_part.all() and len(values) > 1:
+    if present.all() and len(values) > 1:
         return bootstrap_interval(values)
     low, high = np.full((2, values.shape[1]), np.nan)
-    for runs in np.unique(takes_part, axis=1).T:
+    for runs in np.unique(present, axis=1).T:
         if runs.sum() > 1:
-            points = (takes_part == runs[:, None]).all(axis=0)
+            points = (present == runs[:, None]).all(axis=0)
             low[points], high[points] = bootstrap_interval(values[np.ix_(runs, points)])
     return low, high

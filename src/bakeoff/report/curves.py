@@ -1,4 +1,6 @@
-"""Read the scalar curves of a run from event files: every point, where TensorBoard keeps 1000 a tag."""
+"""Reads the scalar curves of a run from event files: every point, where TensorBoard keeps 1000 for each tag."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +10,7 @@ import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.util import tensor_util
 
-from bakeoff.tensorboard.records import records
+from bakeoff.tensorboard.tfrecord import read_records
 
 
 class Curve(NamedTuple):
@@ -22,14 +24,13 @@ def read_curves(run: Path) -> dict[str, Curve]:
     """Tag -> curve, from every event file in the folder of one run; empty when there is none.
 
     A file that is cut short, as a killed run leaves it, or damaged gives the points before the damage; one that may not
-    be read gives none. When a resumed
-    run has repeated a step, the value that was written last counts.
+    be read gives none. When a resumed run has repeated a step, the value that was written last counts.
     """
     steps: list[int] = []
     times: list[float] = []
     points: dict[str, list[tuple[int, float]]] = {}  # tag -> (number of the event, value)
     for path in sorted(run.glob("events.out.tfevents.*")):
-        for data in records(_content(path)):
+        for data in read_records(_read_bytes(path)):
             event = Event.FromString(data)
             for tag, number in _scalars(event):
                 points.setdefault(tag, []).append((len(steps), number))
@@ -38,7 +39,7 @@ def read_curves(run: Path) -> dict[str, Curve]:
     return {tag: _curve(points[tag], np.array(steps, dtype=np.int64), np.array(times)) for tag in sorted(points)}
 
 
-def _content(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError:
@@ -48,7 +49,7 @@ def _content(path: Path) -> bytes:
 def _scalars(event: Event) -> Iterator[tuple[str, float]]:
     for value in event.summary.value:
         number = value.simple_value
-        if number or value.HasField("simple_value"):  # a number that is not 0 is there: most need no second look
+        if number or value.HasField("simple_value"):  # a number that is not 0 is there: most need no second test
             yield value.tag, number
         # TensorBoard's newer form: a tensor, marked as the scalars plugin's
         elif value.HasField("tensor") and value.metadata.plugin_data.plugin_name == "scalars":

@@ -3,6 +3,8 @@
 Drawn by matplotlib's `Figure`, without pyplot and its state of the whole process.
 """
 
+from __future__ import annotations
+
 import io
 import json
 import warnings
@@ -15,16 +17,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bakeoff.report.arms import VALUE_WIDTH, Arm, differing_keys, natural, plain
+from bakeoff.report.arms import VALUE_WIDTH, Arm, as_text, differing_keys, natural_key
+from bakeoff.report.metric import find_direction
 from bakeoff.report.table import shorten, visible
-from bakeoff.runs import lower_is_better
+from bakeoff.runs.metrics import Direction
 from bakeoff.stats import Estimate, mean_interval
 
-USUAL_CHOICES = ("batch_size", "loss", "optimizer")  # columns, rows, panels
+FIRST_CHOICES = ("batch_size", "loss", "optimizer")  # columns, rows, panels
 RATE = "optimizer.lr"
 DEFAULT = "(default)"
-MOST_VALUES = 12
+MAX_VALUES = 12
 DPI = 100
+# yellow is better; greys, where that is not known, are darker for larger values
+COLOURS = {"max": "viridis", "min": "viridis_r", None: "Greys"}
 
 
 def heat_map(arms: Sequence[Arm], metric: str) -> bytes | None:
@@ -34,28 +39,32 @@ def heat_map(arms: Sequence[Arm], metric: str) -> bytes | None:
     fewer than two choices vary (of few values: a picture of hundreds of cells says nothing), or no arm has the metric.
     """
     means = _means(arms, metric)
-    keys = _first(arms, 3)
+    keys = _choices_to_draw(arms, 3)
     if len(keys) < 2 or not means:
         return None
     across, down, panels = [_values(arms, key) for key in (*keys, None)[:3]]
+    direction = find_direction((record for arm in arms for record in arm.records), metric)
     grids = [_grid(arms, means, keys, across, down, panel) for panel in panels]
     low, high = np.nanmin(grids), np.nanmax(grids)
     size = (1.5 + len(panels) * (1.2 + 0.75 * len(across)), 1.6 + 0.5 * len(down))
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for ax, grid, panel in zip(axes, grids, panels, strict=True):
-        _draw_grid(ax, grid, across, down, low, high, lower=lower_is_better(metric))
-        ax.set(xlabel=_literal(keys[0]), title=_literal(f"{keys[2]}={_short(panel)}") if len(keys) > 2 else "")
-    axes[0].set_ylabel(_literal(keys[1]))
-    figure.suptitle(_literal(f"{metric}, mean over completed runs; {_census(arms)}"), fontsize=10)
+        _draw_grid(ax, grid, across, down, (low, high), direction)
+        title = f"{keys[2]}={_short(panel)}" if len(keys) > 2 else ""
+        ax.set(xlabel=_escape_mathtext(keys[0]), title=_escape_mathtext(title))
+    axes[0].set_ylabel(_escape_mathtext(keys[1]))
+    unknown = "" if direction else "darker is larger; it is not known which is better; "
+    about = f"{metric}, mean over completed runs; {unknown}{_count_statuses(arms)}"
+    figure.suptitle(_escape_mathtext(about), fontsize=10)
     return _png(figure)
 
 
 def metric_by_rate(arms: Sequence[Arm], metric: str) -> bytes | None:
-    """The final metric against the learning rate: a line for arms that are alike in all else, a colour an optimizer.
+    """The final metric against the learning rate: a line joins arms that are equal in all else.
 
-    Bars are 95% t intervals over seeds; a cross at the bottom is an arm without a completed run. None when the learning
-    rate does not vary, or no arm has the metric.
+    Each optimizer has a colour. Bars are 95% t intervals over seeds; a cross at the bottom is an arm without a
+    completed run. None when the learning rate does not vary, or no arm has the metric.
     """
     points = [(arm, rate, _estimate(arm, metric)) for arm in arms if (rate := _rate(arm)) is not None]
     if len({rate for _, rate, _ in points}) < 2 or not any(estimate for _, _, estimate in points):
@@ -65,9 +74,9 @@ def metric_by_rate(arms: Sequence[Arm], metric: str) -> bytes | None:
     for number, optimizer in enumerate(sorted({_value(arm, "optimizer") for arm, _, _ in points})):
         own = [point for point in points if _value(point[0], "optimizer") == optimizer]
         _draw_optimizer(ax, own, f"C{number}")
-        ax.plot([], [], color=f"C{number}", marker="o", label=_literal(_short(optimizer)))
-    ax.set(xscale="log", xlabel="learning rate", ylabel=_literal(f"{metric}, final"))
-    ax.set_title(_literal(f"mean and 95% interval over completed runs; {_census(arms)}"), fontsize=10)
+        ax.plot([], [], color=f"C{number}", marker="o", label=_escape_mathtext(_short(optimizer)))
+    ax.set(xscale="log", xlabel="learning rate", ylabel=_escape_mathtext(f"{metric}, final"))
+    ax.set_title(_escape_mathtext(f"mean and 95% interval over completed runs; {_count_statuses(arms)}"), fontsize=10)
     ax.grid(alpha=0.3)
     ax.legend()
     return _png(figure)
@@ -98,7 +107,7 @@ def _draw_optimizer(ax: Axes, points: Sequence[tuple[Arm, float, Estimate | None
         ax.errorbar(rates, means, bars, marker="o", capsize=3, color=colour, alpha=0.7)
 
 
-def _census(arms: Iterable[Arm]) -> str:
+def _count_statuses(arms: Iterable[Arm]) -> str:
     counts = Counter(record.status for arm in arms for record in arm.records)
     return ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
 
@@ -108,18 +117,18 @@ def _means(arms: Iterable[Arm], metric: str) -> dict[str, float]:
     return {folder: mean(values.values()) for folder, values in completed.items() if values}
 
 
-def _first(arms: Sequence[Arm], count: int) -> list[str]:
-    keys = [key for key in differing_keys([arm.overrides for arm in arms]) if len(_values(arms, key)) <= MOST_VALUES]
-    usual = [key for key in USUAL_CHOICES if key in keys]
-    return [*usual, *(key for key in keys if key not in usual)][:count]
+def _choices_to_draw(arms: Sequence[Arm], count: int) -> list[str]:
+    keys = [key for key in differing_keys([arm.overrides for arm in arms]) if len(_values(arms, key)) <= MAX_VALUES]
+    first = [key for key in FIRST_CHOICES if key in keys]
+    return [*first, *(key for key in keys if key not in first)][:count]
 
 
 def _values(arms: Iterable[Arm], key: str | None) -> list[str]:
-    return [""] if key is None else sorted({_value(arm, key) for arm in arms}, key=natural)
+    return [""] if key is None else sorted({_value(arm, key) for arm in arms}, key=natural_key)
 
 
 def _value(arm: Arm, key: str) -> str:
-    return plain(arm.overrides[key]) if key in arm.overrides else DEFAULT
+    return as_text(arm.overrides[key]) if key in arm.overrides else DEFAULT
 
 
 def _short(text: str) -> str:
@@ -144,13 +153,19 @@ def _grid(
 
 
 def _draw_grid(
-    ax: Axes, grid: np.ndarray, across: Sequence[str], down: Sequence[str], low: float, high: float, *, lower: bool
+    ax: Axes,
+    grid: np.ndarray,
+    across: Sequence[str],
+    down: Sequence[str],
+    limits: tuple[float, float],
+    direction: Direction | None,
 ) -> None:
-    ax.imshow(grid, vmin=low, vmax=high, cmap="viridis_r" if lower else "viridis", aspect="auto")
-    ax.set_xticks(range(len(across)), [_literal(_short(text)) for text in across])
-    ax.set_yticks(range(len(down)), [_literal(_short(text)) for text in down])
+    low, high = limits
+    ax.imshow(grid, vmin=low, vmax=high, cmap=COLOURS[direction], aspect="auto")
+    ax.set_xticks(range(len(across)), [_escape_mathtext(_short(text)) for text in across])
+    ax.set_yticks(range(len(down)), [_escape_mathtext(_short(text)) for text in down])
     for (row, column), value in np.ndenumerate(grid):
-        is_light = (value - low > 0.6 * (high - low)) != lower
+        is_light = (value - low > 0.6 * (high - low)) == (direction == "max")
         ax.text(
             column,
             row,
@@ -162,8 +177,8 @@ def _draw_grid(
         )
 
 
-def _literal(text: str) -> str:
-    """As it stands: matplotlib would set what is between two `$` as mathematics."""
+def _escape_mathtext(text: str) -> str:
+    """Matplotlib would set what is between two `$` as mathematics."""
     return visible(text).replace("$", r"\$")
 
 

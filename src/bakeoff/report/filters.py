@@ -1,4 +1,6 @@
-"""Picks runs by what a user types, as on a command line: `optimizer=sgd,adam`, `seed!=0`, `status=failed`."""
+"""Picks runs by filters, typed as on a command line: `optimizer=sgd,adam`, `seed!=0`, `status=failed`."""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,14 +11,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import QuotedString
 from hydra.errors import HydraException
 
-from bakeoff.errors import UserError
-from bakeoff.report.arms import natural, plain
+from bakeoff.errors import UserError, did_you_mean
+from bakeoff.report.arms import as_text, natural_key
 from bakeoff.report.record import Record
 from bakeoff.runs.outcome import STATUSES
-from bakeoff.words import did_you_mean
 
 DEFAULT = "-"  # as tables show a choice that a run leaves at its default
-MOST_NAMED = 12
+MAX_NAMED = 12
 
 
 @dataclass(frozen=True)
@@ -28,25 +29,31 @@ class Filter:
     values: tuple[Any, ...]
     negated: bool
 
-    def fits(self, record: Record) -> bool:
+    def matches(self, record: Record) -> bool:
         """Whether the run is picked."""
         return any(_equal(_value(record, self.key), value) for value in self.values) != self.negated
 
 
 def select(records: Sequence[Record], filters: Iterable[str]) -> list[Record]:
-    """The runs that fit all filters.
+    """The runs that match all filters; a status that no run has just picks nothing.
 
-    Raises UserError for what is no filter, for a key that no run has, and for a value that none has; a status that
-    none has just picks nothing.
+    Raises:
+        UserError: a text is no filter, or no run has its key or one of its values.
+
     """
     parsed = [parse(text) for text in filters]
     for one in parsed:
         _check(one, records)
-    return [record for record in records if all(one.fits(record) for one in parsed)]
+    return [record for record in records if all(one.matches(record) for one in parsed)]
 
 
 def parse(text: str) -> Filter:
-    """Raises UserError for what is not `key=value` or `key!=value`."""
+    """Reads one filter.
+
+    Raises:
+        UserError: it is not `key=value` or `key!=value`.
+
+    """
     found = re.fullmatch(r"[+~]*([^=!]+)(!?)=(.*)", text, re.DOTALL)
     if found is None:
         raise UserError(f"a filter must be key=value or key!=value, got {text}")
@@ -79,12 +86,12 @@ def _value(record: Record, key: str) -> Any:
     return record.arm.get(key, DEFAULT)
 
 
-def _equal(own: Any, asked: Any) -> bool:
+def _equal(own: Any, wanted: Any) -> bool:
     """As typed values, so that 1e-2 is 0.01; or as they are shown."""
     numbers = (int, float)
-    if isinstance(own, numbers) and isinstance(asked, numbers) and bool not in (type(own), type(asked)):
-        return own == asked
-    return plain(own) == plain(asked)
+    if isinstance(own, numbers) and isinstance(wanted, numbers) and bool not in (type(own), type(wanted)):
+        return own == wanted
+    return as_text(own) == as_text(wanted)
 
 
 def _check(one: Filter, records: Sequence[Record]) -> None:
@@ -94,17 +101,17 @@ def _check(one: Filter, records: Sequence[Record]) -> None:
         longer = [key for key in known if key.endswith(f".{one.key}")]  # lr for optimizer.lr
         hint = did_you_mean(longer[0] if longer else one.key, known)
         raise UserError(f"no run has a choice {one.key}{hint}; there are {chosen}")
-    values = {plain(_value(record, one.key)): None for record in records} | dict.fromkeys(
+    values = {as_text(_value(record, one.key)): None for record in records} | dict.fromkeys(
         STATUSES if one.key == "status" else ()
     )
     for value in one.values:
-        if not any(_equal(_value(record, one.key), value) for record in records) and plain(value) not in values:
-            near = did_you_mean(plain(value), values)
-            raise UserError(f"no run has {one.key}={plain(value)}{near}; there are {_some(values)}")
+        if not any(_equal(_value(record, one.key), value) for record in records) and as_text(value) not in values:
+            near = did_you_mean(as_text(value), values)
+            raise UserError(f"no run has {one.key}={as_text(value)}{near}; there are {_list_values(values)}")
 
 
-def _some(values: Iterable[str]) -> str:
-    ordered = sorted(values, key=natural)
-    hidden = len(ordered) - MOST_NAMED
-    named = [f"{value} (left at its default)" if value == DEFAULT else value for value in ordered[:MOST_NAMED]]
+def _list_values(values: Iterable[str]) -> str:
+    ordered = sorted(values, key=natural_key)
+    hidden = len(ordered) - MAX_NAMED
+    named = [f"{value} (left at its default)" if value == DEFAULT else value for value in ordered[:MAX_NAMED]]
     return ", ".join(named) + (f" and {hidden} more" if hidden > 0 else "")

@@ -1,5 +1,7 @@
 """The lines below a leaderboard: what was spent, what the columns mean, and what went wrong."""
 
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -7,9 +9,9 @@ from typing import Any
 from bakeoff.report.arms import common_choices, differing_keys
 from bakeoff.report.counts import by_status
 from bakeoff.report.ranking import Row
-from bakeoff.report.records import Problem, Record
+from bakeoff.report.records import Record, UnreadableRun
 from bakeoff.report.table import shorten, visible
-from bakeoff.runs import lower_is_better
+from bakeoff.runs.metrics import Direction
 from bakeoff.stats import paired_difference
 
 WIDTH = 110
@@ -23,9 +25,10 @@ QUANTITIES: dict[str, Callable[[Record], float]] = {
 def footer(
     rows: Sequence[Row],
     records: Sequence[Record],
-    problems: Sequence[Problem],
+    unreadable: Sequence[UnreadableRun],
     metric: str,
-    policy: str | None,
+    direction: Direction,
+    tuning_note: str | None,
 ) -> str:
     """Lines of at most 110 columns, but for those that name a run that could not be read."""
     arms = [row.arm.overrides for row in rows]
@@ -33,29 +36,29 @@ def footer(
     prose = [
         f"budget: {budget(records)}",
         *([f"common to all arms: {common}"] if common else []),
-        *([f"policy: {visible(line)}" for line in policy.splitlines()] if policy else []),
-        *_how_to_read(rows, metric),
+        *([f"tuning note: {visible(line)}" for line in tuning_note.splitlines()] if tuning_note else []),
+        *_how_to_read(rows, metric, direction),
         *_cautions(rows, records, arms, metric),
-        f"runs: {by_status(records, problems)}",
+        f"runs: {by_status(records, unreadable)}",
     ]
     # not wrapped, so that a path can be copied
-    lost = [f"lost: {visible(str(p.path))}: {shorten(visible(p.reason), WIDTH)}" for p in problems]
-    return "\n".join([*(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in prose), *lost])
+    named = [f"unreadable: {visible(str(run.path))}: {shorten(visible(run.reason), WIDTH)}" for run in unreadable]
+    return "\n".join([*(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in prose), *named])
 
 
 def budget(records: Iterable[Record]) -> str:
-    """What the completed runs spent, alike where they agree, as a range where they do not."""
+    """What the completed runs spent: one number where they agree, a range where they do not."""
     completed = [record for record in records if record.status == "completed"]
     if not completed:
         return "no run completed"
-    alike, differing = [], []
+    equal, differing = [], []
     for unit, of in QUANTITIES.items():
         low, high = min(map(of, completed)), max(map(of, completed))
         if low == high:
-            alike.append(f"{_amount(low)} {unit}")
+            equal.append(f"{_amount(low)} {unit}")
         else:
             differing.append(f"{unit} ({_amount(low)} to {_amount(high)})")
-    parts = [f"every completed run: {', '.join(alike)}"] if alike else []
+    parts = [f"every completed run: {', '.join(equal)}"] if equal else []
     parts += [f"differing between runs: {', '.join(differing)}"] if differing else []
     return "; ".join(parts)
 
@@ -64,21 +67,21 @@ def _amount(value: float) -> str:
     return str(int(value)) if value == int(value) else f"{value:.4g}"  # only epochs can be fractions
 
 
-def _how_to_read(rows: Sequence[Row], metric: str) -> list[str]:
+def _how_to_read(rows: Sequence[Row], metric: str, direction: Direction) -> list[str]:
     sizes = [row.validation.n for row in rows if row.validation is not None]
     seeds = _seeds(min(sizes), max(sizes)) if sizes else "no completed run"
-    better = "lower" if lower_is_better(metric) else "higher"
+    better = "lower" if direction == "min" else "higher"
     return [
         f"{visible(metric)}: final value on validation data, {better} is better; mean ± 95% Student t "
         f"interval over {seeds}; test data chose nothing",
-        *_mark(sum(row.rank is not None for row in rows)),
+        *_explain_marks(sum(row.rank is not None for row in rows)),
         "diverged and failed runs are counted, never averaged in; an arm with a run that did not complete "
-        "stands below and has no rank",
+        "comes last and has no rank",
         "steps, samples, seconds: mean over completed runs; -: no value, or a choice left at its default",
     ]
 
 
-def _mark(ranked: int) -> list[str]:
+def _explain_marks(ranked: int) -> list[str]:
     if ranked == 0:
         return ["no arm completed all its runs: none is the best"]
     if ranked == 1:
@@ -96,13 +99,13 @@ def _cautions(
     missing = sum(record.status == "completed" and record.final(metric) is None for record in records)
     seeds = {tuple(record.seed for record in row.arm.records) for row in rows}
     losses_differ = any(key == "loss" or key.startswith("loss.") for key in differing_keys(arms))
-    alike = sum(_same_gap_everywhere(row, rows[0], metric) for row in rows if row.rank is not None)
+    no_spread = sum(_same_gap_everywhere(row, rows[0], metric) for row in rows if row.rank is not None)
     cautions = {
-        f"{alike} arm(s) differ from the best by the same amount in every seed: an interval of no width shows that "
-        f"{visible(metric)} is coarse, not that the difference is sure": alike > 0,
+        f"{no_spread} arm(s) differ from the best by the same amount in every seed: an interval of no width shows that "
+        f"{visible(metric)} is coarse, not that the difference is sure": no_spread > 0,
         f"{missing} completed run(s) have no finite {visible(metric)}": missing > 0,
         "the arms do not have the same seeds; differences are paired over those they share": len(seeds) > 1,
-        "val/loss means something else under each loss; rank by another metric": (
+        "val/loss measures something else under each loss; rank by another metric": (
             metric == "val/loss" and losses_differ
         ),
     }

@@ -1,4 +1,6 @@
-"""What Hydra kept of a run, in its folder `.hydra`."""
+"""Reads what Hydra wrote of a run, in its folder `.hydra`."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +11,7 @@ import yaml  # type: ignore[import-untyped]
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a tenth of the time
 
 
-def composed(run: Path) -> Mapping[str, Any]:
+def composed_config(run: Path) -> Mapping[str, Any]:
     """The composed configuration; empty where it cannot be read."""
     return _content(_text(run / ".hydra" / "config.yaml"))
 
@@ -17,7 +19,7 @@ def composed(run: Path) -> Mapping[str, Any]:
 def command_line_options(run: Path) -> list[str]:
     """The options, beside overrides, that the run's command had and its repetition needs."""
     text = _text(run / ".hydra" / "hydra.yaml")
-    # most have none, and a thousand files of YAML take seconds
+    # most runs have none, and a thousand files of YAML take seconds
     if "provider: command-line" not in text and "config_name: bakeoff\n" in text:
         return []
     try:

@@ -1,83 +1,94 @@
-"""Print the ranked arms of a sweep: one row an arm, and a footer that says how to read it."""
+"""Prints the ranked arms of a sweep: one row for each arm, and a footer that says how to read it."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 from bakeoff.report.arms import differing_keys
 from bakeoff.report.footer import footer
-from bakeoff.report.ranking import LOST, METRIC, Row, on_test_data, rank_arms
-from bakeoff.report.records import Problem, Record
-from bakeoff.report.table import number_format, shorten, text_table, visible
+from bakeoff.report.metric import METRIC, metric_direction, on_test_data
+from bakeoff.report.ranking import UNREADABLE, Row, rank_arms
+from bakeoff.report.records import Record, UnreadableRun
+from bakeoff.report.table import Column, number_format, shorten, text_table, visible
+from bakeoff.runs.metrics import Direction
 from bakeoff.stats import Estimate
 
 KEY_WIDTH = 20
+NONE = "-"
 COUNTED = {"completed": "compl", "diverged": "div", "failed": "fail"}
-COUNTED_IF_ANY = {"interrupted": "intr", "running": "run", LOST: "lost"}
+COUNTED_IF_ANY = {"interrupted": "intr", "running": "run", UNREADABLE: UNREADABLE}
 
 
 def render(
     records: Sequence[Record],
-    problems: Sequence[Problem] = (),
+    unreadable: Sequence[UnreadableRun] = (),
     *,
     metric: str = METRIC,
-    policy: str | None = None,
+    direction: Direction | None = None,
+    tuning_note: str | None = None,
 ) -> str:
     """The leaderboard of a sweep as plain text.
 
-    The arms' choices stand in one column a key and not in one name, which keeps 3 choices within 120 columns. Runs
-    that could not be read (`problems`) are counted in their arm and named in the footer; `metric` ranks and stands
-    beside its test twin; `policy` says in the user's words how the sweep was set up.
+    The arms' choices have one column for each key and not one name, which keeps 3 choices within 120 columns.
+    Runs that could not be read (`unreadable`) are counted in their arm and named in the footer; `metric` ranks and
+    is shown beside its test twin; `direction` says whether small or large values are better, where the runs do not say;
+    `tuning_note` says in the user's words how what is not compared was chosen.
 
-    Raises UserError when `metric` is not a validation metric, or no run has it.
+    Raises:
+        UserError: `metric` is not a validation metric, no run has it, or its direction is not known.
+
     """
-    rows = rank_arms(records, problems, metric=metric)
+    rows = rank_arms(records, unreadable, metric=metric, direction=direction)
+    table = text_table(_columns(rows, metric), rows)
+    direction = metric_direction(records, metric, direction)
+    return f"{table}\n\n{footer(rows, records, unreadable, metric, direction, tuning_note)}\n"
+
+
+def _columns(rows: Sequence[Row], metric: str) -> list[Column[Row]]:
+    counted = COUNTED | {k: short for k, short in COUNTED_IF_ANY.items() if any(row.counts[k] for row in rows)}
+    return [
+        Column("rank", _rank, "right"),
+        *_choice_columns(rows),
+        Column(visible(metric), lambda row: _estimate(row.validation), "right"),
+        Column(visible(on_test_data(metric)), lambda row: _estimate(row.test), "right"),
+        *(Column(short, _count(status), "right") for status, short in counted.items()),
+        Column("steps", lambda row: _amount(row.steps, ".0f"), "right"),
+        Column("samples", lambda row: _amount(row.samples, ".0f"), "right"),
+        Column("seconds", lambda row: _amount(row.seconds, ".1f"), "right"),
+    ]
+
+
+def _choice_columns(rows: Sequence[Row]) -> list[Column[Row]]:
     # in the order of the folders, so that a change of rank never moves a column
     by_folder = sorted(rows, key=lambda row: row.arm.folder)
     keys = differing_keys([row.arm.overrides for row in by_folder])
-    counted = COUNTED | {k: short for k, short in COUNTED_IF_ANY.items() if any(row.counts[k] for row in rows)}
-    choices = [shorten(visible(key), KEY_WIDTH) for key in keys] or ["arm"]
-    numbers = [
-        visible(metric),
-        visible(on_test_data(metric)),
-        *counted.values(),
-        "steps",
-        "samples",
-        "seconds",
-    ]
-    table = text_table(
-        [["rank", *choices, *numbers]]
-        + [[_rank(row), *_choices(row, keys), *_numbers(row, list(counted))] for row in rows],
-        right=[True] + [False] * len(choices) + [True] * len(numbers),
-    )
-    return f"{table}\n\n{footer(rows, records, problems, metric, policy)}\n"
+    if not keys:
+        return [Column("arm", lambda row: row.arm.name)]
+    return [Column(shorten(visible(key), KEY_WIDTH), _choice(key, is_first=key == keys[0])) for key in keys]
+
+
+def _choice(key: str, *, is_first: bool) -> Callable[[Row], str]:
+    return lambda row: row.arm.choices.get(key, NONE) + (row.arm.suffix if is_first else "")
+
+
+def _count(status: str) -> Callable[[Row], str]:
+    return lambda row: str(row.counts[status])
 
 
 def _rank(row: Row) -> str:
     if row.rank is None:
-        return "-"
+        return NONE
     mark = "" if not row.too_close else "= " if row.shared_seeds > 1 else "? "
     return f"{mark}{row.rank}"
 
 
-def _choices(row: Row, keys: Sequence[str]) -> list[str]:
-    if not keys:
-        return [row.arm.name]
-    first, *others = (row.arm.choices.get(key, "-") for key in keys)
-    return [first + row.arm.suffix, *others]
-
-
-def _numbers(row: Row, counted: Sequence[str]) -> list[str]:
-    return [
-        _estimate(row.validation),
-        _estimate(row.test),
-        *(str(row.counts[status]) for status in counted),
-        *("-" if amount is None else f"{amount:.0f}" for amount in (row.steps, row.samples)),
-        "-" if row.seconds is None else f"{row.seconds:.1f}",
-    ]
+def _amount(amount: float | None, form: str) -> str:
+    return NONE if amount is None else format(amount, form)
 
 
 def _estimate(estimate: Estimate | None) -> str:
     if estimate is None:
-        return "-"
+        return NONE
     form = number_format(estimate.mean)
     mean = format(estimate.mean, form)
     return mean if estimate.half_width is None else f"{mean}±{estimate.half_width:{form}}"

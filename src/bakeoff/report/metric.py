@@ -1,16 +1,22 @@
-"""Which metric a report is about."""
+"""Which metric a report is about, and whether its small or its large values are better.
 
-from collections.abc import Iterable
+The direction of a user's own metric is never guessed from its name: it is what the runs state, or what the user gives.
+"""
 
-from bakeoff.errors import UserError
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bakeoff.errors import UserError, did_you_mean
 from bakeoff.report.record import Record
-from bakeoff.words import did_you_mean
+from bakeoff.runs.metrics import Direction, find_metric
 
 METRIC = "val/accuracy"
+DIRECTIONS: tuple[Direction, Direction] = ("min", "max")
 
 
-def usual_metric(records: Iterable[Record], metric: str) -> str:
-    """The metric itself; the default stands for RMSE where all records are of regressions."""
+def resolve_metric(records: Iterable[Record], metric: str) -> str:
+    """The metric itself; the default means RMSE where all records are of regressions."""
     known = {name for record in records for name in record.metrics}
     is_default = metric == METRIC and METRIC not in known
     return "val/rmse" if is_default and "val/rmse" in known else metric
@@ -22,9 +28,11 @@ def on_test_data(metric: str) -> str:
 
 
 def check_metric(records: Iterable[Record], metric: str) -> None:
-    """Raise UserError for a metric that no run has, and for one that is not measured on validation data.
+    """Refuses what arms cannot be ranked by. Runs without any metric, as when none has got that far, raise nothing.
 
-    Runs without any metric, as when none has got that far, raise nothing.
+    Raises:
+        UserError: no run has the metric, or it is not measured on validation data.
+
     """
     known = sorted({name for record in records for name in record.metrics if name.startswith("val/")})
     if metric in known:
@@ -35,3 +43,43 @@ def check_metric(records: Iterable[Record], metric: str) -> None:
         raise UserError(f"metric must be a validation metric, as in {METRIC}, got {metric}{hint}")
     if known:
         raise UserError(f"no run has the metric {metric}{hint}; there are {', '.join(known)}")
+
+
+def metric_direction(records: Iterable[Record], metric: str, given: Direction | None = None) -> Direction:
+    """Whether small (`min`) or large (`max`) values of a metric are better; `given` by the user, it decides.
+
+    Raises:
+        UserError: nobody says, the runs disagree, or what is given contradicts the table of metrics.
+
+    """
+    records = list(records)
+    found = find_direction(records, metric)
+    if find_metric(metric) and given not in (None, found):
+        raise UserError(f"direction must be {found} for {metric}, got {given}")
+    direction = given or found
+    if direction is None:
+        remedy = "give --direction min or --direction max, or train with metric_direction=min or =max"
+        raise UserError(f"{why_no_direction(records, metric)}; {remedy}")
+    return direction
+
+
+def find_direction(records: Iterable[Record], metric: str) -> Direction | None:
+    """As the table of metrics says, or else all runs that say anything; None where nobody does or they disagree."""
+    known = find_metric(metric)
+    if known is not None:
+        return known.direction
+    stated = _stated(records, metric)
+    return stated[0] if len(stated) == 1 else None
+
+
+def why_no_direction(records: Iterable[Record], metric: str) -> str:
+    """One line, for a metric for which `find_direction` gives None."""
+    if len(_stated(records, metric)) > 1:
+        return f"the runs disagree whether {metric} is better small or large"
+    return f"it is not known whether {metric} is better small or large"
+
+
+def _stated(records: Iterable[Record], metric: str) -> Sequence[Direction]:
+    """What the runs say of the metric, or of its twin on validation data."""
+    stated = {r.metric_direction for r in records if r.metric and metric in (r.metric, on_test_data(r.metric))}
+    return [direction for direction in DIRECTIONS if direction in stated]

@@ -1,7 +1,9 @@
-"""Read the run folders of a sweep: each `outcome.json`, and whether a process is still at what it calls running.
+"""Reads the run folders of a sweep: each `outcome.json`, and whether a process still trains what it calls running.
 
-Nothing is dropped silently: a run folder yields a `Record`, or a `Problem` that says why it does not.
+Nothing is dropped silently: a run folder yields a `Record`, or an `UnreadableRun` that says why it does not.
 """
+
+from __future__ import annotations
 
 import json
 from collections.abc import Iterable
@@ -9,32 +11,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bakeoff.errors import UserError
-from bakeoff.report.record import Record, read_record
-from bakeoff.runs.claim import is_claimed, owner_of
+from bakeoff.report.record import Record as Record
+from bakeoff.report.record import read_record
+from bakeoff.runs.lease import holder_of, is_leased
 
-__all__ = [
-    "Problem",
-    "Record",
-    "Sweep",
-    "policy_of",
-    "read_run",
-    "read_sweep",
-    "run_folders",
-    "sweep_at",
-    "sweep_of",
-]
-
-GONE = {
-    "type": "Gone",
-    "message": "its process is gone: killed, or its machine was; the same command resumes it",
+PROCESS_DIED = {
+    "type": "ProcessDied",
+    "message": "its process has died; run the same command again to resume",
     "step": None,
     "traceback": None,
 }
+TUNING_NOTES = ("tuning_note.txt", "policy.txt")  # the second as versions before named it
 
 
 @dataclass(frozen=True)
-class Problem:
-    """A run folder that could not be read."""
+class UnreadableRun:
+    """A run folder whose outcome could not be read."""
 
     path: Path
     reason: str
@@ -47,24 +39,37 @@ class Problem:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep folder holds, ordered by arm folder, then seed; `policy` is the text of its policy.txt."""
+    """What a sweep folder holds, ordered by arm folder, then seed.
+
+    `tuning_note` says how the settings that are not compared were chosen, in the user's words.
+    """
 
     records: tuple[Record, ...]
-    problems: tuple[Problem, ...]
-    policy: str | None = None
+    unreadable: tuple[UnreadableRun, ...]
+    tuning_note: str | None = None
 
 
 def read_sweep(folder: Path) -> Sweep:
-    """Read every `<arm>/seed=<n>/` under `folder`; raise UserError when that is not a folder."""
+    """Reads every `<arm>/seed=<n>/` under `folder`.
+
+    Raises:
+        UserError: it is not a folder.
+
+    """
     if not folder.is_dir():
         raise UserError(f"no such folder: {folder}")
-    return sweep_of([read_run(run) for run in run_folders(folder)], policy_of(folder))
+    return as_sweep([read_run(run) for run in run_folders(folder)], read_tuning_note(folder))
 
 
-def sweep_at(folder: Path) -> Sweep:
-    """As `read_sweep`; raise UserError when there are no runs, which names the sweeps that lie below."""
+def read_sweep_with_runs(folder: Path) -> Sweep:
+    """As `read_sweep`, for a folder that must hold runs.
+
+    Raises:
+        UserError: it holds none; names the sweeps that lie below.
+
+    """
     sweep = read_sweep(folder)
-    if sweep.records or sweep.problems:
+    if sweep.records or sweep.unreadable:
         return sweep
     # the most likely slip: the folder above the sweeps, outputs/ in place of outputs/main
     sweeps = [str(child) for child in sorted(folder.iterdir()) if child.is_dir() and run_folders(child)]
@@ -72,38 +77,40 @@ def sweep_at(folder: Path) -> Sweep:
     raise UserError(f"no runs in {folder}: a sweep folder holds <arm>/seed=<n>/outcome.json{hint}")
 
 
-def sweep_of(read: Iterable[Record | Problem], policy: str | None) -> Sweep:
-    """Puts in order what was read."""
-    read = list(read)
-    records = sorted((r for r in read if isinstance(r, Record)), key=lambda r: (r.folder, r.seed))
-    return Sweep(tuple(records), tuple(r for r in read if isinstance(r, Problem)), policy)
+def as_sweep(runs: Iterable[Record | UnreadableRun], tuning_note: str | None) -> Sweep:
+    """Sorts runs that were read."""
+    runs = list(runs)
+    records = sorted((r for r in runs if isinstance(r, Record)), key=lambda r: (r.folder, r.seed))
+    return Sweep(tuple(records), tuple(r for r in runs if isinstance(r, UnreadableRun)), tuning_note)
 
 
-def policy_of(folder: Path) -> str | None:
-    """How the sweep was set up, in the user's words, where they said it."""
-    policy = folder / "policy.txt"
-    return (policy.read_text("utf-8", errors="replace").strip() or None) if policy.is_file() else None
+def read_tuning_note(folder: Path) -> str | None:
+    """The tuning note of the sweep in `folder`, if the user gave one."""
+    for name in TUNING_NOTES:
+        if (folder / name).is_file():
+            return (folder / name).read_text("utf-8", errors="replace").strip() or None
+    return None
 
 
-def read_run(run: Path) -> Record | Problem:
-    """The record in a run folder, or why there is none; what was recorded as running may not be so any more."""
+def read_run(run: Path) -> Record | UnreadableRun:
+    """The record in a run folder, or why there is none; a run recorded as running may have died since."""
     try:
         record = read_record(run)
-        return record if record.status != "running" else _as_it_stands(record)
+        return record if record.status != "running" else _with_live_status(record)
     # RecursionError: a file of nothing but brackets
     except (OSError, ValueError, RecursionError) as error:
-        return Problem(run, _reason(error))
+        return UnreadableRun(run, _reason(error))
 
 
-def _as_it_stands(record: Record) -> Record:
-    owner = owner_of(record.path)
-    if owner is not None:
-        return replace(record, host=owner.host, process=owner.process, share=owner.share)
-    if is_claimed(record.path):
+def _with_live_status(record: Record) -> Record:
+    holder = holder_of(record.path)
+    if holder is not None:
+        return replace(record, host=holder.host, process=holder.process, fraction_done=holder.fraction_done)
+    if is_leased(record.path):
         return record
-    # once more, for a run that has ended meanwhile: its outcome is written before its claim is given back
+    # read again, for a run that has ended meanwhile: its outcome is written before its lease is released
     record = read_record(record.path)
-    return record if record.status != "running" else replace(record, status="interrupted", error=GONE)
+    return record if record.status != "running" else replace(record, status="interrupted", error=PROCESS_DIED)
 
 
 def run_folders(folder: Path) -> list[Path]:

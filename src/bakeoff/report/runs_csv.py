@@ -1,11 +1,13 @@
-"""One row a run, as CSV: everything that the records hold, for a spreadsheet or a data frame."""
+"""One row for each run, as CSV: everything that the records hold, for a spreadsheet or a data frame."""
+
+from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Sequence
 
-from bakeoff.report.arms import plain
-from bakeoff.report.records import Record
+from bakeoff.report.arms import as_text
+from bakeoff.report.record import Record
 
 FIELDS = (
     *("folder", "seed", "status", "identity", "steps", "epochs", "samples", "seconds", "device"),
@@ -32,7 +34,7 @@ def runs_csv(records: Sequence[Record]) -> str:
         writer.writerow(
             [
                 *(getattr(record, field) for field in FIELDS),
-                *(plain(record.arm[key]) if key in record.arm else None for key in keys),
+                *(as_text(record.arm[key]) if key in record.arm else None for key in keys),
                 *(record.metrics.get(name, {}).get(entry) for name, entry in metrics),
                 *((record.error or {}).get(field) for field in ERROR_FIELDS),
             ]

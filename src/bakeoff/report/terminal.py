@@ -1,19 +1,21 @@
-"""What a command says to a terminal, a file or a pipe."""
+"""Writes the output of a command to a terminal, a file or a pipe."""
+
+from __future__ import annotations
 
 import io
 import os
 import sys
 
 
-def show_what_a_terminal_can() -> None:
-    r"""A terminal without Unicode shows \u2026 and the command goes on."""
+def escape_unencodable_output() -> None:
+    r"""Makes a terminal without Unicode show `\u2026` where printing would otherwise fail."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def write(text: str) -> None:
-    """To stdout, whose reader may stop early."""
+    """Writes to stdout, whose reader may stop early."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

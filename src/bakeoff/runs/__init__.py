@@ -1,20 +1,37 @@
-"""What a run is called, what it is, and its record on disk. Imports no torch."""
+"""What a run is called, what it is, who trains it, and its record on disk. Imports no torch."""
 
-from bakeoff.runs.arm import alike_in, arm_of, folder_name
-from bakeoff.runs.folder import arm_folder
+from bakeoff.runs.arm import arm_of, constant_keys, folder_name
+from bakeoff.runs.files import write_atomically
+from bakeoff.runs.finished import finished_outcome, is_finished, resumable_outcome
+from bakeoff.runs.folder import arm_folder, belongs_to_other_arm
 from bakeoff.runs.identity import identity_of
-from bakeoff.runs.outcome import ENDED, Outcome, lower_is_better, now, objective, write_whole
+from bakeoff.runs.metrics import METRICS, Direction, direction_of, find_metric, is_better, metric_names
+from bakeoff.runs.outcome import FINAL_STATUSES, STATUSES, Outcome, objective, parse_outcome, utc_now
+from bakeoff.runs.stop import INTERRUPTED_STATUS, StopRequest
 
 __all__ = [
-    "ENDED",
+    "FINAL_STATUSES",
+    "INTERRUPTED_STATUS",
+    "METRICS",
+    "STATUSES",
+    "Direction",
     "Outcome",
-    "alike_in",
+    "StopRequest",
     "arm_folder",
     "arm_of",
+    "belongs_to_other_arm",
+    "constant_keys",
+    "direction_of",
+    "find_metric",
+    "finished_outcome",
     "folder_name",
     "identity_of",
-    "lower_is_better",
-    "now",
+    "is_better",
+    "is_finished",
+    "metric_names",
     "objective",
-    "write_whole",
+    "parse_outcome",
+    "resumable_outcome",
+    "utc_now",
+    "write_atomically",
 ]

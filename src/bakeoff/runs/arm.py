@@ -10,11 +10,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
-# Keys that decide where a run is written or how it is executed, but not what comes out of it.
-PLACE_KEYS = frozenset({"seed", "sweep", "root"})
-EXECUTION_KEYS = frozenset(
-    {"workers", "retry", "fail_fast", "dry_run", "pack", "checkpoints", "checkpoint_every", "log", "policy"}
-)
+from bakeoff.runs.execution import is_arm_key
 
 MAX_NAME_BYTES = 120
 HASH_LENGTH = 8
@@ -23,55 +19,50 @@ PLAIN_CHARACTERS = frozenset("-_.+@^()[]{}")
 
 
 def arm_of(overrides: Iterable[str]) -> dict[str, Any]:
-    """Maps override keys to typed values, without seed, sweep, root, execution keys and Hydra's own settings.
+    """Maps override keys to typed values, without the keys that make no other arm (`bakeoff.runs.execution`).
 
     `["optimizer=adam", "optimizer.lr=1e-2", "seed=3"]` gives `{"optimizer": "adam", "optimizer.lr": 0.01}`.
     """
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    values = {_key(override): None if override.is_delete() else _plain(override.value()) for override in parsed}
-    return {key: value for key, value in values.items() if _is_of_arm(key)}
+    values = {_key(override): None if override.is_delete() else _to_json(override.value()) for override in parsed}
+    return {key: value for key, value in values.items() if is_arm_key(key)}
 
 
-def alike_in(overrides: Iterable[str]) -> list[str]:
+def constant_keys(overrides: Iterable[str]) -> list[str]:
     """The keys of a multirun's command that have one value for all its runs.
 
-    None if there is no other key of an arm: the runs then differ in their seed alone, and what they share names them.
+    Empty if there is no other key of an arm: the runs then differ in their seed alone, and what they share names them.
     """
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     swept = {_key(override) for override in parsed if override.is_sweep_override()}
-    if not any(_is_of_arm(key) for key in swept):
+    if not any(is_arm_key(key) for key in swept):
         return []
-    return [key for override in parsed if (key := _key(override)) not in swept and _is_of_arm(key)]
+    return [key for override in parsed if (key := _key(override)) not in swept and is_arm_key(key)]
 
 
 def _key(override: Override) -> str:
     return override.get_key_element().lstrip("+~")
 
 
-def _is_of_arm(key: str) -> bool:
-    top = key.split(".")[0].split("/")[0]
-    return not (key in PLACE_KEYS or top in EXECUTION_KEYS or top == "hydra")
-
-
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     """JSON's own types: Hydra's quoted strings and nested containers become plain."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): _to_json(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [_to_json(v) for v in value]
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)
 
 
 def folder_name(arm: Mapping[str, Any]) -> str:
     """`optimizer=adam,loss=mse,batch_size=64`; `default` for an arm that overrides nothing; at most 120 bytes."""
-    name = ",".join(f"{escaped(key)}={escaped(value)}" for key, value in arm.items()) or "default"
+    name = ",".join(f"{escape(key)}={escape(value)}" for key, value in arm.items()) or "default"
     if len(name.encode()) <= MAX_NAME_BYTES:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:HASH_LENGTH]
-    return f"{cut(name, MAX_NAME_BYTES - HASH_LENGTH - 1)}~{digest}"
+    return f"{truncate(name, MAX_NAME_BYTES - HASH_LENGTH - 1)}~{digest}"
 
 
-def cut(text: str, size: int) -> str:
+def truncate(text: str, size: int) -> str:
     """The beginning of a text, at most `size` bytes of it, in whole characters."""
     return text.encode()[:size].decode(errors="ignore")
 
@@ -80,11 +71,11 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(";", ":"), ensure_ascii=False)
 
 
-def escaped(value: Any) -> str:
+def escape(value: Any) -> str:
     """A key or value as names hold it: percent-encoded is what a file system, shell or reader would stumble over."""
-    return "".join(c if c.isalnum() or c in PLAIN_CHARACTERS else _percent(c) for c in _text(value))
+    return "".join(c if c.isalnum() or c in PLAIN_CHARACTERS else _percent_encode(c) for c in _text(value))
 
 
-def _percent(character: str) -> str:
+def _percent_encode(character: str) -> str:
     # A list's `;` comes from `_text`: a comma would read as the next key.
     return ";" if character == ";" else "".join(f"%{byte:02X}" for byte in character.encode())

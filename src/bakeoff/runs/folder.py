@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bakeoff.runs.arm import HASH_LENGTH, MAX_NAME_BYTES, cut, folder_name
-from bakeoff.runs.outcome import FILE_NAME
+from bakeoff.runs.arm import HASH_LENGTH, MAX_NAME_BYTES, folder_name, truncate
+from bakeoff.runs.outcome import FILE_NAME, Outcome
 
 
-def arm_folder(sweep: Path, arm: Mapping[str, Any], identity: Callable[[int], str], alike: Collection[str] = ()) -> str:
+def arm_folder(
+    sweep: Path, arm: Mapping[str, Any], identity: Callable[[int], str], constant: Collection[str] = ()
+) -> str:
     """The name of the arm's folder in `sweep`.
 
     An arm that has runs there already, under whatever name, keeps its folder. A new name is built from the arm, without
-    the keys that are `alike` in all arms of the command, so that it shows what differs. Where another arm has that name
-    already (another command's, or a default or the data has changed since), what sets the new one apart from it is
+    the keys that are `constant` in all arms of the command, so that it shows what differs. Where another arm has that
+    name already (another command's, or a default or the data has changed since), what tells the new one from it is
     added; where that does not help, the whole arm is its name, and at last `~<hash>`; nothing is renamed. `identity`
-    gives the identity of this arm's run with a seed, and is asked only if the sweep has runs, since it has to read the
-    data.
+    gives the identity of this arm's run with a seed, and is asked only if the sweep has runs.
     """
-    there = {folder.name: found for folder in _folders(sweep) if (found := _first_record(folder))}
-    for name, record in there.items():
+    existing = {folder.name: found for folder in _folders(sweep) if (found := _first_record(folder))}
+    for name, record in existing.items():
         if record.identity == identity(record.seed):
             return name
-    differing = {key: value for key, value in arm.items() if key not in alike}
-    taken = there.get(folder_name(differing or arm))
+    differing = {key: value for key, value in arm.items() if key not in constant}
+    taken = existing.get(folder_name(differing or arm))
     apart = {k: v for k, v in arm.items() if k in differing or (taken and taken.arm.get(k) != v)}
     for candidate in (folder_name(differing or arm), folder_name(apart or arm), folder_name(arm)):
-        if candidate not in there:
+        if candidate not in existing:
             return candidate
     digest = identity(0)[:HASH_LENGTH]
-    return f"{cut(folder_name(arm), MAX_NAME_BYTES - HASH_LENGTH - 1)}~{digest}"
+    return f"{truncate(folder_name(arm), MAX_NAME_BYTES - HASH_LENGTH - 1)}~{digest}"
 
 
-def is_of_another(run: Path, identity: Callable[[int], str]) -> bool:
+def belongs_to_other_arm(run: Path, identity: Callable[[int], str]) -> bool:
     """Whether the folder of a run has come to belong to another arm since it was chosen for this one.
 
     `identity` gives the identity of this arm's run with a seed.
@@ -54,7 +54,7 @@ class _Record(NamedTuple):
     path: str
 
 
-_known: dict[str, _Record] = {}  # arm's folder -> record: a sweep of a thousand jobs asks a thousand times for each
+_cache: dict[str, _Record] = {}  # arm's folder -> record: a sweep of a thousand jobs asks a thousand times for each
 
 
 def _folders(sweep: Path) -> list[Path]:
@@ -68,26 +68,19 @@ def _folders(sweep: Path) -> list[Path]:
 def _first_record(folder: Path) -> _Record | None:
     """Of the first run that has one that can be read; a damaged one claims no name."""
     key = os.path.abspath(folder)
-    if key in _known and not os.path.exists(_known[key].path):  # removed by its owner, who wants it anew
-        del _known[key]
-    if key not in _known:
+    if key in _cache and not os.path.exists(_cache[key].path):  # removed by its owner, who wants it anew
+        del _cache[key]
+    if key not in _cache:
         for path in sorted(folder.glob(f"seed=*/{FILE_NAME}")):
             record = _read(path)
             if record is not None:
-                _known[key] = record
+                _cache[key] = record
                 break
-    return _known.get(key)
+    return _cache.get(key)
 
 
 def _read(path: Path) -> _Record | None:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        found = _Record(
-            int(path.parent.name.removeprefix("seed=")),
-            str(record["identity"]),
-            dict(record["arm"]),
-            os.path.abspath(path),
-        )
-    except (OSError, ValueError, TypeError, KeyError):
+    outcome, seed = Outcome.read(path.parent), path.parent.name.removeprefix("seed=")
+    if outcome is None or not outcome.identity or not seed.isdecimal():  # a run that could not be built has none
         return None
-    return found if found.identity else None  # a run that could not be built is nothing in particular
+    return _Record(int(seed), outcome.identity, outcome.arm, os.path.abspath(path))

@@ -25,13 +25,13 @@ def machine() -> str:
     return "/".join(parts)
 
 
-def began(process: int) -> float | None:
-    """When a process of this machine began; None if it is not there, or dead and only not yet buried (a zombie).
+def start_time(process: int) -> float | None:
+    """When a process of this machine started; None if it does not exist, or is a zombie.
 
-    On Linux in the kernel's ticks since the boot, for psutil tells the time of day, which moves when the clock is set.
+    On Linux in the kernel's ticks since the boot: psutil gives the time of day, which moves when the clock is set.
 
     Raises:
-        PermissionError: it is there, and nothing else is told about it.
+        PermissionError: it exists, and nothing else is said about it.
 
     """
     if _has_proc():

@@ -19,9 +19,10 @@ from tensorboard.plugins.base_plugin import FrontendMetadata, TBContext, TBPlugi
 from werkzeug import Request, Response
 
 from bakeoff.errors import UserError
+from bakeoff.report.measures_json import curves_json, seeds_json, table_json
+from bakeoff.report.reader import Snapshot, SweepReader, find_sweeps, sweep_title
 from bakeoff.report.records import run_folders
-from bakeoff.tab import about, numbers
-from bakeoff.tab.sweeps import Reader, Snapshot, find_sweeps, title
+from bakeoff.report.sweep_json import runs_json, sweep_json
 
 Route = Callable[[Request], Response]
 STATIC = Path(str(resources.files("bakeoff.tab"))) / "static"
@@ -34,7 +35,7 @@ class BakeoffPlugin(TBPlugin):
 
     def __init__(self, context: TBContext) -> None:
         self._logdir = Path(os.path.expanduser(context.logdir)) if context.logdir else None
-        self._reader = Reader()
+        self._reader = SweepReader()
 
     def is_active(self) -> bool:
         """Whether there is a sweep at or below the logdir."""
@@ -50,10 +51,10 @@ class BakeoffPlugin(TBPlugin):
             "/sweeps": lambda request: self._list(),
             "/version": lambda request: {"version": self._reader.version(self._folder(request))},
             "/sweep": self._sweep,
-            "/table": lambda r: numbers.table(self._snapshot(r), _get(r, "metric"), r.args.get("value", "final")),
+            "/table": lambda r: table_json(self._snapshot(r), _get(r, "metric"), r.args.get("value", "final")),
             "/curves": self._curves,
             "/seeds": self._seeds,
-            "/runs": lambda r: about.runs(self._snapshot(r), self._reader, r.args.getlist("arm"), _get(r, "sweep")),
+            "/runs": lambda r: runs_json(self._snapshot(r), self._reader, r.args.getlist("arm"), _get(r, "sweep")),
         }
         files = {f"/{path.relative_to(STATIC).as_posix()}": _file(path) for path in STATIC.rglob("*") if path.is_file()}
         return {route: Request.application(app) for route, app in files.items()} | {
@@ -65,14 +66,14 @@ class BakeoffPlugin(TBPlugin):
 
     def _list(self) -> Any:
         found = [
-            {"name": name, "title": title(folder, name), "runs": len(run_folders(folder))}
+            {"name": name, "title": sweep_title(folder, name), "runs": len(run_folders(folder))}
             for name, folder in self._sweeps().items()
         ]
         return {"sweeps": found}
 
     def _folder(self, request: Request) -> Path:
         name, found = _get(request, "sweep"), self._sweeps()
-        if name not in found:  # also what would leave the logdir
+        if name not in found:  # also a path out of the logdir
             raise UserError(f"no sweep {name} in this logdir")
         return found[name]
 
@@ -81,15 +82,15 @@ class BakeoffPlugin(TBPlugin):
 
     def _sweep(self, request: Request) -> Any:
         name, snapshot = _get(request, "sweep"), self._snapshot(request)
-        return about.sweep(snapshot, self._reader, name, title(snapshot.folder, name))
+        return sweep_json(snapshot, self._reader, name, sweep_title(snapshot.folder, name))
 
     def _curves(self, request: Request) -> Any:
         axis = request.args.get("axis", "steps")
-        return numbers.curves(self._snapshot(request), self._reader, _get(request, "metric"), axis)
+        return curves_json(self._snapshot(request), self._reader, _get(request, "metric"), axis)
 
     def _seeds(self, request: Request) -> Any:
         metric, axis, arms = _get(request, "metric"), request.args.get("axis", "steps"), request.args.getlist("arm")
-        return numbers.seeds(self._snapshot(request), self._reader, metric, axis, arms, _get(request, "sweep"))
+        return seeds_json(self._snapshot(request), self._reader, metric, axis, arms, _get(request, "sweep"))
 
 
 def _get(request: Request, name: str) -> str:

@@ -1,4 +1,7 @@
-"""What TensorBoard reads: event files and what stands in them. `logger` is Lightning's way to them."""
+"""What TensorBoard reads: event files and their records.
+
+`events` writes a file, `tfrecord` frames its records, `summaries` and `hparams` make what they hold, `pictures` draws.
+"""
 
 from bakeoff.tensorboard.events import EventFile
 

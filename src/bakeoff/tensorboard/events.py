@@ -17,7 +17,7 @@ from typing import BinaryIO
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from bakeoff.tensorboard.records import frame
+from bakeoff.tensorboard.tfrecord import encode_record
 
 _count = itertools.count()  # two files made in one second by one process must differ in name
 
@@ -49,13 +49,13 @@ class EventFile:
         self._write(Event(wall_time=time.time(), step=step, session_log=SessionLog(status=SessionLog.START)))
 
     def flush(self) -> None:
-        """Hands everything written so far to the operating system."""
+        """Passes everything written so far to the operating system."""
         if self._file is not None:
             self._file.flush()
         self._flushed = time.monotonic()
 
     def close(self) -> None:
-        """Flushes and closes; a later value goes on in the same file."""
+        """Flushes and closes; a later value is appended to the same file."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -63,16 +63,16 @@ class EventFile:
     def _write(self, event: Event) -> None:
         if self._file is None:
             self._file = self._open()
-        self._file.write(frame(event.SerializeToString()))
+        self._file.write(encode_record(event.SerializeToString()))
 
     def _open(self) -> BinaryIO:
         if self.path is not None:
             return self.path.open("ab")
         now = time.time()
-        # names sort in the order of making
+        # names sort in the order of creation
         name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.{next(_count):06d}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.path = self.folder / name
         file = self.path.open("wb")
-        file.write(frame(Event(wall_time=now, file_version="brain.Event:2").SerializeToString()))
+        file.write(encode_record(Event(wall_time=now, file_version="brain.Event:2").SerializeToString()))
         return file

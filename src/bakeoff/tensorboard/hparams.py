@@ -1,7 +1,7 @@
-"""Records for TensorBoard's HParams dashboard, without TensorFlow: what an experiment compares, and each run's part.
+"""Records for TensorBoard's HParams dashboard, without TensorFlow: what an experiment compares, and each run's values.
 
-A run holds one start record, with its hyperparameters, and one end record, when it has ended for good. The experiment
-record stands once in a sweep: TensorBoard takes the first one that it meets.
+A run has one start record, with its hyperparameters, and one end record, once it is finished. A sweep has one
+experiment record: TensorBoard takes the first one that it finds.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 
-from bakeoff.tensorboard.records import records
+from bakeoff.tensorboard.tfrecord import read_records
 
 Hyperparameter = float | bool | str
 Kind = Literal["number", "bool", "text"]
 # TensorBoard filters ten and more listed values by a pattern, which it then refuses to match with numbers.
-MOST_LISTED_NUMBERS = 9
-_HEAD_BYTES = 64 * 1024  # a run's start record, and a sweep's experiment, stand at the beginning
+MAX_LISTED_NUMBERS = 9
+_HEAD_BYTES = 64 * 1024  # a run's start record, and a sweep's experiment, are at the beginning
 _FIELDS = {"number": "number_value", "bool": "bool_value", "text": "string_value"}
 _TYPES: dict[Kind, Any] = {
     "number": api_pb2.DATA_TYPE_FLOAT64,
@@ -34,7 +34,7 @@ _TYPES: dict[Kind, Any] = {
 
 
 @dataclass(frozen=True)
-class Column:
+class HParamColumn:
     """One hyperparameter in the table of runs, with the values that it takes there."""
 
     name: str
@@ -55,13 +55,13 @@ class MetricColumn:
 
 
 def kind_of(value: Hyperparameter) -> Kind:
-    """The type of the column in which a value stands."""
+    """The type of the column that can hold a value."""
     if isinstance(value, bool):  # before numbers: True is an int
         return "bool"
     return "text" if isinstance(value, str) else "number"
 
 
-def apart(hparams: Mapping[str, Hyperparameter], kinds: Mapping[str, Kind]) -> dict[str, Hyperparameter]:
+def separate_kinds(hparams: Mapping[str, Hyperparameter], kinds: Mapping[str, Kind]) -> dict[str, Hyperparameter]:
     """The same hyperparameters, so named that no column holds two types, where `kinds` says what each column holds.
 
     A value of another type goes into a column of text as text, and beside any other column as `<name> (<type>)`:
@@ -83,7 +83,7 @@ def _as_text(value: Hyperparameter) -> str:
 
 
 def session_start(hparams: Mapping[str, Hyperparameter], group: str, started: float) -> Summary:
-    """A run begins. Runs of one `group` are shown in one row; `started` is in seconds since the epoch.
+    """A run starts. Runs of one `group` are shown in one row; `started` is in seconds since the epoch.
 
     A number that is not finite is left out, as TensorBoard leaves it out of its answers.
     """
@@ -95,13 +95,13 @@ def session_start(hparams: Mapping[str, Hyperparameter], group: str, started: fl
 
 
 def session_end(success: bool, ended: float) -> Summary:
-    """A run ended for good, at `ended` seconds since the epoch."""
+    """A run has finished, at `ended` seconds since the epoch."""
     status = api_pb2.STATUS_SUCCESS if success else api_pb2.STATUS_FAILURE
     info = SessionEndInfo(status=status, end_time_secs=ended)
     return _summary(metadata.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=info))
 
 
-def experiment(columns: Sequence[Column], metrics: Sequence[MetricColumn]) -> Summary:
+def experiment(columns: Sequence[HParamColumn], metrics: Sequence[MetricColumn]) -> Summary:
     """What a sweep compares and by what, for the root of its folder."""
     content = api_pb2.Experiment(
         hparam_infos=[_column(column) for column in columns],
@@ -116,7 +116,7 @@ def read_session_start(path: Path) -> dict[str, Hyperparameter] | None:
     if content is None:
         return None
     found = content.session_start_info.hparams
-    return {name: _plain(value) for name, value in sorted(found.items()) if value.WhichOneof("kind")}
+    return {name: _to_python(value) for name, value in sorted(found.items()) if value.WhichOneof("kind")}
 
 
 def read_kinds(folder: Path) -> dict[str, Kind]:
@@ -133,14 +133,14 @@ def _first(path: Path, tag: str) -> Any:
     """The content of the first record of this tag near the beginning of an event file, or None."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
-    for data in records(head):
+    for data in read_records(head):
         for value in Event.FromString(data).summary.value:
             if value.tag == tag:
                 return HParamsPluginData.FromString(value.metadata.plugin_data.content)
     return None
 
 
-def _column(column: Column) -> Any:
+def _column(column: HParamColumn) -> Any:
     info = api_pb2.HParamInfo(
         name=column.name,
         display_name=column.display_name,
@@ -153,7 +153,7 @@ def _column(column: Column) -> Any:
         _list(info, set(column.values))
         return info
     numbers = sorted({float(value) for value in column.values if math.isfinite(float(value))})
-    if len(numbers) > MOST_LISTED_NUMBERS:
+    if len(numbers) > MAX_LISTED_NUMBERS:
         info.domain_interval.min_value, info.domain_interval.max_value = numbers[0], numbers[-1]
     elif numbers:
         _list(info, set(numbers))
@@ -175,9 +175,10 @@ def _put(field: Any, value: Hyperparameter) -> None:
     setattr(field, _FIELDS[kind_of(value)], value)
 
 
-def _plain(field: Any) -> Hyperparameter:
-    plain: Hyperparameter = getattr(field, field.WhichOneof("kind"))
-    return plain
+def _to_python(field: Any) -> Hyperparameter:
+    """The value of a protobuf `Value`."""
+    value: Hyperparameter = getattr(field, field.WhichOneof("kind"))
+    return value
 
 
 def _summary(tag: str, content: HParamsPluginData) -> Summary:

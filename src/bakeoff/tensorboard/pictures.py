@@ -18,12 +18,12 @@ WHITE, BLACK, RED = (255, 255, 255), (0, 0, 0), (200, 30, 30)
 
 
 def confusion_matrix(counts: NDArray) -> bytes:
-    """`counts` (C, C), row the true class, column the predicted one: each row shaded by its shares, with its counts."""
+    """`counts` (C, C), row the true class, column the predicted one: each row shaded by fraction, with its counts."""
     n = len(counts)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = MARGIN + n * CELL
     picture = Image.new("L", (max(size, TITLE_WIDTH), size), 255)
-    cells = Image.fromarray((255 * (1 - 0.75 * shares)).astype(np.uint8))
+    cells = Image.fromarray((255 * (1 - 0.75 * fractions)).astype(np.uint8))
     picture.paste(cells.resize((n * CELL, n * CELL), Image.Resampling.NEAREST), (MARGIN, MARGIN))
     draw = ImageDraw.Draw(picture)
     for k in range(n):
@@ -32,8 +32,8 @@ def confusion_matrix(counts: NDArray) -> bytes:
         _write(draw, (MARGIN - 10, middle), str(k), 0)
     _write(draw, (picture.width // 2, 8), "columns: predicted, rows: true", 0)
     for i, k in zip(*np.nonzero(counts), strict=True):
-        place = (MARGIN + k * CELL + CELL // 2, MARGIN + i * CELL + CELL // 2)
-        _write(draw, place, _short(int(counts[i, k])), 255 if shares[i, k] > 0.5 else 0)
+        center = (MARGIN + k * CELL + CELL // 2, MARGIN + i * CELL + CELL // 2)
+        _write(draw, center, _short(int(counts[i, k])), 255 if fractions[i, k] > 0.5 else 0)
     picture.putpalette(_blues())
     return _png(picture)
 
@@ -44,12 +44,12 @@ def labelled_examples(images: NDArray, labels: Sequence[int], predicted: Sequenc
     rows = -(-len(pixels) // PER_ROW)
     picture = Image.new("RGB", (min(len(pixels), PER_ROW) * TILE_WIDTH, rows * (TILE + CAPTION + 4)), WHITE)
     draw = ImageDraw.Draw(picture)
-    for k, (image, label, said) in enumerate(zip(pixels, labels, predicted, strict=True)):
+    for k, (image, label, prediction) in enumerate(zip(pixels, labels, predicted, strict=True)):
         left, top = k % PER_ROW * TILE_WIDTH, k // PER_ROW * (TILE + CAPTION + 4)
         tile = _tile(image)
         picture.paste(tile, (left + (TILE_WIDTH - tile.width) // 2, top + (TILE - tile.height) // 2))
-        place = (left + TILE_WIDTH // 2, top + TILE + CAPTION // 2)
-        _write(draw, place, f"true {label}, said {said}", BLACK if label == said else RED)
+        center = (left + TILE_WIDTH // 2, top + TILE + CAPTION // 2)
+        _write(draw, center, f"true {label}, pred {prediction}", BLACK if label == prediction else RED)
     return _png(picture)
 
 
@@ -98,5 +98,5 @@ def _blues() -> bytes:
 
 def _png(picture: Image.Image) -> bytes:
     file = io.BytesIO()
-    picture.save(file, "PNG", compress_level=1)  # a third of the time of the usual level
+    picture.save(file, "PNG", compress_level=1)  # a third of the time of the default level
     return file.getvalue()

@@ -1,7 +1,24 @@
 """Configuration -> outcome, for one run. Names no concrete loss, optimizer, model or data set."""
 
-from bakeoff.train.parts import LossDoesNotFitError
-from bakeoff.train.run import Run
-from bakeoff.train.settings import settle
+from bakeoff.train.open_run import record_build_failure, train_if_unclaimed
+from bakeoff.train.prepare import build_failure, prepare, run_folder, save_configuration, silence
+from bakeoff.train.run import Run, build_run
+from bakeoff.train.session import RunSession
+from bakeoff.train.settings import Settings, resolve_settings
+from bakeoff.train.solo import train_solo
 
-__all__ = ["LossDoesNotFitError", "Run", "settle"]
+__all__ = [
+    "Run",
+    "RunSession",
+    "Settings",
+    "build_failure",
+    "build_run",
+    "prepare",
+    "record_build_failure",
+    "resolve_settings",
+    "run_folder",
+    "save_configuration",
+    "silence",
+    "train_if_unclaimed",
+    "train_solo",
+]

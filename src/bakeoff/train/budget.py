@@ -1,79 +1,87 @@
-"""What a run may spend, and where on the way the validation data is looked at."""
+"""What a run may spend, how much of it is spent, and where on the way the validations are."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from bakeoff.errors import UserError
+from bakeoff.train.settings import UNITS, BudgetSettings
 
-USUAL_VALIDATIONS = 20
-MOST_VALIDATIONS = 100
+DEFAULT_VALIDATIONS = 20
+MAX_VALIDATIONS = 100
 
 
+@dataclass(frozen=True)
 class Budget:
-    """A budget in optimizer steps or in seconds, to which epochs and samples are turned.
+    """A budget in optimizer steps or in seconds, to which epochs and samples are converted.
 
-    Args:
-        steps: optimizer steps, or None for a budget in seconds.
-        seconds: seconds of training, validation included, or None.
-        validations: looks at the validation data, spread evenly; the last comes with the last step.
-
+    `seconds` are seconds of training, validation included. `validations` are spread evenly; the last comes with the
+    last step.
     """
 
-    def __init__(self, *, steps: int | None, seconds: float | None, validations: int) -> None:
-        self.steps, self.seconds, self.validations = steps, seconds, validations
-        self._started = math.nan
-        self._looks = 0
-        spread = [math.ceil(k * (steps or 0) / validations) for k in range(1, validations + 1)]
-        self._look_at = frozenset(spread)
+    steps: int | None
+    seconds: float | None
+    validations: int
+
+
+class BudgetClock:
+    """How much of a budget one run has spent."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self._started, self._seconds_before = math.nan, 0.0
+        self._validations = 0
+        count, steps = budget.validations, budget.steps or 0
+        self._validate_at = frozenset(math.ceil(k * steps / count) for k in range(1, count + 1))
 
     def start(self) -> None:
-        """Starts the clock of a budget in seconds."""
-        self._started, self._looks = time.monotonic(), 0
+        """Starts the clock of a budget in seconds, where a resumed run had stopped it."""
+        self._started = time.monotonic() - self._seconds_before
 
     def state_dict(self) -> dict[str, Any]:
-        """The clock, and how many validations there were."""
-        return {"seconds": time.monotonic() - self._started, "looks": self._looks}
+        """The seconds spent, and how many validations there were."""
+        return {"seconds": time.monotonic() - self._started, "validations": self._validations}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Starts the clock where another one stood."""
-        self._started, self._looks = time.monotonic() - state["seconds"], state["looks"]
+        """Restores the state."""
+        self._seconds_before, self._validations = state["seconds"], state["validations"]
 
-    def spent(self, step: int) -> float:
-        """The share that is spent after `step` optimizer steps, in [0, 1]."""
-        if self.steps is not None:
-            return min(1.0, step / self.steps)
-        assert self.seconds is not None
-        return min(1.0, (time.monotonic() - self._started) / self.seconds)
+    def fraction_done(self, step: int) -> float:
+        """The fraction that is spent after `step` optimizer steps, in [0, 1]."""
+        if self.budget.steps is not None:
+            return min(1.0, step / self.budget.steps)
+        assert self.budget.seconds is not None
+        return min(1.0, (time.monotonic() - self._started) / self.budget.seconds)
 
     def validation_due(self, step: int) -> bool:
-        """Whether the validation data is to be looked at after `step` optimizer steps."""
-        if self.steps is not None:
-            return step in self._look_at
-        due = int(self.spent(step) * self.validations)
-        is_due, self._looks = due > self._looks, max(due, self._looks)
+        """Whether there is a validation after `step` optimizer steps; to be asked once a step."""
+        if self.budget.steps is not None:
+            return step in self._validate_at
+        due = int(self.fraction_done(step) * self.budget.validations)
+        is_due, self._validations = due > self._validations, max(due, self._validations)
         return is_due
 
     def lr_factor(self, schedule: Callable[[float], float]) -> Callable[[int], float]:
         """The schedule as a function of the optimizer step."""
-        return lambda step: schedule(self.spent(step))
+        return lambda step: schedule(self.fraction_done(step))
 
 
 def budget_from(
-    settings: Mapping[str, Any], *, n_train: int | None, steps_per_epoch: int | None, batch_size: int | str
+    settings: BudgetSettings, *, n_train: int | None, steps_per_epoch: int | None, batch_size: int | str
 ) -> Budget:
-    """Turns `budget.epochs|steps|samples|seconds` into a `Budget` for data of this size.
+    """Converts `budget.epochs|steps|samples|seconds` to a `Budget` for data of this size.
 
     Raises:
         UserError: epochs or samples are asked for, and the data does not say how long an epoch is.
 
     """
-    unit = next(u for u in ("epochs", "steps", "samples", "seconds") if settings.get(u) is not None)
-    amount = settings[unit]
-    validations = settings["validations"] or _usual_validations(unit, amount)
+    unit = next(unit for unit in UNITS if getattr(settings, unit) is not None)
+    amount = getattr(settings, unit)
+    validations = settings.validations or _default_validations(unit, amount)
     if unit == "seconds":
         return Budget(steps=None, seconds=amount, validations=validations)
     if unit == "steps":
@@ -88,9 +96,9 @@ def budget_from(
     return Budget(steps=max(1, steps), seconds=None, validations=validations)
 
 
-def _usual_validations(unit: str, amount: float) -> int:
+def _default_validations(unit: str, amount: float) -> int:
     """One an epoch where epochs are counted: more would cost more than the training does."""
-    return min(math.ceil(amount), MOST_VALIDATIONS) if unit == "epochs" else USUAL_VALIDATIONS
+    return min(math.ceil(amount), MAX_VALIDATIONS) if unit == "epochs" else DEFAULT_VALIDATIONS
 
 
 def _steps_for(samples: int, n_train: int, steps_per_epoch: int, batch_size: int | str) -> int:

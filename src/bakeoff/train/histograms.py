@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -13,49 +13,40 @@ from torch import Tensor
 
 from bakeoff.tensorboard import EventFile
 from bakeoff.tensorboard.summaries import histogram
+from bakeoff.train.member import SessionMember, Validation
 
-MOST_A_RUN = 20
+MAX_A_RUN = 20
 BINS = 30
 
 
-class Histograms(pl.Callback):
+class Histograms(SessionMember):
     """Writes `weights/<name>` and `gradients/<name>` at validations, about 20 times a run.
 
-    A gradient is that of the step just made, clipped if the run clips.
+    A gradient is that of the last step before the validation, clipped if the run clips.
     """
 
     def __init__(self, file: EventFile, validations: int) -> None:
-        self._file, self._every, self._looks = file, math.ceil(validations / MOST_A_RUN), 0
-        self._gradients: dict[str, Tensor] = {}
+        self._file, self._every, self._count = file, math.ceil(validations / MAX_A_RUN), 0
+
+    def validated(self, validation: Validation) -> None:
+        """Writes all histograms in one record, if it is this validation's turn."""
+        self._count += 1
+        if self._count % self._every:
+            return
+        summary, gradients = Summary(), validation.gradients()
+        for name, parameter in validation.parameters().items():
+            _add(summary, f"weights/{name}", parameter)
+            if name in gradients:
+                _add(summary, f"gradients/{name}", gradients[name])
+        self._file.summary(summary, validation.step)
 
     def state_dict(self) -> dict[str, Any]:
         """How many validations there were."""
-        return {"looks": self._looks}
+        return {"count": self._count}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on counting."""
-        self._looks = state_dict["looks"]
-
-    def on_train_batch_start(self, *_: Any) -> None:
-        """Lets go of the gradients, whose memory the step needs."""
-        self._gradients = {}
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Holds on to the gradients: Lightning drops them before a validation begins."""
-        self._gradients = {name: p.grad for name, p in pl_module.named_parameters() if p.grad is not None}
-
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes all histograms in one record, if it is this validation's turn."""
-        self._looks += 1
-        if self._looks % self._every:
-            return
-        summary = Summary()
-        for name, parameter in pl_module.named_parameters():
-            shown = name.removeprefix("net.").removeprefix("_orig_mod.")  # the module's own, and torch.compile's
-            _add(summary, f"weights/{shown}", parameter.detach())
-            if name in self._gradients:
-                _add(summary, f"gradients/{shown}", self._gradients[name])
-        self._file.summary(summary, trainer.global_step)
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores the count."""
+        self._count = state["count"]
 
 
 def _add(summary: Summary, tag: str, values: Tensor) -> None:

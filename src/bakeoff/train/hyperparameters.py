@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bakeoff.train.settings import PARTS
+from bakeoff.train.settings import PARTS, Settings
 
 GROUPS = (*PARTS, "budget", "clip", "early_stopping", "trainer")
 # Where data lies and how progress is shown: nothing that is compared.
@@ -17,12 +17,12 @@ CLASS_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
 
 
 def hyperparameters(
-    settings: Mapping[str, Any], choices: Mapping[str, str | None], n_train: int | None = None
+    settings: Settings, choices: Mapping[str, str | None], n_train: int | None = None
 ) -> dict[str, float | bool | str]:
     """Name -> value: `optimizer: adam`, `optimizer.lr: 0.01`, `batch_size: full`, `samples_per_step: 1077`.
 
     Args:
-        settings: plain, settled settings.
+        settings: the run's.
         choices: group -> option chosen; a part that is not among them goes by the name of its class.
         n_train: training examples in an epoch, where that is known.
 
@@ -30,12 +30,13 @@ def hyperparameters(
     that is not finite, is left out.
 
     """
-    found: dict[str, Any] = {part: choices.get(part) or _class_name(settings[part]) for part in PARTS}
-    found["batch_size"] = str(settings["batch_size"])
-    found["samples_per_step"] = _samples_per_step(settings["batch_size"], n_train)
+    found: dict[str, Any] = {part: choices.get(part) or _class_name(settings.part(part)) for part in PARTS}
+    found["batch_size"] = str(settings.batch_size)
+    found["samples_per_step"] = _samples_per_step(settings.batch_size, n_train)
+    plain = settings.as_dict()
     for group in GROUPS:
-        found.update(_leaves(group, settings[group]))
-    found["callbacks"] = ", ".join(settings["callbacks"]) or None  # their names: what is inside them is theirs
+        found.update(_leaves(group, plain[group]))
+    found["callbacks"] = ", ".join(settings.callbacks) or None  # their names: what is inside them is theirs
     return {name: value for name, value in found.items() if value is not None and name not in LEFT_OUT}
 
 
@@ -55,10 +56,10 @@ def _leaves(prefix: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield name, _class_name(value)
             yield from _leaves(name, value)
         else:
-            yield name, str(value) if name in ALWAYS_TEXT and value is not None else _plain(value)
+            yield name, str(value) if name in ALWAYS_TEXT and value is not None else _to_hparam(value)
 
 
-def _plain(value: Any) -> float | bool | str | None:
+def _to_hparam(value: Any) -> float | bool | str | None:
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (int, float)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -13,10 +12,8 @@ from typing import Any
 
 import hydra.utils
 
-from bakeoff.data import adopt
 from bakeoff.runs import identity_of
-from bakeoff.train.parts import load
-from bakeoff.train.settings import PARTS
+from bakeoff.train.settings import PARTS, Settings
 
 DECISIVE = (
     "model",
@@ -32,45 +29,36 @@ DECISIVE = (
 PACKAGES_BY_VERSION = ("bakeoff", "torch", "torchvision", "lightning", "sklearn")
 
 
-def identity_by_seed(settings: Mapping[str, Any], data_digest: str | None = None) -> Callable[[int], str]:
+def identity_by_seed(settings: Settings, data_digest: str | None = None) -> Callable[[int], str]:
     """Seed -> identity of the run with these settings and that seed. The content of the data decides, not its path.
 
-    The data is read for its digest unless that is given.
-
-    Raises:
-        UserError: the data cannot be read.
+    Args:
+        settings: the run's.
+        data_digest: a hash of the content of the data; for a user's own data set, where there is none, its settings
+            must do.
 
     """
-    decisive = {key: settings[key] for key in DECISIVE}
-    decisive["precision"] = settings["trainer"]["precision"]
-    decisive["compile"] = settings["trainer"]["compile"]
-    if settings["early_stopping"]["patience"] is not None:
-        decisive["metric"] = settings["metric"]  # what is waited for
-    decisive["data"] = data_digest or _data_digest(settings)
+    plain = settings.as_dict()
+    decisive = {key: plain[key] for key in DECISIVE}
+    decisive["precision"] = settings.trainer.precision
+    decisive["compile"] = settings.trainer.compile
+    if settings.early_stopping.patience is not None:
+        decisive["metric"] = settings.metric  # its best value decides when a run ends
+        if settings.metric_direction is not None:
+            decisive["metric_direction"] = settings.metric_direction
+    decisive["data"] = data_digest or plain["data"]
     decisive["sources"] = {target: _hash_of_source(target) for target in _own_targets(settings)}
     return cache(lambda seed: identity_of(decisive, seed))
 
 
-_digests: dict[str, Any] = {}  # by settings: the jobs of a sweep read the data once, not once each
-
-
-def _data_digest(settings: Mapping[str, Any]) -> Any:
-    """The content where it can be hashed; for a user's own data set its settings must do."""
-    asked = json.dumps(settings["data"], sort_keys=True, default=str)
-    if asked not in _digests:
-        _, spec = adopt(load(settings["data"]), batch_size=settings["batch_size"], seed=settings["seed"])
-        _digests[asked] = spec.digest or settings["data"]
-    return _digests[asked]
-
-
-def own_sources(settings: Mapping[str, Any]) -> list[str]:
+def own_sources(settings: Settings) -> list[str]:
     """The files that define the user's own classes: they decide the result as settings do."""
     return sorted({file for target in _own_targets(settings) if (file := _source_file(target))})
 
 
-def _own_targets(settings: Mapping[str, Any]) -> list[str]:
+def _own_targets(settings: Settings) -> list[str]:
     """Every `_target_` of a package whose version nothing states."""
-    targets = set(_targets([settings[part] for part in PARTS] + list(settings["callbacks"].values())))
+    targets = set(_targets([settings.part(part) for part in PARTS] + list(settings.callbacks.values())))
     return sorted(target for target in targets if target.split(".")[0] not in PACKAGES_BY_VERSION)
 
 

@@ -15,8 +15,9 @@ import torch
 from hydra.errors import InstantiationException
 from torch import Tensor, nn
 
-from bakeoff.data import Arrays, DataSpec, adopt
+from bakeoff.data import Arrays, DataSpec, as_datamodule
 from bakeoff.errors import UserError
+from bakeoff.train.settings import Settings
 
 NO_CLASSES = "data: the number of classes is unknown; give your data class an attribute num_classes"
 FILLED_FROM_DATA = ("n_in", "n_out", "in_shape")
@@ -36,21 +37,21 @@ class Parts:
     n_out: int
 
 
-def build(settings: Mapping[str, Any]) -> Parts:
+def build(settings: Settings) -> Parts:
     """Builds every part from its settings; the seed fixes the initial weights, whatever else was drawn before.
 
     Raises:
         UserError: a part cannot be built, or does not fit the data.
 
     """
-    data, spec = adopt(load(settings["data"]), batch_size=settings["batch_size"], seed=settings["seed"])
-    pl.seed_everything(settings["seed"], workers=True, verbose=False)  # a loss may draw, too
-    loss = instantiate("loss", settings["loss"])
+    data, spec = as_datamodule(load(settings.data), batch_size=settings.batch_size, seed=settings.seed)
+    pl.seed_everything(settings.seed, workers=True, verbose=False)  # a loss may draw, too
+    loss = instantiate("loss", settings.loss)
     task = _task(spec, loss, settings)
-    pl.seed_everything(settings["seed"], workers=True, verbose=False)
-    net = _net(settings["model"], spec)
-    optimizer = _optimizer(settings["optimizer"], net)
-    schedule = _schedule(settings["schedule"])
+    pl.seed_everything(settings.seed, workers=True, verbose=False)
+    net = _net(settings.model, spec)
+    optimizer = _optimizer(settings.optimizer, net)
+    schedule = _schedule(settings.schedule)
     if spec.n_out is None:
         raise UserError(NO_CLASSES)
     return Parts(data, spec, net, loss, optimizer, schedule, task, spec.n_out)
@@ -116,13 +117,13 @@ def _one_line(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
-def _task(spec: DataSpec, loss: Any, settings: Mapping[str, Any]) -> str:
+def _task(spec: DataSpec, loss: Any, settings: Settings) -> str:
     fits = getattr(loss, "task", None)
     task = spec.task or fits
     if task is None:
         raise UserError("data: neither the data nor the loss says whether this is classification or regression")
     if fits is not None and fits != task:
-        raise LossDoesNotFitError(str(settings["loss"]["_target_"]), fits, task)
+        raise LossDoesNotFitError(str(settings.loss["_target_"]), fits, task)
     return str(task)
 
 
@@ -137,7 +138,7 @@ class LossDoesNotFitError(UserError):
 
 def _net(settings: Mapping[str, Any], spec: DataSpec) -> nn.Module:
     target = _locate("model", settings)
-    filled = {name: getattr(spec, name) for name in _wanted(target) if name not in settings}
+    filled = {name: getattr(spec, name) for name in _arguments_from_data(target) if name not in settings}
     unknown = [name for name, value in filled.items() if value is None]
     if unknown == ["n_out"]:
         raise UserError(NO_CLASSES)
@@ -146,7 +147,7 @@ def _net(settings: Mapping[str, Any], spec: DataSpec) -> nn.Module:
     net = instantiate("model", settings, **filled)
     if not isinstance(net, nn.Module):
         raise UserError(f"model: {settings['_target_']} gave a {type(net).__name__}, not a torch.nn.Module")
-    _try_net(net, spec)
+    _check_forward(net, spec)
     return net
 
 
@@ -158,7 +159,7 @@ def _locate(part: str, settings: Mapping[str, Any]) -> Any:
         raise UserError(f"{part}: cannot import {target}: {_first_cause(error)}") from error
 
 
-def _wanted(target: Any) -> list[str]:
+def _arguments_from_data(target: Any) -> list[str]:
     try:
         parameters = inspect.signature(target).parameters
     except (TypeError, ValueError):  # a builtin without a signature wants nothing from us
@@ -166,7 +167,7 @@ def _wanted(target: Any) -> list[str]:
     return [name for name in FILLED_FROM_DATA if name in parameters]
 
 
-def _try_net(net: nn.Module, spec: DataSpec) -> None:
+def _check_forward(net: nn.Module, spec: DataSpec) -> None:
     """Passes two examples through the net, which also gives lazy layers their sizes."""
     if spec.example is None:
         return

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from bakeoff.data import DataSpec
+from bakeoff.train.member import SessionMember
 
 EXAMPLES = 16
 
@@ -23,33 +24,31 @@ class Examples(NamedTuple):
     predicted: Tensor
 
 
-class Predictions(pl.Callback):
+class Predictions(SessionMember):
     """Keeps the true and the predicted class of every validation example and, of images, a few examples whole.
 
     The device is not waited for: what is kept stays there until it is asked for. Validations before step `not_before`
-    are passed over, as none of them is the last.
+    are skipped, as none of them is the last.
     """
 
     def __init__(self, spec: DataSpec, not_before: int = 0) -> None:
-        self._not_before, self._looks = not_before, False
+        self._not_before, self._is_kept = not_before, False
         shape = spec.in_shape or ()
         self._image_shape = shape if len(shape) == 3 and shape[0] in (1, 3) else None
         self._pairs: list[tuple[Tensor, Tensor]] = []
         self._examples: Examples | None = None
 
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Forgets the validation before."""
-        self._looks = trainer.global_step >= self._not_before
+    def validation_started(self, step: int) -> None:
+        """Drops the validation before."""
+        self._is_kept = step >= self._not_before
         self._pairs, self._examples = [], None
 
-    def on_validation_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Takes in one batch, where `validation_step` gave back its output (N, C)."""
-        if not self._looks or not torch.is_tensor(outputs) or outputs.ndim != 2:
+    def validation_batch(self, batch: Any, output: Any) -> None:
+        """Keeps one batch (x, y), where the output is (N, C)."""
+        if not self._is_kept or not torch.is_tensor(output) or output.ndim != 2:
             return
         x, y = batch
-        predicted = outputs.argmax(dim=1)
+        predicted = output.argmax(dim=1)
         self._pairs.append((y, predicted))
         if self._image_shape is not None and tuple(x.shape[1:]) == self._image_shape:
             found = Examples(x, y, predicted)
@@ -62,10 +61,10 @@ class Predictions(pl.Callback):
         pairs = [(y.cpu(), predicted.cpu()) for y, predicted in self._pairs]
         return {"pairs": pairs, "examples": self._examples and [part.cpu() for part in self._examples]}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes it up."""
-        self._pairs = [(y, predicted) for y, predicted in state_dict["pairs"]]
-        self._examples = state_dict["examples"] and Examples(*state_dict["examples"])
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores it."""
+        self._pairs = [(y, predicted) for y, predicted in state["pairs"]]
+        self._examples = state["examples"] and Examples(*state["examples"])
 
     def confusion(self, n_out: int) -> NDArray | None:
         """Counts (n_out, n_out), row the true class, column the predicted one; None where nothing was seen."""

@@ -8,7 +8,6 @@ from random import Random
 
 import psutil
 import pytest
-
 from bakeoff.launch.dispatch import MOST_DEATHS
 
 from .processes import wait_for

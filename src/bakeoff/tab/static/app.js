@@ -10,8 +10,8 @@ import { follow, watchSize } from "./follow.js";
 import { legend } from "./legend.js";
 import { about, census, notice } from "./notices.js";
 import * as panel from "./panel.js";
-import { ask, askAnew, forget } from "./server.js";
-import { DEFAULTS, settle } from "./state.js";
+import { ask, askUncached, forget } from "./server.js";
+import { DEFAULTS, resolve } from "./state.js";
 import { colouring, followTheme } from "./theme.js";
 import * as tip from "./tip.js";
 import { DRAWINGS, load } from "./views.js";
@@ -42,32 +42,32 @@ export class App {
       shown: () => this.sweep && address.write(this.#shared()), // TensorBoard may have written the hash meanwhile
       resized: () => this.sweep && this.draw(),
     });
-    follow(() => this.#look());
+    follow(() => this.#poll());
   }
 
   /** Shows a sweep: the one asked for, or else the first. */
   async open(asked) {
     this.page.root.setAttribute("aria-busy", "true");
     try {
-      const { sweeps } = await askAnew("sweeps");
+      const { sweeps } = await askUncached("sweeps");
       if (!sweeps.length) return await this.#empty();
       const chosen = sweeps.find((sweep) => sweep.name === asked.sweep) ?? sweeps[0];
       this.#awaited = asked.sweep && chosen.name !== asked.sweep ? asked : null;
-      this.sweep = await askAnew("sweep", { sweep: chosen.name });
+      this.sweep = await askUncached("sweep", { sweep: chosen.name });
       this.#list(sweeps);
     } catch (error) {
       return this.#finish(() => redraw(this.page.figure, empty(error.message)));
     }
     forget();
     this.page.controls.hidden = false;
-    this.#settle(this.#awaited ? {} : asked);
+    this.#resolve(this.#awaited ? {} : asked);
     return this.draw();
   }
 
-  /** What a person has set is kept apart from what follows from it: a sweep that goes on may have better defaults. */
-  #settle(asked) {
+  /** What a person has set is kept separate from what follows from it: a running sweep may come to have better defaults. */
+  #resolve(asked) {
     this.asked = asked;
-    this.state = settle(asked, this.sweep);
+    this.state = resolve(asked, this.sweep);
   }
 
   /** Another sweep has other choices: what does not depend on them stays. */
@@ -87,7 +87,7 @@ export class App {
   /** Changes the state by a patch, or by a function from state to patch, and draws. */
   update(patch) {
     const change = typeof patch === "function" ? patch(this.state) : patch;
-    this.#settle({ ...this.asked, ...change });
+    this.#resolve({ ...this.asked, ...change });
     return this.draw();
   }
 
@@ -121,7 +121,7 @@ export class App {
       choices,
       choice,
       arms: shown(sweep.arms, state.hide),
-      metric: sweep.metrics.find((metric) => metric.name === state.metric) ?? { name: "", lower_is_better: false },
+      metric: sweep.metrics.find((metric) => metric.name === state.metric) ?? { name: "", direction: null },
       colours: colouring(choice(state.colour)),
       width: this.page.figure.clientWidth || 900,
       update: this.update,
@@ -203,12 +203,12 @@ export class App {
   }
 
   /** What is polled: the list while there is no sweep, then the version of the one shown. */
-  async #look() {
+  async #poll() {
     try {
       if (!this.sweep) return await this.open(address.read());
       const [{ sweeps }, { version }] = await Promise.all([
-        askAnew("sweeps"),
-        askAnew("version", { sweep: this.sweep.sweep }),
+        askUncached("sweeps"),
+        askUncached("version", { sweep: this.sweep.sweep }),
       ]);
       this.#list(sweeps);
       if (sweeps.some((sweep) => sweep.name === this.#awaited?.sweep)) return await this.open(this.#awaited);
@@ -218,13 +218,13 @@ export class App {
       else if (wasUnreachable) await this.draw();
     } catch (error) {
       if (this.#unreachable) return;
-      this.#unreachable = `The server does not answer (${error.message}); what it said last is shown.`;
+      this.#unreachable = `The server does not answer (${error.message}); its last answer is shown.`;
       redraw(this.page.notices, about({ missing: [], ...this.drawn, error: this.#unreachable }).map(notice));
     }
   }
 
   async #reload() {
-    const sweep = await askAnew("sweep", { sweep: this.sweep.sweep });
+    const sweep = await askUncached("sweep", { sweep: this.sweep.sweep });
     if (sweep.sweep !== this.sweep.sweep) return; // another one was chosen meanwhile
     forget();
     this.sweep = sweep;

@@ -2,7 +2,7 @@
  * Choices: what a sweep varies. An arm maps choice keys to values; a key that it lacks is at its default.
  *
  * A *token* is a value as text. State and address hold tokens alone, so that 0.1 and "0.1" need no type there;
- * `~` stands for an absent key, and a text that begins with `~` gets another one.
+ * `~` means an absent key, and a text that begins with `~` gets another one.
  */
 
 export const DEFAULT_TOKEN = "~";
@@ -50,7 +50,7 @@ export function asNumber(value) {
   return Number.isFinite(number) ? number : null;
 }
 
-/** `hide`: choice key -> tokens of the values that are filtered out. New values of a sweep that goes on are shown. */
+/** `hide`: choice key -> tokens of the values that are filtered out. New values of a running sweep are shown. */
 export function shown(arms, hide) {
   const filters = Object.entries(hide).map(([key, tokens]) => [key, new Set(tokens)]);
   return arms.filter((arm) => filters.every(([key, tokens]) => !tokens.has(tokenOf(arm, key))));

@@ -1,4 +1,4 @@
-/** The selects and boxes above a view: one table says which there are, where they stand and what they offer. */
+/** The selects and boxes above a view: one table says which there are, in which views, and what they offer. */
 
 import { h, setOptions } from "./dom.js";
 import { AXES } from "./format.js";

@@ -6,8 +6,8 @@ import { empty, h } from "./dom.js";
 import { AXES } from "./format.js";
 import { columns, extent, rangeOfY } from "./series.js";
 
-const MOST_CELLS = 200;
-const SMALLEST = { width: 190, height: 130 };
+const MAX_CELLS = 200;
+const MIN_SIZE = { width: 190, height: 130 };
 const TEXTS = 182; // pixels of legend, caption, headings and axis around the cells
 
 /** Draws the view; `seeds` is empty unless single seeds were asked for. Gives nodes. */
@@ -16,8 +16,8 @@ export function draw(view) {
   const rowChoice = view.choice(state.rows);
   const columnChoice = view.choice(state.columns);
   const table = grid(arms, rowChoice, columnChoice);
-  if (table.rows.length * table.columns.length > MOST_CELLS) {
-    const cells = `${state.rows} x ${state.columns} makes more than ${MOST_CELLS} cells`;
+  if (table.rows.length * table.columns.length > MAX_CELLS) {
+    const cells = `${state.rows} x ${state.columns} makes more than ${MAX_CELLS} cells`;
     return [empty(`${cells}: choose other rows or columns, or filter.`)];
   }
   const cells = table.cells.map((row) => row.map((inside) => content(inside, view)));
@@ -33,12 +33,12 @@ export function draw(view) {
   const boxes = cells.map((inRow, row) =>
     inRow.map((cell, column) => {
       const y = state.scales === "free" ? (rangeOfY(cell.parts, state.yscale, state.outliers === "all") ?? shared) : shared;
-      const place = { row, column, last: row === table.rows.length - 1, first: column === 0 };
+      const position = { row, column, last: row === table.rows.length - 1, first: column === 0 };
       const pairs = [
         [rowChoice, table.rows[row]],
         [columnChoice, table.columns[column]],
       ];
-      return box({ cell, view, x, y, where: condition(...pairs), place, sizes, name: title(...pairs) });
+      return box({ cell, view, x, y, where: condition(...pairs), position, sizes, name: title(...pairs) });
     }),
   );
   return [caption(view), arrange(boxes, table, rowChoice, columnChoice, sizes, state)];
@@ -70,9 +70,9 @@ function rangeOfX(cells) {
 // Every cell has the same inner size, so that slopes compare: the first column is wider by its tick labels.
 // Rows share the height that is left, so that the whole is seen at once where it can be.
 function layout({ width: available, height: room }, { rows, columns: across }) {
-  const width = Math.max(SMALLEST.width, Math.floor((available - MARGIN.left - 30) / across.length) - MARGIN.inner);
+  const width = Math.max(MIN_SIZE.width, Math.floor((available - MARGIN.left - 30) / across.length) - MARGIN.inner);
   const height = Math.min(width * 0.7, (room - TEXTS) / rows.length, 480);
-  return { width: Math.min(width, 900), height: Math.max(SMALLEST.height, height) };
+  return { width: Math.min(width, 900), height: Math.max(MIN_SIZE.height, height) };
 }
 
 const title = (...pairs) =>
@@ -89,7 +89,7 @@ function caption({ state, choices, arms, method }) {
     .filter((key) => new Set(arms.map((arm) => valueOf(arm, key))).size > 1);
   const more = rest.length ? ` Lines of one colour in a cell differ in ${rest.join(", ")}.` : "";
   const outside =
-    state.outliers === "all" ? "A band may go on outside its cell." : "Bands and early steps may go on outside a cell.";
+    state.outliers === "all" ? "A band may extend beyond its cell." : "Bands and early steps may extend beyond a cell.";
   return h(
     "p",
     { class: "caption" },

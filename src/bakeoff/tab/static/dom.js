@@ -12,7 +12,7 @@ export function h(tag, properties = {}, ...children) {
   return node;
 }
 
-/** Replaces options only when they differ: a select that is being used while a sweep goes on must not close. */
+/** Replaces options only when they differ: a select that is in use while a running sweep is redrawn must not close. */
 export function setOptions(select, options, value) {
   const now = JSON.stringify(options);
   if (select.dataset.options !== now) {
@@ -22,7 +22,7 @@ export function setOptions(select, options, value) {
   select.value = value;
 }
 
-/** Draws anew inside `region`; what had the focus (by its `data-key`) has it again, what was unfolded stays so. */
+/** Redraws the inside of `region`; what had the focus (by its `data-key`) has it again, what was unfolded stays so. */
 export function redraw(region, ...children) {
   const focused = region.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
   const unfolded = new Set([...region.querySelectorAll("details[open]")].map((node) => node.dataset.key));
@@ -33,7 +33,7 @@ export function redraw(region, ...children) {
   [region.scrollLeft, region.scrollTop] = scroll;
 }
 
-/** What stands in the place of a drawing that cannot be. */
+/** The text in place of a drawing that is not possible. */
 export const empty = (...text) => h("p", { class: "empty" }, ...text);
 
 /** A table of heads and rows, each row a list of texts or nodes. */

@@ -46,8 +46,8 @@ function save(name, blob) {
 const text = (drawing) => new XMLSerializer().serializeToString(drawing);
 
 /**
- * One drawing of all that stands in `region`: its charts, the texts marked `data-text` and the legend's swatches, each
- * at its place on the screen. Nothing in it needs the page's styles.
+ * One drawing of all that is in `region`: its charts, the texts marked `data-text` and the legend's swatches, each
+ * at its position on the screen. Nothing in it needs the page's styles.
  */
 export function picture(region) {
   const parts = [...region.querySelectorAll("svg:not(.layer), [data-text], [data-swatch]")].filter(
@@ -71,8 +71,8 @@ export function picture(region) {
   });
   drawing.append(element("rect", { width, height, fill: style.getPropertyValue("--surface").trim() }));
   parts.forEach((node, index) => {
-    const place = { x: frames[index].left - left + 8, y: frames[index].top - top + 8 };
-    drawing.append(copied(node, place, frames[index], style));
+    const position = { x: frames[index].left - left + 8, y: frames[index].top - top + 8 };
+    drawing.append(copied(node, position, frames[index], style));
   });
   return drawing;
 }
@@ -93,14 +93,14 @@ function copied(node, { x, y }, { width, height }, style) {
 
 function words(node, x, y, width, height) {
   const { fontSize, fontWeight, color } = getComputedStyle(node);
-  const look = { "font-size": fontSize, "font-weight": fontWeight, fill: color, "dominant-baseline": "central" };
+  const style = { "font-size": fontSize, "font-weight": fontWeight, fill: color, "dominant-baseline": "central" };
   const [middleX, middleY] = [x + width / 2, y + height / 2];
-  const places = {
+  const positions = {
     start: { x, y: middleY },
     middle: { x: middleX, y: middleY, "text-anchor": "middle" },
     vertical: { transform: `translate(${middleX} ${middleY}) rotate(-90)`, "text-anchor": "middle" },
   };
-  const made = element("text", { ...look, ...places[node.dataset.text] });
+  const made = element("text", { ...style, ...positions[node.dataset.text] });
   made.textContent = node.textContent;
   return made;
 }

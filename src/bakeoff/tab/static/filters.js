@@ -3,7 +3,7 @@
 import { label, token, tokenOf } from "./choices.js";
 import { h, redraw } from "./dom.js";
 
-/** Draws the filters; their boxes are made anew only when choices, values or counts have changed. */
+/** Draws the filters; their boxes are replaced only when choices, values or counts have changed. */
 export function draw(region, { choices, arms, state, update }) {
   const counted = choices.map((choice) => [
     choice.key,

@@ -1,18 +1,18 @@
-/** Follows a sweep that goes on: asks every few seconds whether it has changed, while somebody can see it. */
+/** Follows a running sweep: asks every few seconds whether it has changed, while the page is visible. */
 
-const EVERY = 3000; // milliseconds
+const POLL_INTERVAL = 3000; // milliseconds
 
 /** TensorBoard makes the frame of a tab that is not shown 0 pixels high; its document counts as visible still. */
 export const visible = () => document.visibilityState === "visible" && window.innerHeight > 0;
 
-/** Runs `look` over and over, never two at a time. */
-export function follow(look) {
+/** Calls `poll` over and over, never two at a time. */
+export function follow(poll) {
   let busy = false;
   setInterval(async () => {
     if (busy || !visible()) return;
     busy = true;
-    await look().finally(() => (busy = false));
-  }, EVERY);
+    await poll().finally(() => (busy = false));
+  }, POLL_INTERVAL);
 }
 
 /** Calls back when the page is shown again after another tab, and when `region` has another size. */

@@ -1,6 +1,6 @@
 /** Numbers as a person reads them; files that are exported hold them in full. */
 
-/** Four significant digits; null, which stands for "no number", is a dash. */
+/** Four significant digits; null, no number, is a dash. */
 export function number(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
@@ -40,7 +40,7 @@ export function tickFormat(values, scale) {
 
 /** "78 completed, 1 diverged", in the order in which a run can end; statuses that no run has are left out. */
 export function statuses(counts) {
-  const order = ["completed", "running", "diverged", "failed", "interrupted", "lost"];
+  const order = ["completed", "running", "diverged", "failed", "interrupted", "unreadable"];
   const names = [...order, ...Object.keys(counts).filter((name) => !order.includes(name))];
   return names
     .filter((name) => counts[name])

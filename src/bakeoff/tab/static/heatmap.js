@@ -56,10 +56,14 @@ export function draw(view) {
   );
   tip.name(plot.querySelectorAll("[aria-label=cell] rect"), marks);
   tip.attach(plot, marks, (mark) => view.open({ cell: mark.where }));
-  const good = isDark() ? "brighter" : "darker";
-  const better = `${view.metric.lower_is_better ? "Lower" : "Higher"} is better, and ${good}`;
-  const text = `A cell holds the mean over its arms of each arm's mean ${state.value} ${state.metric}. ${better}.`;
+  const text = `A cell holds the mean over its arms of each arm's mean ${state.value} ${state.metric}. ${howToRead(view.metric)}`;
   return [h("p", { class: "caption" }, text), h("div", { class: "scroller" }, plot)];
+}
+
+function howToRead({ direction, why_no_direction: why }) {
+  const strong = isDark() ? "brighter" : "darker";
+  if (!direction) return `Larger is ${strong}; ${why}.`;
+  return `${direction === "min" ? "Lower" : "Higher"} is better, and ${strong}.`;
 }
 
 function options(marks, down, across, view) {
@@ -121,16 +125,16 @@ function options(marks, down, across, view) {
   };
 }
 
-/** mean -> colour: strong is good, whichever direction that is; grey without a number. */
-function shading(marks, { lower_is_better: lower }) {
+/** mean -> colour: strong is better, in greys just larger where that is not known; pale without a number. */
+function shading(marks, { direction }) {
   const means = marks.map((mark) => mark.mean).filter((mean) => mean !== null);
   const [low, high] = [Math.min(...means), Math.max(...means)];
-  const { interpolateBlues } = globalThis.d3;
+  const colours = direction ? globalThis.d3.interpolateBlues : globalThis.d3.interpolateGreys;
   return (mean) => {
     if (mean === null) return isDark() ? "#3f3f3f" : "#eeeeee";
-    const share = high > low ? (mean - low) / (high - low) : 0.5;
-    const strength = 0.08 + 0.87 * (lower ? 1 - share : share);
-    return interpolateBlues(isDark() ? 1 - strength : strength);
+    const fraction = high > low ? (mean - low) / (high - low) : 0.5;
+    const strength = 0.08 + 0.87 * (direction === "min" ? 1 - fraction : fraction);
+    return colours(isDark() ? 1 - strength : strength);
   };
 }
 
@@ -170,7 +174,7 @@ export function rows(view) {
     "without_number",
   ];
   const body = cells(view).marks.map((mark) => {
-    const places = [
+    const values = [
       [state.down, mark.row],
       [state.across, mark.column],
     ]
@@ -178,7 +182,7 @@ export function rows(view) {
       .map(([, value]) => value);
     const { completed = 0, diverged = 0, failed = 0 } = mark.counts;
     return [
-      ...places,
+      ...values,
       state.metric,
       state.value,
       mark.mean,

@@ -11,10 +11,10 @@ export function about({ state, sweep, arms, missing, error, awaited }) {
     found.push({ text, items: [] });
   }
   if (error) found.push({ text: error, items: [] });
-  if (sweep.policy) found.push({ text: "How this sweep was set up", items: sweep.policy.split("\n"), folded: true });
-  const lost = sweep.problems.map(({ run, reason }) => `${run}: ${reason}`);
-  if (lost.length)
-    found.push({ text: `${lost.length} run${lost.length === 1 ? "" : "s"} could not be read`, items: lost });
+  if (sweep.tuning_note)
+    found.push({ text: "How this sweep was tuned", items: sweep.tuning_note.split("\n"), folded: true });
+  const unreadable = sweep.unreadable.map(({ run, reason }) => `${run}: ${reason}`);
+  if (unreadable.length) found.push({ text: `${count(unreadable.length, "run")} could not be read`, items: unreadable });
   const names = new Map(arms.map((arm) => [arm.id, arm.name]));
   const without = missing
     .filter(({ arm, run }) => run !== undefined || names.has(arm))
@@ -41,8 +41,8 @@ export function notice({ text, items, folded }) {
 }
 
 /** "27 arms, 81 runs: 78 completed, 2 running, 1 diverged" */
-export function census({ arms, problems }) {
-  const counts = problems.length ? { lost: problems.length } : {};
+export function census({ arms, unreadable }) {
+  const counts = unreadable.length ? { unreadable: unreadable.length } : {};
   for (const run of arms.flatMap((arm) => arm.runs)) counts[run.status] = (counts[run.status] ?? 0) + 1;
   const runs = Object.values(counts).reduce((sum, n) => sum + n, 0);
   return `${count(arms.length, "arm")}, ${count(runs, "run")}: ${statuses(counts) || "none yet"}`;

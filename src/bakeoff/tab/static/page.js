@@ -33,7 +33,7 @@ export function build() {
     regions.figure,
   );
   const body = h("div", { class: "body" }, regions.filters, view, regions.panel);
-  // data-drawn counts finished drawings, aria-busy says that one is under way: benchmarks and tests wait for them
+  // data-drawn counts finished drawings, aria-busy is true during one: benchmarks and tests wait for them
   regions.root = h(
     "main",
     { id: "bakeoff", dataset: { drawn: "0" }, "aria-busy": "true" },

@@ -6,7 +6,7 @@ import { ask } from "./server.js";
 import { timeSeries } from "./links.js";
 import { section } from "./runs.js";
 
-const MOST_RUNS = 60; // the server describes no more at once
+const MAX_RUNS = 60; // the server describes no more at once
 
 /** The arms that the state's panel is about: null when it is closed. */
 export function armsOf({ state, sweep, arms }) {
@@ -37,7 +37,7 @@ export async function fill(region, view, isCurrent) {
 
 function first(arms) {
   let runs = 0;
-  return arms.filter((arm) => (runs += arm.runs.length) <= MOST_RUNS || runs === arm.runs.length).map((arm) => arm.id);
+  return arms.filter((arm) => (runs += arm.runs.length) <= MAX_RUNS || runs === arm.runs.length).map((arm) => arm.id);
 }
 
 function content(arms, answer, view) {

@@ -56,7 +56,7 @@ function highlight(figure, state, found, context) {
   paint(figure, state, [], context);
   const { view } = context;
   state.timer = setTimeout(async () => {
-    const runs = await view.seedsOf(found.curve.arm).catch(() => []); // the mean stands without them
+    const runs = await view.seedsOf(found.curve.arm).catch(() => []); // the mean is shown without them
     if (state.found === found) paint(figure, state, runs, context);
   }, PATIENCE);
 }

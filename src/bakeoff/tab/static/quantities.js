@@ -4,7 +4,7 @@ import { asNumber, numeric, tokenOf, valueOf } from "./choices.js";
 
 /**
  * [{key, of: arm -> number or null, instead: [choice key]}]. Arms of one line agree in all choices but those that the
- * quantity stands `instead` of: `samples_per_step` says what `batch_size` says.
+ * quantity is used `instead` of: `samples_per_step` follows from `batch_size`.
  */
 export function quantities(sweep, choices) {
   const known = new Map((sweep.numbers ?? []).map(({ key, arms }) => [key, arms]));

@@ -4,15 +4,15 @@ import { copyButton } from "./copy.js";
 import { count, h, plainTable, unfolding } from "./dom.js";
 import { interval, number, whole } from "./format.js";
 
-/** An arm with its runs; `details` holds what the server said of them, by the run's name. */
+/** An arm with its runs; `details` holds the server's answer about them, by the run's name. */
 export function section(arm, details, view, many) {
   const { metric, state, sweep } = view;
   const numbers = metric.best ? [`final ${metric.name}`, "best", "at step"] : [`final ${metric.name}`];
   const heads = ["seed", "status", ...numbers, "steps", "seconds"];
-  const lost = sweep.problems.filter(({ run }) => run.split("/").at(-2) === arm.id);
+  const unreadable = sweep.unreadable.filter(({ run }) => run.split("/").at(-2) === arm.id);
   const rows = [
     ...arm.runs.map((run) => runRow(run, metric)),
-    ...lost.map((problem) => lostRow(problem, heads.length)),
+    ...unreadable.map((run) => unreadableRow(run, heads.length)),
   ];
   return h(
     "section",
@@ -37,8 +37,8 @@ function runRow(run, metric) {
   return [String(run.seed), status, number(values.final), ...best, whole(run.steps), number(run.seconds)];
 }
 
-function lostRow({ run, reason }, width) {
-  const status = h("span", { class: "status lost" }, "lost");
+function unreadableRow({ run, reason }, width) {
+  const status = h("span", { class: "status unreadable" }, "unreadable");
   return [run.split("seed=").at(-1), status, h("td", { class: "reason", colspan: width - 2 }, reason)];
 }
 

@@ -7,7 +7,7 @@ import { quantities } from "./quantities.js";
 import { extent, rangeOfY } from "./series.js";
 import * as tip from "./tip.js";
 
-/** Points {arm, x, mean, low, high, n, family} in lines, and the arms that have no place, with the reason. */
+/** Points {arm, x, mean, low, high, n, family} in lines, and why other arms have none. */
 export function lines({ arms, table, choices, state, sweep }) {
   const found = [];
   const without = [];
@@ -42,12 +42,12 @@ export function draw(view) {
   tip.name(plot.querySelectorAll("[aria-label=dot] circle"), marks);
   tip.attach(plot, marks, (mark) => view.open({ arm: mark.arm.id }));
   emphasise(plot, points);
-  const left = without.length ? ` Without a place: ${some(without)}.` : "";
-  const colour = state.colour ? ` Lines of one colour are alike in ${state.colour} alone; points of one value stand side by side.` : "";
+  const left = without.length ? ` Not drawn: ${some(without)}.` : "";
+  const colour = state.colour ? ` Lines of one colour are equal in ${state.colour} alone; points of one value are drawn side by side.` : "";
   return [h("p", { class: "caption" }, `${view.tableMethod}.${colour}${left}`), h("div", { class: "scroller" }, plot)];
 }
 
-/** The line of the point that has the pointer or the focus stands out. */
+/** Emphasises the line of the point that has the pointer or the focus. */
 function emphasise(plot, points) {
   const group = plot.querySelector("[aria-label=line]");
   const order = [...new Set(points.map((mark) => mark.family))]; // Plot draws lines in the order of their first points
@@ -102,7 +102,7 @@ function options(points, { state, colours, width }) {
 
 const lowest = (low, state) => (state.yscale === "log" ? low.map((value) => (value > 0 ? value : NaN)) : low);
 
-/** Lines side by side by a few pixels: interval bars over each other could not be told apart. */
+/** Lines side by side by a few pixels: overlapping interval bars could not be distinguished. */
 function dodged(x, points, { against_scale: scale }) {
   const last = Math.max(...points.map((mark) => mark.family)) || 1;
   const [low, high] = extent([x]);
@@ -136,11 +136,13 @@ function describeMark(mark, state) {
 }
 
 function summary(points, { state, metric }) {
-  const best = points.reduce((a, b) => ((metric.lower_is_better ? b.mean < a.mean : b.mean > a.mean) ? b : a));
   const lineCount = new Set(points.map((mark) => mark.family)).size;
   const sizes = `${count(lineCount, "line")}, ${count(points.length, "arm")}`;
-  const found = `Best: ${best.arm.name}, ${number(best.mean)}.`;
-  return `${state.metric} (${state.value}) against ${state.against}: ${sizes}. ${found}`;
+  const about = `${state.metric} (${state.value}) against ${state.against}: ${sizes}.`;
+  if (!metric.direction) return about;
+  const isBetter = (a, b) => (metric.direction === "min" ? a.mean < b.mean : a.mean > b.mean);
+  const best = points.reduce((a, b) => (isBetter(b, a) ? b : a));
+  return `${about} Best: ${best.arm.name}, ${number(best.mean)}.`;
 }
 
 export function rows(view) {

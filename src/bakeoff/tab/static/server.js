@@ -15,7 +15,7 @@ export function ask(route, parameters = {}) {
 export const forget = () => answers.clear();
 
 /** Past the memory: for questions whose answer is that something has changed. */
-export const askAnew = (route, parameters = {}) => get(url(route, parameters));
+export const askUncached = (route, parameters = {}) => get(url(route, parameters));
 
 export function url(route, parameters) {
   const pairs = Object.entries(parameters).flatMap(([key, value]) => [value].flat().map((one) => [key, one]));

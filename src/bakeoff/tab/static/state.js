@@ -1,4 +1,4 @@
-/** What a person has set. `settle` makes whatever an address holds valid for a sweep, silently. */
+/** What a person has set. `resolve` makes whatever an address holds valid for a sweep, silently. */
 
 import { token, varying } from "./choices.js";
 import { quantities } from "./quantities.js";
@@ -31,17 +31,17 @@ const ALLOWED = {
   order: ["ascending", "descending"],
 };
 
-const MOST_VALUES = 12; // more rows or columns than this are not drawn unless asked for
+const MAX_VALUES = 12; // more rows or columns than this are not drawn unless asked for
 
 const pick = (value, allowed, otherwise) => (allowed.includes(value) ? value : otherwise);
 
-export function settle(asked, sweep) {
+export function resolve(asked, sweep) {
   const choices = varying(sweep);
   const keys = choices.map((choice) => choice.key);
   const fixed = Object.entries(ALLOWED).map(([key, allowed]) => [key, pick(asked[key], allowed, DEFAULTS[key])]);
   const layout = arrangement(choices);
-  const places = ["rows", "columns", "colour"].map((key) => [key, pick(asked[key], ["", ...keys], layout[key])]);
-  const state = { ...Object.fromEntries(fixed), ...Object.fromEntries(places), sweep: sweep.sweep };
+  const roles = ["rows", "columns", "colour"].map((key) => [key, pick(asked[key], ["", ...keys], layout[key])]);
+  const state = { ...Object.fromEntries(fixed), ...Object.fromEntries(roles), sweep: sweep.sweep };
   state.metric = pick(
     asked.metric,
     sweep.metrics.map((metric) => metric.name),
@@ -94,9 +94,9 @@ function known(asked, choices) {
 
 const firstOnly = (lists) => Object.fromEntries(Object.entries(lists).map(([key, tokens]) => [key, tokens[0]]));
 
-/** Loss x batch size by optimizer where those vary; the places left over go to the first other choices. */
+/** Loss x batch size by optimizer where those vary; what is left over goes to the first other choices. */
 export function arrangement(choices) {
-  const rest = choices.filter((choice) => choice.values.length <= MOST_VALUES).map((choice) => choice.key);
+  const rest = choices.filter((choice) => choice.values.length <= MAX_VALUES).map((choice) => choice.key);
   const take = (key) => {
     const index = rest.indexOf(key);
     return index < 0 ? "" : rest.splice(index, 1)[0];

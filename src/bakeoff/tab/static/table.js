@@ -5,12 +5,13 @@ import { h } from "./dom.js";
 import { interval, measured, number, statuses, whole } from "./format.js";
 import { sorted } from "./sorting.js";
 
-const ALWAYS = ["diverged", "failed"]; // the counts that are shown even where they are all 0
-const SOMETIMES = ["interrupted", "running", "lost"];
+const ALWAYS_COUNTED = ["diverged", "failed"]; // also where they are all 0
+const COUNTED_IF_ANY = ["interrupted", "running", "unreadable"];
 
 /** The columns: key, heading, the value to sort and export by, and, where it is not plain text, what to show. */
 export function columnsOf({ choices, table, state }) {
-  const counts = [...ALWAYS, ...SOMETIMES.filter((status) => [...table.values()].some((row) => row.counts[status]))];
+  const any = (status) => [...table.values()].some((row) => row.counts[status]);
+  const counts = [...ALWAYS_COUNTED, ...COUNTED_IF_ANY.filter(any)];
   return [
     { key: "rank", head: "rank", value: ({ row }) => row.rank, cell: rankCell, better: true },
     ...choices.map((choice) => ({
@@ -43,7 +44,7 @@ export function entries(view) {
   const columns = columnsOf(view);
   const found = arms.filter((arm) => table.has(arm.id)).map((arm) => ({ arm, row: table.get(arm.id) }));
   const column = columns.find((one) => one.key === state.sort) ?? columns[0];
-  return sorted(found, column, state.order, metric.lower_is_better);
+  return sorted(found, column, state.order, metric.direction);
 }
 
 export function draw(view) {
@@ -67,11 +68,17 @@ export function draw(view) {
   return [reading, h("table", properties, head, h("tbody", {}, body))];
 }
 
-function howToRead({ tableMethod, calls, metric, state }, found) {
-  const better = metric.lower_is_better ? "Lower is better." : "Higher is better.";
+function howToRead({ tableMethod, rankMethod, metric, state }, found) {
   const unranked = !found.some(({ row }) => row.rank !== null);
-  const why = state.value === "best" ? "best values are chosen by themselves" : "arms are ranked by validation metrics";
-  return `${better} ${tableMethod}. ${unranked ? `No rank here: ${why}.` : calls}`;
+  const ranks = unranked ? `No rank here: ${whyUnranked(metric, state)}.` : rankMethod;
+  const better = { min: "Lower is better. ", max: "Higher is better. " }[metric.direction] ?? "";
+  return `${better}${tableMethod}. ${ranks}`;
+}
+
+function whyUnranked(metric, state) {
+  if (!metric.direction) return metric.why_no_direction;
+  if (state.value === "best") return "best values are chosen by themselves";
+  return metric.name.startsWith("val/") ? "no arm completed all its runs" : "arms are ranked by validation metrics";
 }
 
 function heading(column, { state, update }) {
@@ -141,13 +148,13 @@ function rankCell({ arm, row }) {
 function intervalCell({ row }, view, span) {
   const text = row.low === null && row.mean !== null ? "one seed" : interval(row.low, row.high);
   if (row.mean === null || !span) return text;
-  const share = (value) => Math.min(100, Math.max(0, (100 * (value - span.low)) / (span.high - span.low)));
-  const [low, high] = [row.low ?? row.mean, row.high ?? row.mean].map(share);
+  const percent = (value) => Math.min(100, Math.max(0, (100 * (value - span.low)) / (span.high - span.low)));
+  const [low, high] = [row.low ?? row.mean, row.high ?? row.mean].map(percent);
   const bar = h(
     "span",
     { class: "band", "aria-hidden": "true" },
     h("i", { style: `left: ${low}%; width: ${high - low}%` }),
-    h("b", { style: `left: ${share(row.mean)}%` }),
+    h("b", { style: `left: ${percent(row.mean)}%` }),
   );
   return [h("span", { class: "text" }, text), bar];
 }

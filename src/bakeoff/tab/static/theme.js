@@ -1,4 +1,4 @@
-/** Colours: the page's follow TensorBoard's dark mode, the data's can be told apart with any kind of colour vision. */
+/** Colours: the page's follow TensorBoard's dark mode, the data's can be distinguished with any kind of colour vision. */
 
 import { token, tokenOf } from "./choices.js";
 
@@ -32,7 +32,7 @@ function framedBy() {
   }
 }
 
-/** arm -> colour, and the legend that says so. Numbers are ordered: their colours run along a scale. */
+/** arm -> colour, and the legend of it. Numbers are ordered: their colours run along a scale. */
 export function colouring(choice) {
   if (!choice) return { of: () => (isDark() ? DARK : LIGHT)[0], legend: [] };
   const colours = shades(choice);
@@ -55,8 +55,8 @@ function shades({ type, values }) {
 export function inkOn(fill) {
   const { r, g, b } = globalThis.d3.rgb(fill);
   const [red, green, blue] = [r, g, b].map((part) => {
-    const share = part / 255;
-    return share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    const value = part / 255;
+    return value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
   });
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#111" : "#fff";
 }

@@ -6,11 +6,11 @@ import * as sensitivity from "./sensitivity.js";
 import { ask } from "./server.js";
 import * as table from "./table.js";
 
-const MOST_ASKED = 60; // arms; an address has its limits
+const MAX_ASKED = 60; // arms; an address has a maximum length
 
 export const DRAWINGS = { curves, sensitivity, heatmap, table };
 
-/** The numbers that the state's view needs; a `message` in their place where there can be none. */
+/** The numbers that the state's view needs; a `message` in their place where there are none. */
 export function load(view) {
   if (!view.metric.name) return Promise.resolve({ message: "No run of this sweep has written a metric yet." });
   return view.state.view === "curves" ? loadCurves(view) : loadTable(view);
@@ -34,7 +34,7 @@ async function loadCurves({ state, metric }) {
 
 /** Of all runs where they are asked for; else of arms that have no mean yet: who watches a first run sees its curve. */
 function singleRuns(question, all, missing) {
-  const arms = missing.flatMap(({ arm }) => arm ?? []).slice(0, MOST_ASKED);
+  const arms = missing.flatMap(({ arm }) => arm ?? []).slice(0, MAX_ASKED);
   if (all) return ask("seeds", question);
   return arms.length ? ask("seeds", { ...question, arm: arms }) : { runs: [], missing: [] };
 }
@@ -43,13 +43,15 @@ async function loadTable({ state, metric }) {
   if (metric.summary === false)
     return { message: `${metric.name} is a curve alone, without a final value: see Curves.` };
   if (state.value === "best" && !metric.best)
-    return { message: `${metric.name} has final values alone, no best ones: nothing may be chosen by it.` };
+    return { message: `${metric.name} has final values alone, no best ones: ${whyNoBest(metric)}.` };
   const answer = await ask("table", { sweep: state.sweep, metric: state.metric, value: state.value });
   return {
     table: new Map(answer.rows.map((row) => [row.arm, row])),
     tableMethod: sentence(answer.method).replace(/\.$/, ""),
-    calls: sentence(answer.calls),
+    rankMethod: sentence(answer.rank_method),
   };
 }
+
+const whyNoBest = ({ why_no_direction: why }) => why ?? "nothing may be chosen by it";
 
 const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1).replace(/\.?$/, ".") : "");

@@ -1,0 +1,83 @@
+"""Any supported data source -> a LightningDataModule that serves it, and its DataSpec."""
+
+import math
+from collections.abc import Sized
+
+import lightning as L
+from lightning.pytorch.utilities.seed import isolate_rng
+from torch.utils.data import Dataset, IterableDataset, TensorDataset, default_collate
+
+from bakeoff.data.arrays import Arrays
+from bakeoff.data.assemble import assemble
+from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_per_batch
+from bakeoff.data.checks import as_numpy
+from bakeoff.data.dataset_datamodule import DatasetDataModule
+from bakeoff.data.in_memory import InMemoryDataModule
+from bakeoff.data.infer import infer_fields, is_pair
+from bakeoff.data.order import check_seed
+from bakeoff.data.spec import DataSpec, spec_of
+from bakeoff.data.split import Sizes
+from bakeoff.data.user_datamodule import configure_datamodule
+from bakeoff.errors import UserError
+
+DataSource = Arrays | Dataset | L.LightningDataModule
+
+
+def as_datamodule(
+    source: DataSource,
+    *,
+    batch_size: BatchSize,
+    seed: int,
+    val_size: float = 0.2,
+    test_size: float = 0.2,
+    split_seed: int = 0,
+) -> tuple[L.LightningDataModule, DataSpec]:
+    """A data module over `source`, and its DataSpec. Raises UserError for a source that cannot be served.
+
+    - Arrays: served from the memory of the training device.
+    - a TensorDataset of `(x, y)`: split, then the same. Its values are not standardised, since they may be
+      prepared already or be indices for an embedding; floats become float32 and labels are mapped to 0..C-1.
+    - any other map-style Dataset of `(x, y)`: split, and served by DataLoaders.
+    - a LightningDataModule: used unchanged, but for its attribute `batch_size` (Lightning's convention).
+
+    `seed` fixes the order of the training data, `split_seed` which sample is in which part. Sizes are fractions
+    of a Dataset, or numbers of samples. Global random numbers are left unchanged.
+    """
+    check_batch_size(batch_size)
+    check_seed(seed)
+    sizes: Sizes = {"test": test_size, "val": val_size}
+    if type(source) is TensorDataset and len(source.tensors) == 2:  # a subclass may augment
+        source = _from_tensors(source, sizes, split_seed)
+    if isinstance(source, Arrays):
+        return InMemoryDataModule(source, batch_size=batch_size, seed=seed), spec_of(source, batch_size)
+    if isinstance(source, L.LightningDataModule):
+        return source, configure_datamodule(source, batch_size)
+    if not isinstance(source, Dataset) or isinstance(source, IterableDataset) or not isinstance(source, Sized):
+        raise UserError(
+            "data must be Arrays, a Dataset with a length or a LightningDataModule, got "
+            f"{type(source).__name__}: wrap it in a LightningDataModule"
+        )
+    data = DatasetDataModule(source, batch_size=batch_size, seed=seed, sizes=sizes, split_seed=split_seed)
+    return data, _spec_of_dataset(data)
+
+
+def _from_tensors(source: TensorDataset, sizes: Sizes, split_seed: int) -> Arrays:
+    x, y = (as_numpy(tensor, name, "the TensorDataset") for tensor, name in zip(source.tensors, "xy", strict=True))
+    return assemble({"train": (x, y)}, where="the TensorDataset", sizes=sizes, split_seed=split_seed, scale=False)
+
+
+def _spec_of_dataset(data: DatasetDataModule) -> DataSpec:
+    n = len(data.indices["train"])
+    with isolate_rng(include_cuda=False):  # reading CUDA's state would start CUDA in this process
+        sample = data.dataset[int(data.indices["train"][0])]
+    try:
+        batch = default_collate([sample])
+    except TypeError as error:
+        raise UserError(
+            f"{type(data.dataset).__name__} must give (x, y) of tensors, arrays or numbers: add a transform "
+            f"such as ToTensor ({' '.join(str(error).split())})"
+        ) from error
+    if not is_pair(batch):
+        raise UserError(f"{type(data.dataset).__name__} must give (x, y), got {type(sample).__name__}")
+    steps = math.ceil(n / samples_per_batch(data.batch_size, n))
+    return DataSpec(n_train=n, steps_per_epoch=steps, **infer_fields(data.dataset, batch))

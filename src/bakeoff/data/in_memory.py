@@ -1,0 +1,60 @@
+"""Arrays served to a Lightning trainer from its own device, moved there once."""
+
+import lightning as L
+import torch
+
+from bakeoff.data.arrays import Arrays, Part
+from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_per_batch
+from bakeoff.data.batches import SequentialBatches, ShuffledBatches, groups_within
+from bakeoff.data.order import check_seed
+
+_MAX_EVAL_SAMPLES = 4096
+_MAX_EVAL_BYTES = 16 * 2**20  # of input in an evaluation batch; a net's activations take a multiple of it
+
+
+class InMemoryDataModule(L.LightningDataModule):
+    """`Arrays` in the memory of the training device.
+
+    `eval_batch_size` defaults to 4096 samples, fewer where their inputs would take more than 16 MiB. Raises
+    UserError if `batch_size`, `eval_batch_size` or `seed` is out of range.
+    """
+
+    batches_on_device = True  # read by the lean loop of `bakeoff.module`, which then transfers no batch
+
+    def __init__(
+        self, arrays: Arrays, *, batch_size: BatchSize, seed: int, eval_batch_size: BatchSize | None = None
+    ) -> None:
+        super().__init__()
+        self.arrays, self.seed = arrays, check_seed(seed)
+        self.batch_size = check_batch_size(batch_size)
+        if eval_batch_size is None:
+            eval_batch_size = min(_MAX_EVAL_SAMPLES, groups_within(_MAX_EVAL_BYTES, arrays.train[0]))
+        self.eval_batch_size = check_batch_size(eval_batch_size, "eval_batch_size")
+        self._parts, self._parts_device = arrays.parts(), arrays.train[0].device
+
+    def setup(self, stage: str | None = None) -> None:
+        """Moves all parts to the trainer's device, once; to the CPU without a trainer."""
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        if device != self._parts_device:
+            self._parts = {name: (x.to(device), y.to(device)) for name, (x, y) in self.arrays.parts().items()}
+            self._parts_device = device
+
+    def train_dataloader(self) -> ShuffledBatches:
+        """Shuffled batches, from epoch 0."""
+        return ShuffledBatches(*self._parts["train"], batch_size=self.batch_size, seed=self.seed)
+
+    def val_dataloader(self) -> SequentialBatches:
+        """Validation batches in order."""
+        return self._sequential("val")
+
+    def test_dataloader(self) -> SequentialBatches:
+        """Test batches in order."""
+        return self._sequential("test")
+
+    def transfer_batch_to_device(self, batch: Part, device: torch.device, dataloader_idx: int) -> Part:
+        """The batch unchanged: it is on the device already."""
+        return batch
+
+    def _sequential(self, name: str) -> SequentialBatches:
+        x, y = self._parts[name]
+        return SequentialBatches(x, y, batch_size=samples_per_batch(self.eval_batch_size, len(x)))

@@ -1,0 +1,83 @@
+"""What a command prints about single runs, and about a sweep beside its progress. Nothing here ends the process."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from bakeoff.runs import Outcome, finished_outcome
+from bakeoff.runs.lease import holder_of, is_leased
+
+STOPPING = b"\nbakeoff: stopping after the next checkpoint; press Ctrl-C again to stop immediately\n"
+
+
+def print_outcome(outcome: Outcome, metric: str, folder: Path, *, before: bool = False) -> None:
+    """How a single run ended, and where it is; `before` says that an earlier command trained it."""
+    path = as_typed(folder)
+    spent = f"{outcome.steps} steps, {outcome.samples} samples, {outcome.seconds:.1f} s"
+    again = "; already finished, not trained again" if before else ""
+    print(f"{outcome.status}: {spent}{again}")
+    if outcome.error:
+        print(outcome.error["traceback"] or outcome.error["message"], file=sys.stderr)
+    for name in (metric, metric.replace("val/", "test/")):
+        entry = outcome.metrics.get(name, {})
+        if entry.get("final") is not None:
+            best = f"  (best {entry['best']:.4f} at step {entry['best_step']})" if entry.get("best") is not None else ""
+            print(f"{name} {entry['final']:.4f}{best}")
+    print(f"written to {path}\ncurves: tensorboard --logdir {shlex.quote(str(path.parent.parent))}")
+    if outcome.status == "failed" and before:
+        print("it failed before; retry=failed trains it again", file=sys.stderr)
+
+
+def print_waiting(folder: Path) -> None:
+    """Another process trains this run, and is waited for."""
+    holder = holder_of(folder)
+    by = f"process {holder.process} on {holder.host}" if holder else "another process"
+    sys.stderr.write(f"bakeoff: {by} is training {as_typed(folder)}; waiting for it\n")
+
+
+def print_interrupted(folder: Path) -> None:
+    """A single run was stopped from outside."""
+    path = as_typed(folder)
+    sys.stderr.write(f"\nbakeoff: stopped; recorded as interrupted in {path}; run the same command again to resume\n")
+
+
+def print_dry_run(identity: str, retry: str | None, folder: Path) -> None:
+    """What the command would do with the run in `folder`."""
+    path, found = as_typed(folder), Outcome.read(folder)
+    finished = finished_outcome(folder, identity, retry)
+    if found is None or found.identity != identity:
+        print(f"would train {path}")
+    elif is_leased(folder):
+        print(f"would wait for another process, which is training {path}")
+    elif finished is not None:
+        again = "; retry=failed trains it again" if finished.status == "failed" else ""
+        print(f"already {finished.status}: {path}; nothing to do{again}")
+    else:
+        print(f"would {'train' if found.status == 'failed' else 'resume'} {path}")
+
+
+def print_finished(statuses: Iterable[str]) -> None:
+    """How many runs of a sweep were finished before this command."""
+    counts = Counter(statuses)
+    if counts:
+        words = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        again = "; retry=failed trains the failed ones again" if counts["failed"] else ""
+        print(f"already finished: {words}{again}", flush=True)
+
+
+def print_stopped(why: str, ended: Mapping[str, int], not_started: int, finished: int) -> None:
+    """A sweep ended before all its runs had; `ended` counts the statuses of those that did."""
+    words = [f"{count} {status}" for status, count in ended.items()]
+    words += [f"{finished} already finished"] if finished else []
+    words += [f"{not_started} not started"] if not_started else []
+    sys.stdout.flush()
+    sys.stderr.write(f"bakeoff: {why}: {', '.join(words)}; run the same command again to resume\n")
+
+
+def as_typed(folder: Path) -> Path:
+    """The folder as a user types it."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder

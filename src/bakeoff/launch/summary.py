@@ -1,0 +1,76 @@
+"""What is printed after every multirun: the leaderboard, why runs failed, where to look at the runs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from bakeoff.overview import Overview, comparison, time_series
+from bakeoff.report.arms import group_arms
+from bakeoff.report.leaderboard import render
+from bakeoff.report.metric import resolve_metric
+from bakeoff.report.records import Record, Sweep
+from bakeoff.report.table import shorten, visible
+from bakeoff.runs import write_atomically
+
+MAX_REASONS = 5  # for which runs failed; bakeoff-runs knows the others
+MAX_WIDTH = 100  # characters of one
+
+
+def print_summary(sweep: Sweep, config: DictConfig, since: float) -> None:
+    """Prints the summary of a multirun that started at `since`, seconds since the epoch."""
+    folder = Path(config.hydra.sweep.dir)
+    _keep_tuning_note(folder, config.tuning_note)
+    metric = resolve_metric(sweep.records, config.metric)
+    leaderboard = render(
+        sweep.records,
+        sweep.unreadable,
+        metric=metric,
+        direction=config.metric_direction,
+        tuning_note=config.tuning_note,
+    )
+    print(f"\n{leaderboard}")
+    if any(_ended_since(record, since) for record in sweep.records) or not any(folder.glob("events.out.tfevents.*")):
+        Overview(folder, config.metric).update()
+    for line in _failures(folder, sweep.records):
+        print(line)
+    print(f"TensorBoard: tensorboard --logdir {shlex.quote(str(folder))}")
+    print(f"compare:     {comparison()}")
+    print(f"curves:      {time_series(group_arms(sweep.records), metric)}")
+
+
+def failed_folders(records: Sequence[Record], since: float) -> set[str]:
+    """The folders of the runs that failed since then; there may be failures of earlier commands."""
+    failed = (record for record in records if record.status == "failed" and _ended_since(record, since))
+    return {str(record.path.absolute()) for record in failed}
+
+
+def _ended_since(record: Record, since: float) -> bool:
+    return (record.path / "outcome.json").stat().st_mtime >= since - 1
+
+
+def _failures(folder: Path, records: Sequence[Record]) -> Iterator[str]:
+    """Why runs failed, each reason once, with a run that had it; ends in an empty line."""
+    runs: dict[str, list[Record]] = {}
+    for record in records:
+        if record.status == "failed" and record.error is not None:
+            runs.setdefault(f"{record.error.get('type')}: {record.error.get('message')}", []).append(record)
+    for reason, found in list(runs.items())[:MAX_REASONS]:
+        counted = f"{len(found)} runs, such as" if len(found) > 1 else "in"
+        yield f"failed: {shorten(visible(reason), MAX_WIDTH)} ({counted} {found[0].folder}/seed={found[0].seed})"
+    if len(runs) > MAX_REASONS:
+        yield f"failed: for {len(runs) - MAX_REASONS} other reasons"
+    if runs:
+        yield f"errors in full: bakeoff-runs {shlex.quote(str(folder))} status=failed --errors"
+        yield ""
+
+
+def _keep_tuning_note(folder: Path, note: str | None) -> None:
+    """Beside the runs, for later reports; a sweep that states none has none."""
+    if note:
+        write_atomically(folder / "tuning_note.txt", f"{note}\n")
+    else:
+        (folder / "tuning_note.txt").unlink(missing_ok=True)

@@ -1,0 +1,67 @@
+"""The keys of a command that change no result, and what the execution keys among them may be.
+
+Neither kind stands in an arm or in a run's identity. Read by the launcher too, which imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bakeoff.errors import did_you_mean, require
+
+# How runs are executed.
+EXECUTION_KEYS = frozenset(
+    {
+        "workers",
+        "retry",
+        "fail_fast",
+        "dry_run",
+        "lanes",
+        "checkpoints",
+        "checkpoint_every",
+        "log",
+        "reuse",
+        "tuning_note",
+    }
+)
+# How arms are compared: which seeds and trials a sweep is made of.
+COMPARISON_KEYS = frozenset({"seeds", "max_seeds", "tune", "search", "grid", "margin"})
+# What arms are ranked by. With early stopping it decides a result, and then it is part of the identity.
+METRIC_KEYS = frozenset({"metric", "metric_direction"})
+# Where a run is written, and the seed, which every arm is trained with.
+LOCATION_KEYS = frozenset({"seed", "sweep", "root"})
+
+
+def is_arm_key(key: str) -> bool:
+    """Whether an override of this key makes another arm: it may decide a result, and is neither seed nor location."""
+    top = key.split(".")[0].split("/")[0]
+    return not (key in LOCATION_KEYS | METRIC_KEYS or top in EXECUTION_KEYS | COMPARISON_KEYS or top == "hydra")
+
+
+def check_execution(settings: Mapping[str, Any]) -> None:
+    """Refuses bad values of the keys that say how runs are executed.
+
+    Raises:
+        UserError: names the key, the bound and the value given.
+
+    """
+    for key in ("fail_fast", "dry_run"):
+        require(isinstance(settings[key], bool), key, "true or false", settings[key])
+    workers, retry = settings["workers"], settings["retry"]
+    require(workers == "auto" or is_whole(workers, 1), "workers", "a whole number >= 1 or auto", workers)
+    hint = did_you_mean(str(retry), ["failed"])
+    require(retry in (None, "failed"), "retry", "failed or null", f"{retry}{hint}")
+    trainer = settings.get("trainer")
+    threads = trainer.get("threads") if isinstance(trainer, Mapping) else None  # else no run can be built anyway
+    require(threads is None or is_whole(threads, 1), "trainer.threads", "a whole number >= 1 or null", threads)
+
+
+def is_whole(value: Any, minimum: int) -> bool:
+    """Whether it is a whole number, not below `minimum`."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
+
+
+def is_positive(value: Any) -> bool:
+    """Whether it is a finite number above 0."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")

@@ -1,0 +1,66 @@
+"""One thread a process that keeps all its leases fresh."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from typing import Protocol
+
+
+class Beating(Protocol):
+    """What the heartbeat keeps fresh."""
+
+    def beat(self) -> None:
+        """Shows others that this process is alive."""
+
+
+class Heartbeat:
+    """Calls `beat` of everything that was added, every `interval` seconds, in one thread that runs while there is any.
+
+    Threads do not survive a fork: the child begins with an empty heartbeat.
+    """
+
+    def __init__(self) -> None:
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._beating: list[Beating] = []
+        self._thread: threading.Thread | None = None
+
+    def add(self, beating: Beating, interval: float) -> None:
+        """Starts to keep it fresh."""
+        with self._lock:
+            self._beating.append(beating)
+            if self._thread is None:
+                self._ended = threading.Event()
+                self._thread = threading.Thread(
+                    target=self._run, args=(self._ended, interval), name="heartbeat", daemon=True
+                )
+                self._thread.start()
+
+    def remove(self, beating: Beating) -> None:
+        """Stops; when this returns, `beat` is not under way and is not called again."""
+        with self._lock:
+            if beating in self._beating:
+                self._beating.remove(beating)
+            thread = self._thread if not self._beating else None
+            if thread is not None:
+                self._ended.set()
+                self._thread = None
+        if thread is not None:
+            thread.join()
+
+    def _run(self, ended: threading.Event, interval: float) -> None:
+        while not ended.wait(interval):
+            with self._lock:
+                for beating in self._beating if not ended.is_set() else ():
+                    with suppress(Exception):  # one that fails does not stop the others
+                        beating.beat()
+
+
+HEARTBEAT = Heartbeat()

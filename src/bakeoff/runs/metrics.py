@@ -1,0 +1,87 @@
+"""The one table of metrics: direction, task and unit by name. Read by training, reports and the tab.
+
+Nothing is guessed from a name: a metric that is not in the table has the direction that the user states with
+`metric_direction`, or none. Without a direction there is no best value and no ranking.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from bakeoff.errors import UserError
+
+Direction = Literal["min", "max"]
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is known of a metric. `task` is None for one that fits any task; `unit` is what its values are in."""
+
+    direction: Direction
+    task: Literal["classification", "regression"] | None
+    unit: str
+
+
+METRICS = {
+    "loss": Metric("min", None, "the loss's own"),
+    "accuracy": Metric("max", "classification", "fraction of examples"),
+    "top5": Metric("max", "classification", "fraction of examples"),
+    "nll": Metric("min", "classification", "nats per example"),
+    "ece": Metric("min", "classification", "fraction"),
+    "rmse": Metric("min", "regression", "the target's own"),
+    "mae": Metric("min", "regression", "the target's own"),
+    "r2": Metric("max", "regression", "fraction of the variance"),
+}
+
+
+def find_metric(name: str) -> Metric | None:
+    """The table's entry for a metric such as `val/rmse`; None for a user's own."""
+    split, _, metric = name.rpartition("/")
+    return METRICS.get(metric) if split in SPLITS else None
+
+
+def metric_names(task: str) -> list[str]:
+    """The names of all metrics of a task, without a split."""
+    return [name for name, metric in METRICS.items() if metric.task in (None, task)]
+
+
+def direction_of(name: str, stated: str | None = None) -> Direction:
+    """Whether a metric is to be made small (`min`) or large (`max`).
+
+    Args:
+        name: the metric, with its split: `val/rmse`.
+        stated: what the user says of it.
+
+    Raises:
+        UserError: the user says something else than the table, or neither says anything.
+
+    """
+    known = find_metric(name)
+    if stated not in (None, "min", "max"):
+        raise UserError(f"metric_direction must be min or max, got {stated}")
+    if known is not None:
+        if stated not in (None, known.direction):
+            raise UserError(f"metric_direction={stated}, but {name} is better when it is {_word(known.direction)}")
+        return known.direction
+    if stated is None:
+        raise UserError(f"it is not known whether {name} is better small or large; give metric_direction=min or =max")
+    return "min" if stated == "min" else "max"
+
+
+def is_better(value: float, best: float | None, direction: Direction) -> bool:
+    """Whether a value is finite and beats the best one so far."""
+    if not math.isfinite(value):
+        return False
+    return best is None or (value < best if direction == "min" else value > best)
+
+
+def worst(direction: Direction) -> float:
+    """The value that no run can fall below: what a bad end counts as."""
+    return math.inf if direction == "min" else -math.inf
+
+
+def _word(direction: Direction) -> str:
+    return "small" if direction == "min" else "large"

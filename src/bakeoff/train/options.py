@@ -1,0 +1,21 @@
+"""The options of a configuration group, as the running application sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hydra.utils
+from hydra.core.config_loader import ConfigLoader
+from hydra.types import RunMode
+
+
+def losses_for(task: str, loader: ConfigLoader) -> list[str]:
+    """Names in the group `loss` whose class fits a task."""
+    return [name for name in loader.get_group_options("loss") if _task_of(name, loader) in (None, task)]
+
+
+def _task_of(loss: str, loader: ConfigLoader) -> str | None:
+    config = loader.load_configuration("bakeoff", [f"loss={loss}"], run_mode=RunMode.RUN)
+    target: Any = hydra.utils.get_object(config.loss._target_)
+    task: str | None = getattr(target, "task", None)
+    return task

@@ -1,0 +1,92 @@
+"""From a composed Hydra configuration to a built run, and to the folder in which it belongs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from bakeoff.runs import Outcome, arm_folder, arm_of
+from bakeoff.train.options import losses_for
+from bakeoff.train.parts import LossDoesNotFitError
+from bakeoff.train.run import Run, build_run
+from bakeoff.train.settings import resolve_settings
+
+NOT_APPLICABLE = (
+    ".*does not have many workers.*",  # batches in memory need none
+    ".*smaller than the logging interval.*",  # the module writes its curve itself, across epochs
+    ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning's own use of torch
+    ".*your dataloader is not resumable.*",  # our loop brings any loader to its position
+    ".*The `srun` command is available.*",  # a run is one process
+)
+
+
+def prepare(config: DictConfig, overrides: Sequence[str], loader: ConfigLoader | None = None) -> Run:
+    """Builds and checks a run, and trains nothing. Hydra's own configuration must be set.
+
+    `loader` knows the options of the configuration groups, which a message then names.
+
+    Raises:
+        UserError: the run cannot be built.
+
+    """
+    silence()
+    settings = resolve_settings(config, overrides)
+    try:
+        return build_run(settings, overrides, dict(HydraConfig.get().runtime.choices))
+    except LossDoesNotFitError as error:
+        others = losses_for(error.task, loader) if loader is not None else ()
+        raise LossDoesNotFitError(error.loss, error.fits, error.task, others) from error
+
+
+def run_folder(run: Run, chosen: Path) -> Path:
+    """The folder in which a run belongs: that of its arm, which may have a name already, or must not take another's.
+
+    Args:
+        run: the run.
+        chosen: the folder that Hydra has chosen, by the overrides alone. Where that is not ours by default, because
+            `hydra.run.dir` or `hydra.sweep.subdir` were given, it is kept.
+
+    """
+    settings, arm = run.settings, arm_of(run.overrides)
+    constant = list(HydraConfig.get().job.config.override_dirname.exclude_keys)
+    sweep, seed = Path(settings.root) / str(settings.sweep), f"seed={settings.seed}"
+    by_overrides = arm_folder(Path(os.devnull), arm, run.identity_with, constant)
+    if chosen.absolute() != (sweep / by_overrides / seed).absolute():
+        return chosen.absolute()
+    return (sweep / arm_folder(sweep, arm, run.identity_with, constant) / seed).absolute()
+
+
+def build_failure(seed: int, overrides: Sequence[str], message: str) -> Outcome:
+    """The record of a run that could not be built: it has no identity."""
+    error = {"type": "UserError", "message": message, "step": None, "traceback": None}
+    return Outcome(arm_of(overrides), seed, "", list(overrides), status="failed", error=error)
+
+
+def save_configuration(folder: Path, config: DictConfig) -> None:
+    """Writes `.hydra/` into a run's folder.
+
+    Hydra itself would write it before it is known whether the run is finished, and which folder is its own.
+    """
+    hydra: Any = HydraConfig.instance().cfg
+    output = folder / ".hydra"
+    output.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, output / "config.yaml")
+    OmegaConf.save(hydra, output / "hydra.yaml")
+    OmegaConf.save(hydra.hydra.overrides.task, output / "overrides.yaml")
+
+
+def silence() -> None:
+    """Silences Lightning's hints at every start, those of its warnings that cannot apply here, and Hydra's doubles."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # what it logs is raised as well
+    for message in NOT_APPLICABLE:
+        warnings.filterwarnings("ignore", message=message)

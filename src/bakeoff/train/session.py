@@ -1,0 +1,342 @@
+"""The life of one run while it trains. It knows no `Trainer` and no loop: what trains the run tells it what happens.
+
+open -> (stepped, points, validation_started, validation_batch, validated, boundary)* -> save_final -> close
+
+Several runs may share one loop, and one of them may stop while the others continue: a stop is a value that `boundary`
+returns, never an exception.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib.metadata
+import logging
+import os
+import platform
+import socket
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bakeoff.errors import UserError
+from bakeoff.runs import FINAL_STATUSES, Outcome, StopRequest, arm_of, utc_now
+from bakeoff.tensorboard import EventFile
+from bakeoff.train.budget import BudgetClock, samples_seen
+from bakeoff.train.checkpoints import Checkpoints
+from bakeoff.train.early_stopping import EarlyStopping
+from bakeoff.train.event_writer import RunEventWriter
+from bakeoff.train.histograms import Histograms
+from bakeoff.train.member import SessionMember, Validation
+from bakeoff.train.metric_summary import MetricSummary
+from bakeoff.train.predictions import Predictions
+from bakeoff.train.run import Run
+from bakeoff.train.run_state import RunState
+from bakeoff.train.step_clock import StepClock
+
+log = logging.getLogger(__name__)
+
+DEFAULT_THREADS = torch.get_num_threads()  # torch's own choice, before a run of another number of threads
+PACKAGES = ("bakeoff", "torch", "lightning", "hydra-core", "torchmetrics", "numpy")
+NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+STOPPED = "Stopped"  # the type of the error of a run that was asked to stop
+
+Error = dict[str, str | int | None]
+
+
+@dataclass(frozen=True)
+class ValidationDecision:
+    """What follows from a validation."""
+
+    stop: bool  # early stopping: the training ends here
+
+
+class RunSession:
+    """Trains nothing itself: keeps the records of a run in `folder` as another trains it.
+
+    Args:
+        run: the run.
+        folder: where its records are.
+        stop: whether it is asked to stop.
+        is_held: whether this process still holds the run's lease; if not, the run stops and nothing more is written.
+        threads: of torch, where neither the settings nor an earlier part of the run give them.
+
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        folder: Path,
+        *,
+        stop: StopRequest | None = None,
+        is_held: Callable[[], bool] = lambda: True,
+        threads: int | None = None,
+    ) -> None:
+        self.run, self.folder, self.threads = run, folder, threads or DEFAULT_THREADS
+        self.budget = BudgetClock(run.budget)
+        self.step = 0
+        self._stop, self._is_held = stop or StopRequest(), is_held
+        self._started, self._seconds_before = time.monotonic(), 0.0
+        settings, spec = run.settings, run.parts.spec
+        file = EventFile(folder)
+        clock = StepClock(spec, settings.batch_size)
+        is_classification = run.parts.task == "classification"
+        predictions = Predictions(spec, not_before=_first_possible_end(run)) if is_classification else None
+        self._summary = MetricSummary({run.metric: run.direction})
+        self._events = RunEventWriter(file, settings, run.hyperparameters, clock, predictions, run.parts.n_out)
+        self._early_stopping = _early_stopping(run)
+        self._checkpoints = Checkpoints(
+            folder,
+            mode=settings.checkpoints,
+            every=settings.checkpoint_every,
+            identity=run.identity,
+            metric=run.metric,
+            direction=run.direction,
+        )
+        optional = {
+            "predictions": predictions,
+            "histograms": Histograms(file, run.budget.validations) if settings.log == "full" else None,
+            "early_stopping": self._early_stopping,
+        }
+        self._members: dict[str, SessionMember] = {
+            "clock": clock,
+            "summary": self._summary,
+            "events": self._events,
+            **{name: member for name, member in optional.items() if member is not None},
+            "checkpoints": self._checkpoints,
+        }
+
+    @property
+    def needs_gradients(self) -> bool:
+        """Whether `validated` wants the gradients of the last step."""
+        return "histograms" in self._members
+
+    def fraction_done(self) -> float:
+        """The part of the budget that is spent, in [0, 1]; another thread may ask."""
+        return self.budget.fraction_done(self.step)
+
+    def open(self) -> RunState | None:
+        """Records the run as running, and opens its event file; returns the state to resume from, if there is one.
+
+        What another run has left in the folder is removed.
+
+        Raises:
+            OSError: the folder cannot be written.
+
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # a run that has ended for good is not resumed: who asks for it again wants it from its start
+        before = Outcome.read(self.folder)
+        state = None if before and before.status in FINAL_STATUSES else self._checkpoints.latest()
+        if state is None:
+            self._checkpoints.delete_all()
+            for old in self.folder.glob("events.out.tfevents.*"):
+                old.unlink()
+        self._outcome = self._new_outcome(state)
+        self._outcome.write(self.folder)
+        try:
+            for member in self._members.values():
+                member.start(state.step if state else None)
+        except Exception as error:
+            self.close(*self.classify_error(error))
+            raise
+        return state
+
+    def training_started(self) -> None:
+        """Everything is set up; the first batch comes next."""
+        for member in self._members.values():
+            member.training_started()
+
+    def stepped(self, step: int) -> None:
+        """An optimizer step has been made; `step` counts them from 1."""
+        self.step = step
+        for member in self._members.values():
+            member.stepped(step)
+
+    def points(self, step: int, values: Mapping[str, float]) -> None:
+        """Curves have a point at `step`: tag -> value. To be gathered, and given once an interval."""
+        for member in self._members.values():
+            member.points(step, values)
+
+    def validation_started(self) -> None:
+        """A validation begins."""
+        for member in self._members.values():
+            member.validation_started(self.step)
+
+    def validation_batch(self, batch: Any, output: Any) -> None:
+        """One batch of the validation under way, and what the net made of it."""
+        for member in self._members.values():
+            member.validation_batch(batch, output)
+
+    def validated(
+        self,
+        metrics: Mapping[str, float],
+        weights: Callable[[], Mapping[str, Tensor]],
+        parameters: Callable[[], Mapping[str, Tensor]] = dict,
+        gradients: Callable[[], Mapping[str, Tensor]] = dict,
+    ) -> ValidationDecision:
+        """A validation has ended; see `Validation` for the arguments.
+
+        Raises:
+            UserError: the metric that the run is ranked by is not among `metrics`.
+
+        """
+        if self.run.metric not in metrics:
+            logged = ", ".join(sorted(name for name in metrics if name.startswith("val/"))) or "nothing"
+            raise UserError(f"metric={self.run.metric}: nothing logs it; the validation logged {logged}")
+        validation = Validation(self.step, metrics, weights, parameters, gradients)
+        for member in self._members.values():
+            member.validated(validation)
+        return ValidationDecision(stop=self._early_stopping is not None and self._early_stopping.should_stop)
+
+    def boundary(self, state: Callable[[], RunState]) -> bool:
+        """A step, and the validation after it, are over: writes a checkpoint if it is due, or if the run is to stop.
+
+        Not to be called behind the last step of a run.
+
+        Args:
+            state: gives the state of the training, without identity and session; asked only if it is written.
+
+        Returns:
+            False if the run stops here: it was asked to, or another process trains it now.
+
+        """
+        stop = self._stop.requested
+        if not stop and not self._checkpoints.is_due:
+            return True
+        if not self._is_held():
+            return False
+        self._save(state, ended=False)
+        return not stop
+
+    def save_final(self, state: Callable[[], RunState]) -> None:
+        """The training has ended by itself, and the test comes next: writes the final weights."""
+        self._save(state, ended=True)
+
+    def close(self, status: str, error: Error | None = None) -> Outcome:
+        """Records how the run ended, and returns it.
+
+        Args:
+            status: one of `bakeoff.runs.STATUSES`.
+            error: of a bad end: `type`, `message`, `step`, `traceback`.
+
+        Raises:
+            OSError: what a completed run ends with cannot be written: it is not completed yet.
+
+        """
+        outcome = self._outcome
+        outcome.status, outcome.error = status, error
+        spec, batch_size = self.run.parts.spec, self.run.settings.batch_size
+        outcome.steps = self.step
+        outcome.epochs = self.step / spec.steps_per_epoch if spec.steps_per_epoch else 0.0
+        outcome.samples = samples_seen(self.step, spec.n_train, spec.steps_per_epoch, batch_size)
+        outcome.metrics = self._summary.metrics
+        if status == "diverged":  # what such weights score is no result, even where it is a number
+            outcome.metrics = {name: {**entry, "final": None} for name, entry in outcome.metrics.items()}
+        outcome.seconds, outcome.ended = round(self._seconds(), 3), utc_now()
+        if not self._is_held():
+            log.warning("another process has taken over the run in %s: nothing more is written", self.folder)
+            return outcome
+        for member in self._members.values():
+            member.close(outcome)
+        try:
+            outcome.write(self.folder)  # last: a run that is recorded as completed is never trained again
+        except OSError as error_of_write:
+            if status == "completed":
+                raise
+            log.warning("the end of the run in %s could not be recorded: %s", self.folder, error_of_write)
+        if status in FINAL_STATUSES:
+            self._checkpoints.clean_up()
+        return outcome
+
+    def classify_error(self, error: BaseException) -> tuple[str, Error]:
+        """Status and error of a run in which `error` was raised; to be called while it is handled."""
+        kind = type(error).__name__
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            return "interrupted", stopped_error()
+        if isinstance(error, OSError) and _is_of_storage(error, self.folder):
+            # a disk that is full, or a folder that cannot be written any more, is no fault of the run: it can resume
+            message = f"cannot write to {error.filename or self.folder}: {error.strerror}"
+            return "interrupted", as_error(kind, message)
+        if self._stop.requested:  # what was stopped with it, such as a loader's processes, may have failed first
+            return "interrupted", stopped_error()
+        return "failed", as_error(kind, str(error), self.step + 1, traceback.format_exc())
+
+    def set_device(self, name: str) -> None:
+        """What the run is trained on."""
+        self._outcome.device = name
+
+    def _new_outcome(self, state: RunState | None) -> Outcome:
+        run = self.run
+        outcome = Outcome(arm_of(run.overrides), run.settings.seed, run.identity, run.overrides)
+        outcome.metric, outcome.metric_direction = run.metric, run.direction
+        outcome.versions = {"python": platform.python_version()}
+        outcome.versions |= {name: importlib.metadata.version(name) for name in PACKAGES}
+        outcome.host, outcome.process, outcome.fingerprint = socket.gethostname(), os.getpid(), run.fingerprint
+        # the number of threads decides the last bits: a run is resumed with that of its start
+        self.threads = run.settings.trainer.threads or self.threads
+        if state is not None:
+            self._restore(state, outcome)
+        outcome.threads, outcome.metrics = self.threads, self._summary.metrics
+        return outcome
+
+    def _restore(self, state: RunState, outcome: Outcome) -> None:
+        self.step = state.step
+        own = state.session["run"]
+        outcome.started, self._seconds_before, self.threads = own["started"], own["seconds"], own["threads"]
+        self.budget.load_state_dict(own["budget"])
+        for name, kept in state.session["members"].items():
+            if name in self._members:  # `log` may have changed since
+                self._members[name].load_state_dict(kept)
+
+    def _save(self, state: Callable[[], RunState], *, ended: bool) -> None:
+        # the loop's state first: to put it together may give more points to the members
+        self._checkpoints.save(
+            lambda: replace(state(), session=self._state_dict(), ended=ended), flush=self._events.flush
+        )
+
+    def _state_dict(self) -> dict[str, Any]:
+        own = {
+            "started": self._outcome.started,
+            "seconds": self._seconds(),
+            "threads": self.threads,
+            "budget": self.budget.state_dict(),
+        }
+        members = {name: state for name, member in self._members.items() if (state := member.state_dict())}
+        return {"run": own, "members": members}
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.monotonic() - self._started
+
+
+def as_error(kind: str, message: str, step: int | None = None, trace: str | None = None) -> Error:
+    """The `error` of an outcome."""
+    return {"type": kind, "message": message, "step": step, "traceback": trace}
+
+
+def stopped_error() -> Error:
+    """The error of a run that was asked to stop."""
+    return as_error(STOPPED, "stopped from outside")
+
+
+def _first_possible_end(run: Run) -> int:
+    """The step before which no validation is the last one: any can be, where something may stop the run early."""
+    may_stop = run.settings.early_stopping.patience is not None or run.callbacks
+    return 0 if may_stop or run.budget.steps is None else run.budget.steps
+
+
+def _early_stopping(run: Run) -> EarlyStopping | None:
+    settings = run.settings.early_stopping
+    if settings.patience is None:
+        return None
+    return EarlyStopping(run.metric, run.direction, patience=settings.patience, min_delta=settings.min_delta)
+
+
+def _is_of_storage(error: OSError, folder: Path) -> bool:
+    ours = isinstance(error.filename, str) and Path(error.filename).absolute().is_relative_to(folder.absolute())
+    return error.errno in NO_STORAGE or ours

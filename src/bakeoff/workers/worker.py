@@ -1,0 +1,136 @@
+"""What a worker does with a task: composes and builds a run, or trains it. Imports all that a run needs, once.
+
+It does not know how it is reached: `processes`, `ray` and `slurm` bring the tasks and carry the replies.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from pathlib import Path
+
+from hydra import version
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.core.utils import run_job, setup_globals
+from omegaconf import DictConfig, open_dict, read_write
+
+from bakeoff.errors import UserError
+from bakeoff.runs import Direction, Outcome, StopRequest, finished_outcome, objective
+from bakeoff.train.open_run import record_build_failure, train_if_unclaimed
+from bakeoff.train.prepare import build_failure, prepare, run_folder, save_configuration
+from bakeoff.train.session import STOPPED
+from bakeoff.workers.messages import BuiltRun, InvalidRun, Job, Reply, RunResult, Task, WorkerContext, picklable
+
+
+class Worker:
+    """One process's part of a sweep."""
+
+    _error: Exception | None
+
+    def __init__(self, context: WorkerContext, stop: StopRequest) -> None:
+        self._context, self._stop = context, stop
+        self._result, self._error = RunResult("failed"), None
+        self._loader = context.hydra.config_loader
+        version.setbase("1.3")  # as the application does
+        os.chdir(context.folder)
+        if context.folder not in sys.path:  # a user's own classes lie beside the command
+            sys.path.append(context.folder)
+        Plugins.instance()
+        setup_globals()
+        context.set_up()
+
+    def perform(self, task: Task) -> Reply:
+        """Composes and builds a job, or trains a built run. What goes wrong is a reply, never an exception."""
+        if isinstance(task, Job):
+            try:
+                return self._build(task)
+            except Exception as error:  # Hydra's and OmegaConf's own, and what a user's code raises on import
+                message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+                return InvalidRun(task, message)
+        return self._train(task)
+
+    def _build(self, job: Job) -> BuiltRun:
+        config = self._loader.load_sweep_config(self._context.config, list(job.overrides))
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = job.number
+        HydraConfig.instance().set_config(config)  # `${hydra:...}` sees this job, as it will when it is trained
+        run = prepare(config, list(config.hydra.overrides.task), self._loader)
+        sweep = Path(str(config.hydra.sweep.dir))
+        folder = run_folder(run, sweep / str(config.hydra.sweep.subdir))
+        with read_write(config.hydra):
+            config.hydra.sweep.subdir = os.path.relpath(folder, sweep)
+        finished = finished_outcome(folder, run.identity, self._context.retry)
+        return BuiltRun(
+            job,
+            str(folder),
+            run.identity,
+            run.hyperparameters,
+            run.metric,
+            run.direction,
+            pickle.dumps(picklable(config)),
+            finished.status if finished else None,
+        )
+
+    def _train(self, built: BuiltRun) -> RunResult:
+        context = self._context
+        finished = finished_outcome(Path(built.folder), built.identity, context.retry, context.launched)
+        if finished is not None:  # another worker has trained it
+            return _as_result(finished, built.metric, built.direction)
+        config: DictConfig = pickle.loads(built.config)
+        self._result, self._error = RunResult("failed"), None
+        try:
+            run_job(
+                hydra_context=context.hydra,
+                task_function=self._task,
+                config=config,
+                job_dir_key="hydra.sweep.dir",
+                job_subdir_key="hydra.sweep.subdir",
+            )
+            if self._error is not None:
+                raise self._error  # `run_job` caught it; what it returns would print it, too
+        except SystemExit:
+            return RunResult("interrupted")
+        except OSError as error:
+            return RunResult(
+                "interrupted", reason=f"cannot write to {error.filename or built.folder}: {error.strerror}"
+            )
+        except UserError as error:
+            return RunResult("failed", reason=str(error))
+        return self._result
+
+    def _task(self, config: DictConfig) -> None:
+        try:
+            self._train_composed(config)
+        except Exception as error:
+            self._error = error
+            raise
+
+    def _train_composed(self, config: DictConfig) -> None:
+        hydra = HydraConfig.get()
+        folder, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
+        try:
+            run = prepare(config, overrides, self._loader)
+        except UserError as error:  # it could be built before: the data has gone, a file has changed
+            record_build_failure(folder, build_failure(config.seed, overrides, str(error)))
+            raise
+        context = self._context
+        outcome = train_if_unclaimed(
+            run,
+            folder,
+            context.configuration,
+            self._stop,
+            save_configuration=lambda: save_configuration(folder, config),
+            launched=context.launched,
+            threads=context.threads,
+        )
+        self._result = RunResult("elsewhere") if outcome is None else _as_result(outcome, run.metric, run.direction)
+
+
+def _as_result(outcome: Outcome, metric: str, direction: Direction) -> RunResult:
+    reason: str | None = None
+    if outcome.error is not None and outcome.error["type"] != STOPPED:
+        kind = "" if outcome.status == "interrupted" else f"{outcome.error['type']}: "
+        reason = f"{kind}{outcome.error['message']}"
+    return RunResult(outcome.status, objective(outcome, metric, direction), reason)

@@ -1,0 +1,53 @@
+"""The fields of a DataSpec that a batch and common attributes of a data set give."""
+
+import numpy as np
+import pytest
+import torch
+
+from bakeoff.data import as_datamodule
+from bakeoff.data.infer import is_pair
+
+from .datasets import Bare
+
+
+@pytest.mark.parametrize(
+    ("make", "attributes", "expected"),
+    [
+        (lambda i: (torch.rand(2, 3), i % 2), {}, ("classification", (2, 3), None)),
+        (lambda i: (np.zeros((2, 3), np.float32), i % 2), {"n_out": 7}, ("classification", (2, 3), 7)),
+        (lambda i: (torch.rand(2), i % 2), {"num_classes": 5}, ("classification", (2,), 5)),
+        (lambda i: (torch.rand(2), i % 2), {"n_classes": 4}, ("classification", (2,), 4)),
+        (lambda i: (torch.rand(2), i % 2), {"classes": ["a", "b", "c"]}, ("classification", (2,), 3)),
+        (lambda i: (torch.rand(2), i % 2), {"targets": [0, 1, 2, 3] * 5}, ("classification", (2,), 4)),
+        (lambda i: (torch.rand(2), i % 2), {"targets": ["x"] * 20}, ("classification", (2,), None)),
+        (lambda i: (torch.rand(2), i % 2), {"targets": [0, 1]}, ("classification", (2,), None)),
+        (lambda i: (torch.rand(2), i % 2), {"targets": 3}, ("classification", (2,), None)),
+        (lambda i: (torch.rand(2), torch.tensor(i % 2 == 0)), {}, ("classification", (2,), None)),
+        (lambda i: (torch.rand(2), float(i)), {"n_out": 9}, ("regression", (2,), 1)),
+        (lambda i: (torch.rand(2), torch.rand(3)), {"targets": torch.rand(20, 3)}, ("regression", (2,), 3)),
+        (lambda i: (float(i), torch.rand(2, 2)), {}, ("regression", (), None)),
+        (lambda i: [torch.rand(2), i], {}, ("classification", (2,), None)),
+    ],
+)
+def test_fields_follow_a_sample_and_common_attributes(make, attributes, expected):
+    source = Bare(make)
+    for name, value in attributes.items():
+        setattr(source, name, value)
+    _, spec = as_datamodule(source, batch_size=4, seed=0)
+    assert (spec.task, spec.in_shape, spec.n_out) == expected
+    assert (spec.n_train, spec.steps_per_epoch) == (12, 3)
+
+
+@pytest.mark.parametrize(
+    ("batch", "pair"),
+    [
+        ((torch.zeros(2, 3), torch.zeros(2)), True),
+        ([torch.zeros(2), torch.zeros(2)], True),
+        ((torch.zeros(2, 3), torch.tensor(1)), False),
+        ((torch.zeros(2),) * 3, False),
+        ((torch.zeros(2), [0, 1]), False),
+        ({"x": torch.zeros(2), "y": torch.zeros(2)}, False),
+    ],
+)
+def test_a_batch_is_a_pair_of_tensors_with_a_samples_axis(batch, pair):
+    assert is_pair(batch) is pair
