@@ -99,7 +99,10 @@ def test_once_to_a_single_run(start, bakeoff, tmp_path, settings, undisturbed, n
     check_that_no_step_was_taken_twice(sweep)
 
 
-@pytest.mark.parametrize("arguments", [("-m", "seed=0,1"), ()], ids=["sweep", "single run"])
+@pytest.mark.parametrize(
+    "arguments",
+    [pytest.param(("-m", "seed=0,1"), id="sweep"), pytest.param((), id="single run", marks=pytest.mark.long)],
+)
 def test_twice(start, tmp_path, arguments):
     (tmp_path / "nap.py").write_text(NAP)
     command = start(*arguments, "model._target_=nap.Net", "trainer=cpu", "trainer.threads=1", "workers=2")

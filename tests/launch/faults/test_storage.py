@@ -20,6 +20,7 @@ def check_refused(status: int, text: str, place: Path, why: str) -> None:
     assert said.endswith("the same command goes on")
 
 
+@pytest.mark.long
 def test_a_full_disk(bakeoff, small_disk, eight_runs, undisturbed):
     small_disk.mount("size=700k")
     command, sweep = (*eight_runs, f"root={small_disk.path}"), small_disk.path / "main"
