@@ -96,7 +96,6 @@ DEFINITIONS = {
 # (class, or folder of the package; name): not defined in there.
 WITHIN = {
     ("Plan", "same"): "duplicate_of",
-    ("Lease", "beat"): "start_heartbeat",
     ("Checkpoints", "trained"): "save_final",
     ("Checkpoints", "ended"): "clean_up",
     ("Checkpoints", "forget"): "delete_all",
