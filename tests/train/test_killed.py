@@ -48,7 +48,10 @@ def curves(folder):
     return {tag: (curve.steps.tolist(), curve.values.tolist(), seen[tag]) for tag, curve in kept.items()}
 
 
-@pytest.mark.parametrize(("first", "second"), [(1, 2), (7, 9), (33, 34), (54, 71), (88, 89), (89, 90)])
+LONG = [pytest.param(*steps, marks=pytest.mark.long) for steps in ((7, 9), (54, 71), (88, 89))]
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 2), (33, 34), (89, 90), *LONG])
 def test_no_point_is_lost_and_none_stands_twice(train, tmp_path, first, second):
     once = train(tmp_path / "whole", first)
     shutil.copytree(once / "checkpoints", tmp_path / "first")

@@ -31,6 +31,14 @@ CASES = {
 }
 
 
+# Stopped after each step, most cases take long; stopped after every seventh, all are fast.
+PIECES = [
+    pytest.param(command, steps, id=f"{name}-{steps}", marks=[pytest.mark.long] if long else [])
+    for name, command in CASES.items()
+    for steps, long in ((1, name not in {"mini-batches", "clipping, momentum"}), (7, False))
+]
+
+
 class Dropout(nn.Sequential):
     def __init__(self, n_in, n_out):
         super().__init__(nn.Flatten(), nn.Linear(n_in, 32), nn.Dropout(0.5), nn.BatchNorm1d(32), nn.Linear(32, n_out))
@@ -86,8 +94,7 @@ def weights(folder):
     return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
-@pytest.mark.parametrize("steps", [1, 7])
-@pytest.mark.parametrize("command", CASES.values(), ids=CASES)
+@pytest.mark.parametrize(("command", "steps"), PIECES)
 def test_a_run_in_pieces_is_the_run_at_once(make_run, tmp_path, command, steps):
     if steps == 1 and "budget.steps=400" in command:
         steps = 3
