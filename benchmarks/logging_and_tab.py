@@ -4,7 +4,7 @@
     python benchmarks/logging_and_tab.py --cnn --root /path/to/data     # logging of a Fashion-MNIST epoch with cnn
 
 Logging is all that is done for TensorBoard: curves, axes, sampled steps, pictures, event files. The other side of a
-pair is the same run without any of it. Both orders take turns; the figures are CPU times, and medians of the pairs'
+pair is the same run without any of it. Both orders alternate; the figures are CPU times, and medians of the pairs'
 ratios, with their quartiles; and, since neighbours make even CPU time vary, the ratio of the fastest on either side.
 
 The tab is opened in headless Chromium over a TensorBoard that has just started and has read nothing for it, then again
@@ -12,7 +12,7 @@ over the same one. The clock starts with the navigation, or with the frame of th
 it has drawn. Needs Playwright (in the `dev` extra) and Chromium.
 """
 
-# Not called tensorboard.py: here it would stand in the way of the package for every benchmark in this folder.
+# Not called tensorboard.py: here it would hide the package from every benchmark in this folder.
 
 import argparse
 import random
@@ -27,17 +27,16 @@ from statistics import median, quantiles
 from unittest import mock
 
 import hardware
-import lightning.pytorch as pl
 import steps
-from lightning.pytorch.loggers.logger import DummyLogger
 from playwright.sync_api import FrameLocator, Page
 from synthetic import write_sweep
 
-import bakeoff.train.attempt
-from bakeoff.launch.task import quieten
-from bakeoff.overview import Overview
+import bakeoff.train.session
 from bakeoff.launch.resolvers import register_resolvers
-from bakeoff.train.journal import Journal
+from bakeoff.overview import Overview
+from bakeoff.train import RunSession, silence, train_solo
+from bakeoff.train.event_writer import RunEventWriter
+from bakeoff.train.member import SessionMember
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "docs"))
 import screenshot
@@ -45,21 +44,17 @@ import screenshot
 DEMO = ["budget.steps=600", "trainer.threads=1", "trainer=cpu"]  # as in experiment=demo
 DEMO_RUNS = [f"optimizer={o} batch_size={b}" for o in ("sgd", "rmsprop", "adam") for b in ("16", "128", "full")]
 CNN = ["data=fashion_mnist", "model=cnn", "optimizer=adam", "optimizer.lr=2.5e-4", "batch_size=128"]
-UNSEEN = ["trainer.log_every_n_steps=1000000", "trainer.sample_every_n_steps=1000000"]
+UNSAMPLED = ["trainer.log_every_n_steps=1000000", "trainer.sample_every_n_steps=1000000"]
 SIZES = (81, 1000)
 CHANGES = {"rows": "Rows", "columns": "Columns", "colours": "Colour"}
 
 
-class NoJournal:
-    """In place of a run's journal: nothing is written, and nobody listens for it."""
+class NoEventWriter(SessionMember):
+    """In place of a run's event writer: nothing is written."""
 
-    def __init__(self, *arguments: object) -> None:
-        self.logger = DummyLogger()
-        self.callbacks: list[pl.Callback] = []
+    def __init__(self, *arguments: object) -> None: ...
 
-    def begin(self, hyperparameters: object, **_: object) -> None: ...
-
-    def end(self, outcome: object) -> None: ...
+    def flush(self) -> None: ...
 
 
 def main() -> None:
@@ -72,7 +67,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of each change in the tab")
     arguments = parser.parse_args()
     register_resolvers()
-    quieten()
+    silence()
     print(hardware.describe())
     if arguments.cnn:
         command = [*CNN, f"data.root='{arguments.root}'", f"budget.epochs={arguments.epochs}"]
@@ -108,11 +103,11 @@ def logging_cost(name: str, commands: list[list[str]], pairs: int) -> None:
 
 
 def cpu_seconds(command: list[str], *, logged: bool) -> float:
-    prepared = steps.prepare(command if logged else [*command, *UNSEEN])
-    journal = Journal if logged else NoJournal
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(bakeoff.train.attempt, "Journal", journal):
+    run = steps.prepare(command if logged else [*command, *UNSAMPLED])
+    writer = RunEventWriter if logged else NoEventWriter
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(bakeoff.train.session, "RunEventWriter", writer):
         started = time.process_time()
-        outcome = prepared.train(Path(folder) / "arm" / "seed=0")
+        outcome = train_solo(RunSession(run, Path(folder) / "arm" / "seed=0"))
         spent = time.process_time() - started
     assert outcome.status == "completed", outcome.error
     return spent

@@ -113,7 +113,7 @@ def factories(algorithm: Algorithm, shapes: Shapes, setting: Setting) -> dict[st
         step = make(params).step
         return Candidate(params, torch.compile(step) if compiled else step)
 
-    made = {
+    made: dict[str, Callable[[], Candidate]] = {
         "ours": partial(candidate, partial(theirs, foreach=True) if setting.control else algorithm.ours),
         "loop": partial(candidate, partial(theirs, foreach=False)),
         "foreach": partial(candidate, partial(theirs, foreach=True)),
@@ -199,6 +199,7 @@ def replica_steps(algorithm: Algorithm, rates: list[float], device: str) -> dict
     solos = [[param.detach()[k].clone().requires_grad_() for param in stacked] for k in range(len(rates))]
     for k, params in enumerate(solos):
         for param, stack in zip(params, stacked, strict=True):
+            assert stack.grad is not None
             param.grad = stack.grad[k].clone()
     made = partial(algorithm.theirs, **algorithm.fused)
     optimizers = [made(params, lr=rate) for params, rate in zip(solos, rates, strict=True)]
@@ -250,14 +251,16 @@ def rmsprop_times(arguments: dict[str, Any], shapes: Shapes, setting: Setting) -
 
 def rmsprop_optimizers(arguments: dict[str, Any]) -> dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]]:
     ours, theirs = partial(bakeoff.optim.RMSprop, **arguments), partial(torch.optim.RMSprop, **arguments)
-    made = {
+    made: dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]] = {
         "default": ours,
         "definition": partial(ours, foreach=False),
         "foreach": partial(ours, foreach=True),
         "torch loop": partial(theirs, foreach=False),
         "torch foreach": partial(theirs, foreach=True),
     }
-    return made | ({"C": partial(ours, fused=True)} if has_c_kernel() else {})
+    if has_c_kernel():
+        made["C"] = partial(ours, fused=True)
+    return made
 
 
 def has_c_kernel() -> bool:

@@ -28,11 +28,10 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from bakeoff.data import ResidentData
-from bakeoff.launch.task import quieten
+from bakeoff.data import InMemoryDataModule
 from bakeoff.launch.resolvers import register_resolvers
 from bakeoff.launch.search_path import package_conf
-from bakeoff.train import Run, settle
+from bakeoff.train import Run, RunSession, build_run, resolve_settings, silence, train_solo
 
 Timer = Callable[[int], float]
 OPTIMIZERS = {
@@ -45,7 +44,7 @@ OPTIMIZERS = {
 def prepare(overrides: list[str]) -> Run:
     with hydra.initialize_config_dir(str(package_conf()), version_base="1.3"):
         config = hydra.compose("bakeoff", overrides)
-    return Run(settle(config, overrides), overrides)
+    return build_run(resolve_settings(config, overrides), overrides)
 
 
 def ours(overrides: list[str]) -> Timer:
@@ -53,7 +52,7 @@ def ours(overrides: list[str]) -> Timer:
         prepared = prepare([*overrides, f"budget.steps={steps}"])
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()
-            outcome = prepared.train(Path(folder))
+            outcome = train_solo(RunSession(prepared, Path(folder)))
             elapsed = time.perf_counter() - started
         assert outcome.status == "completed", outcome.error
         return elapsed
@@ -98,9 +97,10 @@ def lightning(overrides: list[str], optimizer_name: str) -> Timer:
     def run(steps: int) -> float:
         prepared = prepare([*overrides, "budget.steps=1"])
         data = prepared.parts.data
-        assert isinstance(data, ResidentData)  # the digits, whole
+        assert isinstance(data, InMemoryDataModule)  # the digits
+        assert isinstance(data.batch_size, int)
         x, y = data.arrays.train
-        loader = DataLoader(TensorDataset(x, y), batch_size=prepared.settings["batch_size"], shuffle=True)
+        loader = DataLoader(TensorDataset(x, y), batch_size=data.batch_size, shuffle=True)
         with tempfile.TemporaryDirectory() as folder:
             trainer = pl.Trainer(
                 accelerator="cpu", max_steps=steps, max_epochs=-1, default_root_dir=folder,
@@ -139,14 +139,14 @@ def main() -> None:
     parser.add_argument("--root", default="data", help="the folder that holds FashionMNIST/raw")
     parser.add_argument("--pairs", type=int, default=7)
     arguments = parser.parse_args()
-    quieten()
+    silence()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     register_resolvers()
     if arguments.cnn:
         print(hardware.describe())
         base = ["trainer=cpu", "data=fashion_mnist", f"data.root={arguments.root}", "model=cnn", "batch_size=128"]
-        base += ["budget.validations=1"]  # a budget of one epoch looks at the validation data once, as one epoch does
+        base += ["budget.validations=1"]  # as often as a budget of one epoch validates
         for optimizer, rate in (("sgd", 0.1), ("adam", 1e-3)):
             run = [*base, f"optimizer={optimizer}", f"optimizer.lr={rate}"]
             timers = {"bare loop": bare(run, optimizer), "a run of ours": ours(run)}

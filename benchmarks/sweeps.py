@@ -19,18 +19,18 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
+import bakeoff.launch.local as local
 import hardware
 import steps
+from bakeoff.launch.messages import Job, Shared
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
-import bakeoff.launch.local as local
-from bakeoff.launch.messages import Job, Shared
-from bakeoff.launch.task import quieten
 from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.task import quieten
 
 FINISHED = ["optimizer=sgd,rmsprop,adam,adamw", "batch_size=16,32,64,128,full", "seed=range(0,50)", "budget.steps=1"]
 LONG = ["optimizer=sgd,rmsprop,adam", "loss=cross_entropy,mse", "batch_size=16,32", "seed=range(0,4)"]

@@ -75,7 +75,8 @@ def write_curves(
 
 
 def summary(value: float, step: int, *, has_best: bool) -> dict[str, float | int | None]:
-    return {"final": value} | ({"best": value, "best_step": step} if has_best else {})
+    best: dict[str, float | int | None] = {"best": value, "best_step": step} if has_best else {}
+    return {"final": value, **best}
 
 
 if __name__ == "__main__":

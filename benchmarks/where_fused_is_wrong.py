@@ -1,9 +1,9 @@
-"""What `fused=True` on the CPU makes of inputs on which torch's has been found wrong, torch's own and ours.
+"""Inputs on which torch's `fused=True` on the CPU is wrong: torch's result and ours.
 
     python benchmarks/where_fused_is_wrong.py
 
-Prints the largest error of the parameters against torch's for-loop in float64, or what was raised. A repaired torch
-prints small numbers. `right` is an error within float32 rounding.
+Prints the largest error of the parameters against torch's for-loop in float64, or the error that was raised. A fixed
+version of torch prints small numbers. `right` is an error within float32 rounding.
 """
 
 from collections.abc import Callable, Iterator
@@ -62,13 +62,13 @@ CASES: dict[str, Case] = {  # what to train on, and whether the first step overf
 }
 
 
-def train(package: object, name: str, case: Case, dtype: torch.dtype, **way: bool) -> list[Tensor]:
+def train(package: object, name: str, case: Case, dtype: torch.dtype, **flags: bool) -> list[Tensor]:
     make, overflows = case
     tensors, grads = make()
     params = [Parameter(tensor.to(dtype) if dtype != tensor.dtype else tensor) for tensor in tensors]
-    optimizer = getattr(package, name)(params, **OPTIONS[name], **way)
-    if overflows and "fused" in way:
-        # what the buffer is made of before it is written is what happens to lie in memory
+    optimizer = getattr(package, name)(params, **OPTIONS[name], **flags)
+    if overflows and "fused" in flags:
+        # torch's buffer is uninitialized memory until the first step that is not skipped
         optimizer.found_inf = torch.ones(())
         for param in params:
             param.grad = torch.full_like(param, torch.inf)
@@ -87,8 +87,8 @@ def verdict(package: object, name: str, case: Case) -> str:
         found = train(package, name, case, torch.float32, fused=True)
     except (RuntimeError, TypeError) as error:
         return f"{type(error).__name__}: {str(error).splitlines()[0][:60]}"
-    worst = max(((a - b).abs() / (1 + b.abs())).max().item() for a, b in zip(found, expected, strict=True))
-    return f"right ({worst:.0e})" if worst < 1e-5 else f"WRONG ({worst:.1g})"
+    largest = max(((a - b).abs() / (1 + b.abs())).max().item() for a, b in zip(found, expected, strict=True))
+    return f"right ({largest:.0e})" if largest < 1e-5 else f"WRONG ({largest:.1g})"
 
 
 def main() -> None:

@@ -106,7 +106,7 @@ def open_tab(page: Page, address: str) -> FrameLocator:
 
 
 def take(page: Page, png: Path) -> None:
-    """Write the picture once two in a row are alike: charts are drawn bit by bit and do not say when they are done."""
+    """Write the picture once two in a row are equal: charts are drawn in steps and do not say when they are done."""
     last, now = b"", page.screenshot()
     while now != last:
         page.wait_for_timeout(300)
@@ -127,7 +127,7 @@ def main(argv: list[str] | None = None) -> None:
         page.add_init_script(f"localStorage.setItem('_tb_global_settings.timeseries', '{json.dumps(SETTINGS)}')")
         open_tab(page, address)
         take(page, arguments.folder / "tensorboard-tab.png")
-        page.goto("about:blank")  # a change of the hash alone would load nothing anew
+        page.goto("about:blank")  # a change of the hash alone would load nothing again
         open_hparams(page, address)
         take(page, arguments.folder / "tensorboard-hparams.png")
         page.goto("about:blank")

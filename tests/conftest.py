@@ -5,8 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _pytest.doctest import DoctestModule
@@ -32,20 +34,32 @@ def pytest_configure() -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collect_file() -> Iterator[None]:
+def pytest_collect_file() -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
     """`--doctest-modules` is for `src` alone: files beside the tests are not imported to look for examples."""
     collected = yield
     return [collector for collector in collected if not isinstance(collector, DoctestModule)]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a fixture of their file, such as a browser, are run by one process (`--dist loadgroup`)."""
-    for item in items:
-        fixtures = getattr(item, "_fixtureinfo", None)
-        scopes = {definitions[-1].scope for definitions in fixtures.name2fixturedefs.values()} if fixtures else set()
-        if "module" in scopes:
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Each test goes to the next free process, but a file whose tests share something goes to one process as a whole.
+
+    What they share is a fixture of `scope="module"`: a browser, a server, an installed wheel.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    @cache
+    def shares(file: str) -> bool:
+        path = config.rootpath / file
+        texts = [other.read_text("utf-8") for other in (path, path.with_name("conftest.py")) if other.exists()]
+        return any('scope="module"' in text for text in texts)
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if shares(file) else nodeid
+
+    return Scheduling(config, log) if config.getvalue("dist") == "load" else None
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,6 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "bakeoff"
 # Part -> the parts below it that it may import.
 BELOW = {
     "errors": set(),
-    "words": set(),
-    "values": {"errors", "words"},
     "optim": set(),
     "losses": set(),
     "models": set(),
@@ -23,14 +21,13 @@ BELOW = {
     "data": {"errors"},
     "tensorboard": {"runs"},
     "module": {"runs"},
-    "report": {"errors", "words", "runs", "stats", "tensorboard"},
-    "train": {"errors", "words", "values", "runs", "data", "tensorboard", "module"},
+    "report": {"errors", "runs", "stats", "tensorboard"},
+    "train": {"errors", "runs", "data", "tensorboard", "module"},
     "overview": {"errors", "runs", "report", "tensorboard"},
-    "tab": {"errors", "runs", "stats", "report", "tensorboard"},
-    "resolvers": {"errors", "runs", "train"},
-    "search_path": set(),
-    "launch": {"errors", "words", "values", "runs", "train", "report", "overview", "tensorboard", "resolvers"},
-    "app": {"errors", "words", "resolvers", "search_path", "launch"},
+    "tab": {"errors", "report"},
+    "workers": {"errors", "runs", "train"},
+    "launch": {"errors", "runs", "train", "workers", "report", "overview"},
+    "app": {"errors", "launch"},
     "__main__": {"app"},
     "__init__": set(),
 }
@@ -42,12 +39,13 @@ OUTSIDE = {
     "schedules": set(),
     "stats": {"numpy", "scipy"},
     "runs": {"hydra", "psutil"},
-    "report": {"numpy", "tensorboard", "matplotlib", "hydra", "yaml"},
+    "report": {"numpy", "tensorboard", "matplotlib", "hydra", "yaml", "tabulate"},
     "overview": {"numpy", "tensorboard"},
-    "tab": {"numpy", "tensorboard", "werkzeug", "yaml"},
+    "tab": {"tensorboard", "werkzeug"},
     "data": {"torch", "torchvision", "sklearn", "numpy", "lightning"},
+    "workers": {"hydra", "omegaconf", "joblib", "pynvml", "ray", "submitit"},  # the last two where they are installed
     "module": {"torch", "torchmetrics", "lightning", "numpy"},
-    "tensorboard": {"tensorboard", "lightning", "google_crc32c", "numpy", "PIL"},
+    "tensorboard": {"tensorboard", "google_crc32c", "numpy", "PIL"},
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 
@@ -93,8 +91,10 @@ def test_a_part_imports_only_what_it_is_about(path):
         ("bakeoff.runs", ("torch", "lightning")),
         ("bakeoff.tab.plugin", ("torch", "lightning")),
         ("hydra_plugins.bakeoff_launcher", ("torch", "lightning", "ray", "submitit")),
+        ("bakeoff.workers", ("torch", "lightning", "ray", "submitit")),
+        ("bakeoff.workers.local", ("torch", "lightning", "ray", "submitit")),
         ("bakeoff.launch.launcher", ("torch", "lightning", "ray", "submitit", "matplotlib")),
-        ("bakeoff.launch.leaderboard", ("torch", "lightning")),
+        ("bakeoff.launch.callbacks", ("torch", "lightning")),
         ("bakeoff.app", ("torch", "lightning")),
     ],
 )

@@ -52,7 +52,6 @@ IDENTIFIERS = {
     "Sight": "StepSample",
     "Positioned": "Resumable",
     "Claim": "Lease",
-    "beat": "start_heartbeat",
     "is_mine": "is_held",
     "TAKEN_OVER": "SUPERSEDED",
     "ENDED": "FINAL_STATUSES",
@@ -86,9 +85,6 @@ DEFINITIONS = {
     "answers": "replies",
     "here": "ready",
     "make": "train",
-    "trained": "save_final",
-    "ended": "clean_up",
-    "forget": "delete_all",
     "Summary": "MetricSummary",
     "Axes": "StepClock",
     "take": "acquire",
@@ -100,6 +96,9 @@ DEFINITIONS = {
 # (class, or folder of the package; name): not defined in there.
 WITHIN = {
     ("Plan", "same"): "duplicate_of",
+    ("Checkpoints", "trained"): "save_final",
+    ("Checkpoints", "ended"): "clean_up",
+    ("Checkpoints", "forget"): "delete_all",
     ("train", "_begin"): "_start",
     ("optim", "plan"): "dispatch",
 }

@@ -31,10 +31,14 @@ def installed(tmp_path_factory):
     return python.parent
 
 
+def clean() -> dict[str, str]:
+    """The environment, without what would bring the checkout in."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHONPATH", "HYDRA"))}
+
+
 def run(installed, folder, *arguments):
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHONPATH", "HYDRA"))}
     command = [str(installed / "bakeoff"), *arguments]
-    return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(command, cwd=folder, env=clean(), capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_the_wheel_sweeps_digits_and_takes_in_a_users_own_parts(installed, tmp_path):
@@ -60,9 +64,9 @@ def test_the_wheel_sweeps_digits_and_takes_in_a_users_own_parts(installed, tmp_p
 
 def test_the_checkout_is_not_what_was_tested(installed, tmp_path):
     code = "import bakeoff, bakeoff.launch.search_path as s; print(bakeoff.__file__); print(s.package_conf())"
-    shown = subprocess.run(
-        [str(installed / "python"), "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+    command = [str(installed / "python"), "-c", code]
+    ran = subprocess.run(command, cwd=tmp_path, env=clean(), capture_output=True, text=True, check=True)
+    shown = ran.stdout.splitlines()
     assert all(str(CHECKOUT) not in line for line in shown)
     assert shown[1].endswith("site-packages/bakeoff/conf")
 
@@ -85,10 +89,8 @@ def test_the_wheel_brings_the_tab_and_its_drawing_library(installed, tmp_path):
         "(entry,) = (e for e in entry_points(group='tensorboard_plugins') if e.name == 'bakeoff')\n"
         "print(*sorted(entry.load()(TBContext(logdir='.')).get_plugin_apps()), sep='\\n')\n"
     )
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHONPATH")}
-    found = subprocess.run(
-        [str(installed / "python"), "-c", code], cwd=tmp_path, env=clean, capture_output=True, text=True
-    )
+    command = [str(installed / "python"), "-c", code]
+    found = subprocess.run(command, cwd=tmp_path, env=clean(), capture_output=True, text=True)
     routes = set(found.stdout.split())
     static = CHECKOUT / "src" / "bakeoff" / "tab" / "static"
     files = {f"/{path.relative_to(static).as_posix()}" for path in static.rglob("*") if path.is_file()}

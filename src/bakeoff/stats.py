@@ -10,7 +10,7 @@ brackets the centre of a symmetric distribution with probability 1 - 2/2³ = 75%
 far too narrow. The t interval pays for the unknown s with wide tails (t = 4.30 at n = 3); in return it assumes that
 values over seeds are near normal.
 
-No correction for multiple comparisons is applied: each interval stands alone. Of 20 arms that differ from another by
+No correction for multiple comparisons is applied: each interval is for itself. Of 20 arms that differ from another by
 chance alone, about one is expected to be called different; a report that marks arms must say so.
 
 Bands of curves are percentile bootstraps nevertheless (Efron, "Bootstrap Methods", Annals of Statistics 7 (1979)):

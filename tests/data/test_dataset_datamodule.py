@@ -5,10 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from bakeoff.data import (
-    DataSpec,
-    as_datamodule,
-)
+from bakeoff.data import DatasetDataModule, DataSpec, as_datamodule
 from bakeoff.data.order import epoch_order
 
 from .datasets import Augmented, Bare, indices, random_states

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bakeoff.data import (
-    as_datamodule,
-)
+from bakeoff.data import as_datamodule
 from bakeoff.data.infer import is_pair
 
 from .datasets import Bare

@@ -96,7 +96,11 @@ def statuses(tmp_path):
 
 @pytest.mark.parametrize(
     ("workers", "runs", "processes", "threads"),
-    [("1", 3, 1, max(1, joblib.cpu_count())), ("2", 4, 2, max(1, joblib.cpu_count() // 2)), ("8", 2, 2, None)],
+    [
+        ("1", 3, 1, max(1, joblib.cpu_count())),
+        pytest.param("2", 4, 2, max(1, joblib.cpu_count() // 2), marks=pytest.mark.long),
+        ("8", 2, 2, None),
+    ],
 )
 def test_runs_are_spread_over_warm_workers(bakeoff, outcomes, workers, runs, processes, threads):
     seeds = ",".join(map(str, range(runs)))

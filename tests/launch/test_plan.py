@@ -63,11 +63,14 @@ def test_a_repeated_command_composes_nothing_and_says_the_same(trained, tmp_path
     assert trained(*sweep).runs == set()
 
 
+@pytest.mark.long
 def test_how_a_run_is_executed_does_not_matter(trained, tmp_path):
     assert len(trained("-m", "optimizer=sgd,adam", "seed=0,1", *FAST).runs) == 4
     execution = ["workers=1", "retry=failed", "checkpoints=none", "checkpoint_every=1", "log=full", "fail_fast=true"]
-    # another order of the keys is another request: composed, and then known by its identity
-    other = trained("-m", "seed=1,0", "optimizer=adam,sgd", *FAST, *execution, "tuning_note=none", "hydra.verbose=false")
+    # keys in another order: composed, and then recognized by its identity
+    other = trained(
+        "-m", "seed=1,0", "optimizer=adam,sgd", *FAST, *execution, "tuning_note=none", "hydra.verbose=false"
+    )
     assert (other.status, other.runs) == (0, set())
     assert other.out.startswith("already finished: 4 completed\n")
     _, torch, workers = watched(tmp_path, "-m", "optimizer=adam,sgd", "seed=1,0", *execution, *FAST)
@@ -83,6 +86,7 @@ def test_a_longer_list_of_seeds_trains_the_new_ones(trained):
     assert longer.out.startswith("already finished: 4 completed\n")
 
 
+@pytest.mark.long
 def test_every_setting_that_decides_makes_another_run(trained, tmp_path, outcomes):
     assert len(trained("seed=0", *FAST).runs) == 1
     changes = {
@@ -128,7 +132,9 @@ def test_a_changed_configuration_file(trained, tmp_path):
     assert trained(*sweep).runs == set()
 
 
-@pytest.mark.parametrize("option", ["--config-dir=other", "hydra.searchpath=[file://other]"])
+@pytest.mark.parametrize(
+    "option", ["--config-dir=other", pytest.param("hydra.searchpath=[file://other]", marks=pytest.mark.long)]
+)
 def test_a_changed_file_in_another_folder(trained, tmp_path, option):
     net = tmp_path / "other" / "model" / "small.yaml"
     write(net, "defaults:\n  - mlp\nwidths: [8]\n")
@@ -177,6 +183,7 @@ def idx(path, values):
     path.write_bytes(header + values.astype("uint8").tobytes())
 
 
+@pytest.mark.long
 def test_changed_files_below_the_folder_of_the_data(trained, tmp_path):
     def make(seed):
         for part, n in (("train", 80), ("t10k", 20)):
@@ -226,6 +233,7 @@ BRITTLE = (
 )
 
 
+@pytest.mark.long
 def test_failed_runs_are_left_until_they_are_asked_for(trained, tmp_path, outcomes):
     write(tmp_path / "brittle.py", BRITTLE)
     sweep = ("-m", "model._target_=brittle.Net", "+model.bad=false,true", "seed=0,1", *FAST)

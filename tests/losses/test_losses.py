@@ -192,7 +192,7 @@ def test_gradient_agrees_with_finite_differences(case):
 
 
 @every_case
-def test_an_example_does_not_see_the_others(case):
+def test_an_example_does_not_depend_on_the_others(case):
     output, target = case.inputs()
     together = case.function(output, target, **case.options)
     alone = [case.function(output[i : i + 1], target[i : i + 1], **case.options) for i in range(N)]
@@ -266,7 +266,7 @@ def test_hinge_is_zero_exactly_where_the_true_class_leads_by_the_margin(function
     assert logits.grad.ne(0).tolist() == [[False, False, False], [True, True, False]]
 
 
-def test_rivals_that_tie_share_the_gradient():
+def test_tied_classes_get_equal_parts_of_the_gradient():
     logits = torch.zeros(1, 3, requires_grad=True)
     losses.hinge(logits, torch.tensor([1])).sum().backward()
     assert logits.grad.tolist() == [[0.5, -1.0, 0.5]]

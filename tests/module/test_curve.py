@@ -7,8 +7,8 @@ import torch
 
 from bakeoff.module.curve import LossCurve
 from bakeoff.tensorboard import EventFile
-from bakeoff.tensorboard.logger import EventLogger
 
+from .event_logger import EventLogger
 from .small import Y, curves, loader, module, trainer
 
 

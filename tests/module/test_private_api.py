@@ -6,6 +6,7 @@ import re
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import pytest
@@ -37,7 +38,7 @@ def check_epoch_loop():
     assert parameters(TrainingEpochLoop.on_load_checkpoint) == ["self", "state_dict"]
     assert parameters(TrainingEpochLoop.reset_restart_stage) == ["self"]
     assert parameters(TrainingEpochLoop.update_lr_schedulers) == ["self", "interval", "update_plateau_schedulers"]
-    loop = pl.Trainer(logger=False, barebones=True).fit_loop.epoch_loop
+    loop: Any = pl.Trainer(logger=False, barebones=True).fit_loop.epoch_loop
     assert type(loop) is TrainingEpochLoop
     assert (loop.restarting, loop.restarted_on_last, loop.val_loop.restarting) == (False, False, False)
     assert (loop.batch_idx, loop.batch_progress.current.ready, loop.batch_progress.is_last_batch) == (-1, 0, False)
@@ -51,7 +52,7 @@ def check_epoch_loop():
 
 def check_fetcher():
     assert DataFetcher is fetchers._DataFetcher
-    assert isinstance(DataFetcher.combined_loader, property)
+    assert isinstance(vars(DataFetcher)["combined_loader"], property)
     fetcher = DataFetcher()
     assert (fetcher.fetched, fetcher.done) == (0, False)
 

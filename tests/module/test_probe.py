@@ -6,8 +6,8 @@ import torch
 from bakeoff.losses import CrossEntropy
 from bakeoff.module import StepProbe
 from bakeoff.tensorboard import EventFile
-from bakeoff.tensorboard.logger import EventLogger
 
+from .event_logger import EventLogger
 from .small import X, Y, curves, loader, module, trainer
 
 

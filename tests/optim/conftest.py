@@ -13,6 +13,8 @@ def private_copy():
     """The module under another name, so that no other test meets kernels decorated for the interpreter."""
     path = Path(bakeoff.optim.__file__).with_name("_triton.py")
     spec = importlib.util.spec_from_file_location("private_copy_of_triton_kernels", path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

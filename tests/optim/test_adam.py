@@ -31,7 +31,7 @@ def test_class_follows_the_definition(optimizer_class, amsgrad, maximize):
 
 
 @pytest.mark.parametrize("decoupled", [False, True])
-def test_update_leaves_its_arguments_alone(decoupled):
+def test_update_does_not_change_its_arguments(decoupled):
     tensors = [torch.full((3,), value) for value in (1.0, 2.0, 3.0, 4.0, 5.0)]
     before = [tensor.clone() for tensor in tensors]
     options = {"weight_decay": 0.1, "decoupled_weight_decay": decoupled}
@@ -56,7 +56,7 @@ def test_a_constant_gradient_moves_by_lr_whatever_its_size(grad, beta1, beta2, s
     assert param.item() == pytest.approx(-0.1 * steps if grad > 0 else 0.1 * steps, rel=1e-9)
 
 
-def test_adamw_decays_a_weight_that_has_no_slope_and_adam_turns_decay_into_a_unit_step():
+def test_adamw_decays_a_weight_without_gradient_and_adam_turns_decay_into_a_unit_step():
     moved = {}
     for optimizer_class in (Adam, AdamW):
         param = Parameter(torch.tensor([10.0], dtype=torch.float64))
@@ -66,7 +66,7 @@ def test_adamw_decays_a_weight_that_has_no_slope_and_adam_turns_decay_into_a_uni
     assert moved == pytest.approx({Adam: 10 - 0.1, AdamW: 10 * (1 - 0.1 * 0.5)})
 
 
-def test_decoupling_travels_with_a_state_dict_and_adamw_keeps_its_own():
+def test_decoupling_is_loaded_by_adam_and_kept_by_adamw():
     """As in torch: Adam follows the group's key; AdamW stays AdamW even after loading Adam's state."""
     decoupled = torch.optim.Adam([Parameter(torch.zeros(1))], decoupled_weight_decay=True)
     coupled = torch.optim.Adam([Parameter(torch.zeros(1))])

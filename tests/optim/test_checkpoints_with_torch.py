@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,10 @@ NEWER_KEYS = {
 }
 NEWER_KEYS["AdamW"] = NEWER_KEYS["Adam"]
 OUR_OWN_KEYS = {"fused", "replicas"}
-TOLERANCES = {torch.float64: {"rtol": 1e-12, "atol": 1e-12}, torch.float32: {"rtol": 2e-5, "atol": 2e-6}}
+TOLERANCES: dict[torch.dtype, Any] = {
+    torch.float64: {"rtol": 1e-12, "atol": 1e-12},
+    torch.float32: {"rtol": 2e-5, "atol": 2e-6},
+}
 
 each_optimizer = pytest.mark.parametrize("name", OPTIONS)
 
@@ -124,7 +128,9 @@ def test_older_checkpoints(name, lacking, plain_step):
     options = {"RMSprop": {"momentum": 0, "centered": False}, "SGD": {}}.get(name, {"amsgrad": False})
     saver = of_torch(name, net.parameters(), **options)
     train(net, saver, range(4))
-    for removed in {"none": [[]], "one each": [[key] for key in NEWER_KEYS[name]], "all": [NEWER_KEYS[name]]}[lacking]:
+    keys = NEWER_KEYS[name]
+    removals: dict[str, list[list[str]]] = {"none": [[]], "one each": [[key] for key in keys], "all": [keys]}
+    for removed in removals[lacking]:
         old = copy.deepcopy(saver.state_dict())
         for key in removed:
             old["param_groups"][0].pop(key, None)
@@ -145,7 +151,7 @@ def test_older_checkpoints(name, lacking, plain_step):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_older_sgd_wrote_none_where_there_was_no_momentum_yet(mode):
+def test_older_sgd_saved_none_before_the_first_momentum(mode):
     nets = []
     for make in (of_ours, of_torch):
         net = new_net()
@@ -158,7 +164,7 @@ def test_older_sgd_wrote_none_where_there_was_no_momentum_yet(mode):
 
 
 @each_optimizer
-def test_checkpoint_of_another_shape_is_refused_in_torchs_words(name):
+def test_checkpoint_of_another_shape_is_refused_with_torchs_message(name):
     optimizer = of_ours(name, new_net().parameters())
     state_dict = optimizer.state_dict()
     fewer = {**state_dict, "param_groups": [{**state_dict["param_groups"][0], "params": [0, 1]}]}
@@ -193,7 +199,7 @@ def test_state_takes_the_dtype_of_the_parameters_that_load_it(name):
 @each_optimizer
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))], ids=["deepcopy", "pickle"])
-def test_a_copy_taken_in_mid_training_goes_on_by_itself(name, mode, copied):
+def test_a_copy_made_in_mid_training_resumes_independently(name, mode, copied):
     net = new_net()
     optimizer = of_ours(name, net.parameters(), mode)
     train(net, optimizer, range(5))

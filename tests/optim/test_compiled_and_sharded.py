@@ -69,7 +69,9 @@ def test_compiled_step_is_the_plain_step(name, mode):
 
 
 @pytest.mark.slow
-@each_optimizer
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "Adam" else pytest.mark.long) for name in OPTIONS]
+)
 @pytest.mark.usefixtures("fresh_compiler")
 def test_step_through_inductor_is_the_plain_step(name):
     torch.testing.assert_close(*compiled_and_plain(name, "default", "inductor", torch.float32), rtol=1e-5, atol=1e-6)
@@ -150,7 +152,7 @@ print(json.dumps(failures))
 """
 
 
-@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize("world", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_sharded_parameters(world, tmp_path):
     """DTensors and FSDP's, over gloo on the loopback."""
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}

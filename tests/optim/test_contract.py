@@ -125,7 +125,7 @@ def test_every_public_optimizer_has_a_case():
 
 
 @each_variant
-def test_replays_the_paper(name, options):
+def test_follows_the_paper(name, options):
     rng = np.random.default_rng(0)
     theta, grads = rng.normal(size=7), rng.normal(size=(200, 7))
     param = Parameter(torch.tensor(theta))

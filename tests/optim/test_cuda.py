@@ -1,6 +1,7 @@
 """The CUDA paths: on a GPU where there is one; elsewhere as far as CPU tensors and Triton's interpreter take them."""
 
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -14,13 +15,13 @@ from .public import OPTIMIZERS
 
 K = 3
 REPLICAS = {"lr": [0.1, 0.01, 0.3], "weight_decay": [0, 0.1, 0.01]}
-OPTIONS = {
+OPTIONS: dict[str, list[dict[str, Any]]] = {
     "SGD": [{}, {"momentum": 0.9, "dampening": 0.3}, {"momentum": 0.9, "nesterov": True}],
     "RMSprop": [{}, {"momentum": 0.9, "maximize": True}, {"centered": True, "eps": 1e-3}],
     "Adam": [{}, {"amsgrad": True}, {"maximize": True}],
     "AdamW": [{}, {"amsgrad": True}],
 }
-DIFFERING = {
+DIFFERING: dict[str, dict[str, Any]] = {
     "SGD": {"momentum": [0.9, 0.0, 0.5]},
     "RMSprop": {"momentum": [0.9, 0.0, 0.5], "alpha": [0.9, 0.99, 0.5], "eps": [1e-8, 1e-3, 1e-2]},
     "Adam": {"betas": [(0.9, 0.999), (0.5, 0.9), (0.0, 0.99)], "eps": [1e-8, 1e-3, 1e-2]},

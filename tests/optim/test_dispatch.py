@@ -38,7 +38,7 @@ def parts_of(optimizer):
 
 def implementations_of(optimizer):
     """Implementation -> number of parameters."""
-    counts = {}
+    counts: dict[Implementation, int] = {}
     for part in parts_of(optimizer):
         counts[part.implementation] = counts.get(part.implementation, 0) + len(part.tensors)
     return counts
@@ -57,7 +57,7 @@ def test_plain_tensors_on_the_cpu_use_kernels_unless_a_flag_says_otherwise(name,
         assert implementations_of(make(params(dtype), **eps, **flag)) == {Implementation.DEFINITION: 3}
 
 
-def test_fused_is_asked_for_where_there_is_no_kernel(caplog):
+def test_fused_without_a_kernel_warns_once_and_uses_the_definition(caplog):
     """Half precision is then rounded once a step, by the definition; it is said once."""
     for _ in range(2):
         implementations_of(optim.RMSprop(params(torch.bfloat16), fused=True))

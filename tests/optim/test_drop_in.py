@@ -1,6 +1,7 @@
-"""What surrounds the arithmetic: in signatures, groups, hooks, closures and schedulers ours are torch's."""
+"""Everything around the arithmetic: signatures, groups, hooks, closures and schedulers are those of torch."""
 
 import inspect
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,10 @@ OPTIONS = {
 }
 MODES = {"default": {}, "for-loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
 OUR_OWN_KEYS = {"fused", "replicas"}
-TOLERANCES = {torch.float64: {"rtol": 1e-12, "atol": 1e-12}, torch.float32: {"rtol": 2e-5, "atol": 2e-6}}
+TOLERANCES: dict[torch.dtype, Any] = {
+    torch.float64: {"rtol": 1e-12, "atol": 1e-12},
+    torch.float32: {"rtol": 2e-5, "atol": 2e-6},
+}
 
 each_optimizer = pytest.mark.parametrize("name", OPTIONS)
 each_mode = pytest.mark.parametrize("mode", MODES)
@@ -104,7 +108,7 @@ def test_signature_is_that_of_torch(name):
 
 
 @each_optimizer
-def test_class_is_an_optimizer_and_tells_what_torchs_tells(name):
+def test_class_is_an_optimizer_with_the_defaults_and_repr_of_torchs(name):
     _, (mine, theirs) = pair_of(name)
     assert isinstance(mine, torch.optim.Optimizer)
     assert isinstance(mine, ours.Adam) == isinstance(theirs, torch.optim.Adam)
@@ -219,7 +223,7 @@ def test_the_profiler_sees_the_step_under_torchs_name(name):
 
 @each_optimizer
 @each_mode
-def test_groups_with_their_own_values_and_one_added_on_the_way(name, mode):
+def test_groups_with_their_own_values_and_one_added_later(name, mode):
     nets, results = (new_net(), new_net()), []
     for make, net in zip((of_ours, of_torch), nets, strict=True):
         first, last = net[0], net[2]
@@ -254,7 +258,7 @@ def test_named_parameters(name):
 
 
 @each_optimizer
-def test_bad_parameters_are_refused_in_torchs_words(name):
+def test_bad_parameters_are_refused_with_torchs_message(name):
     leaf = torch.ones(2, requires_grad=True)
     cases = [
         ([], ValueError, "empty parameter list"),
@@ -268,7 +272,7 @@ def test_bad_parameters_are_refused_in_torchs_words(name):
 
 
 @each_optimizer
-def test_flags_that_exclude_each_other_are_refused_in_torchs_words(name):
+def test_flags_that_exclude_each_other_are_refused_with_torchs_message(name):
     cases = [
         ({"fused": True, "foreach": True}, "`fused` and `foreach` cannot be `True` together"),
         ({"fused": True, "differentiable": True}, "`fused` does not support `differentiable`"),
@@ -279,7 +283,7 @@ def test_flags_that_exclude_each_other_are_refused_in_torchs_words(name):
 
 
 @each_optimizer
-def test_fused_refuses_parameters_that_are_not_there_yet_in_torchs_words(name):
+def test_fused_refuses_parameters_on_meta_with_torchs_message(name):
     """On "meta"; once they are there the same optimizer takes its steps."""
     with torch.device("meta"):
         net = torch.nn.Linear(3, 2)
@@ -297,30 +301,30 @@ def test_fused_refuses_parameters_that_are_not_there_yet_in_torchs_words(name):
 
 @each_optimizer
 def test_step_hooks_run_in_torchs_order_and_can_be_removed(name):
-    def story(make):
-        net, heard = new_net(), []
+    def calls_of(make):
+        net, calls = new_net(), []
         optimizer = make(name, net.parameters())
 
-        def teller(what):
-            return lambda o, args, kwargs: heard.append((what, o is optimizer, len(args), sorted(kwargs)))
+        def recorder(what):
+            return lambda o, args, kwargs: calls.append((what, o is optimizer, len(args), sorted(kwargs)))
 
         handles = [
-            register_optimizer_step_pre_hook(teller("every optimizer's, before")),
-            register_optimizer_step_post_hook(teller("every optimizer's, after")),
-            optimizer.register_step_pre_hook(teller("its own, before")),
-            optimizer.register_step_post_hook(teller("its own, after")),
+            register_optimizer_step_pre_hook(recorder("every optimizer's, before")),
+            register_optimizer_step_post_hook(recorder("every optimizer's, after")),
+            optimizer.register_step_pre_hook(recorder("its own, before")),
+            optimizer.register_step_post_hook(recorder("its own, after")),
         ]
         try:
             train(net, optimizer, range(2))
-            optimizer.step(closure=lambda: heard.append("closure"))
+            optimizer.step(closure=lambda: calls.append("closure"))
         finally:
             for handle in handles:
                 handle.remove()
         train(net, optimizer, range(2, 4))
-        return heard
+        return calls
 
-    assert story(of_ours) == story(of_torch)
-    assert len(story(of_ours)) == 3 * 4 + 1
+    assert calls_of(of_ours) == calls_of(of_torch)
+    assert len(calls_of(of_ours)) == 3 * 4 + 1
 
 
 @each_optimizer
@@ -333,19 +337,21 @@ def test_a_step_pre_hook_may_give_other_arguments(name):
 
 @each_optimizer
 def test_state_dict_hooks_run_in_torchs_order(name):
-    def story(make):
-        heard, optimizer = [], make(name, (net := new_net()).parameters())
+    def calls_of(make):
+        calls, optimizer = [], make(name, (net := new_net()).parameters())
         train(net, optimizer, range(1))
         for prepend in (False, True):
-            optimizer.register_state_dict_pre_hook(lambda o, p=prepend: heard.append(("save", p)), prepend)
-            optimizer.register_load_state_dict_post_hook(lambda o, p=prepend: heard.append(("loaded", p)), prepend)
+            optimizer.register_state_dict_pre_hook(lambda o, p=prepend: calls.append(("save", p)), prepend)
+            optimizer.register_load_state_dict_post_hook(lambda o, p=prepend: calls.append(("loaded", p)), prepend)
         optimizer.register_state_dict_post_hook(lambda o, d: {**d, "note": len(d["state"])})
-        optimizer.register_load_state_dict_pre_hook(lambda o, d: heard.append(d["note"]))
+        optimizer.register_load_state_dict_pre_hook(lambda o, d: calls.append(d["note"]))
         optimizer.load_state_dict(optimizer.state_dict())
-        return heard
+        return calls
 
     assert (
-        story(of_ours) == story(of_torch) == [("save", True), ("save", False), 4, ("loaded", True), ("loaded", False)]
+        calls_of(of_ours)
+        == calls_of(of_torch)
+        == [("save", True), ("save", False), 4, ("loaded", True), ("loaded", False)]
     )
 
 

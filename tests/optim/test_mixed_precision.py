@@ -73,7 +73,7 @@ def test_every_public_optimizer_has_an_entry():
 
 @each_optimizer
 @pytest.mark.parametrize("mode", [*MODES, "not fused"])
-def test_only_a_fused_optimizer_says_that_it_takes_the_scale(name, mode):
+def test_only_a_fused_optimizer_supports_unscaling_in_step(name, mode):
     """Lightning refuses to clip the gradients of one that says so."""
     optimizer = getattr(ours, name)(new_params(), **{"not fused": {"fused": False}, **MODES}[mode])
     assert getattr(optimizer, "_step_supports_amp_scaling", False) is (mode == "fused")
@@ -108,7 +108,7 @@ def test_gradients_are_left_unscaled_as_torch_leaves_them(name, dtype, device):
 @each_optimizer
 @each_dtype
 @pytest.mark.parametrize("with_scale", [False, True], ids=["", "scaled"])
-def test_an_overflow_leaves_parameters_and_state_alone(name, with_scale, dtype, device):
+def test_an_overflow_changes_neither_parameters_nor_state(name, with_scale, dtype, device):
     optimizer = of_ours(name, new_params(dtype, device))
     for t in range(3):
         step(optimizer, t, dtype=dtype, device=device)

@@ -2,11 +2,11 @@
 
 import multiprocessing
 import os
-import shutil
 import subprocess
 import sys
 from array import array
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ from bakeoff.optim import _dispatch, _native, _verify
 
 pytestmark = pytest.mark.usefixtures("c_compiler")
 
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "all": {"weight_decay": 0.1, "momentum": 0.9, "centered": True, "maximize": True, "eps": 1e-3},
     "decay": {"weight_decay": 0.1},
@@ -97,7 +97,7 @@ def test_values_that_are_not_finite_do_not_spread():
     assert all(param.isfinite().all() for param in made[1:])
 
 
-def test_it_tells_autograd_that_it_wrote():
+def test_it_notifies_autograd_of_its_writes():
     made = params()
     kept = made[0] * made[0]
     train(optim.RMSprop(made), 1)
@@ -126,7 +126,7 @@ def test_it_is_compiled_once_for_all_processes(tmp_path):
 @pytest.mark.parametrize(
     "fault", ["no compiler", "compiler fails", "cache is a file", "library is corrupt", "wrong code"]
 )
-def test_where_it_cannot_be_used_lists_replace_it(fault, tmp_path, monkeypatch, caplog):
+def test_where_it_cannot_be_used_lists_replace_it(fault, c_compiler, tmp_path, monkeypatch, caplog):
     folder = tmp_path / "cache"
     if fault == "no compiler":
         monkeypatch.setenv("CC", "no-such-compiler")
@@ -135,7 +135,7 @@ def test_where_it_cannot_be_used_lists_replace_it(fault, tmp_path, monkeypatch, 
     elif fault == "cache is a file":
         folder.write_text("")
     elif fault == "library is corrupt":
-        library = _native._cache_folder() / f"rmsprop-{_native._fingerprint(shutil.which('cc'))}.so"
+        library = _native._cache_folder() / f"rmsprop-{_native._fingerprint(c_compiler)}.so"
         library.write_bytes(b"not a library")
     else:
         wrong = tmp_path / "_rmsprop.c"

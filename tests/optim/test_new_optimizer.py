@@ -6,6 +6,7 @@ Chen et al. 2023, "Symbolic discovery of optimization algorithms", Algorithm 2.
 import copy
 import io
 import logging
+from typing import Any
 
 import pytest
 import torch
@@ -128,7 +129,7 @@ def test_an_older_state_dict_is_completed_with_the_classs_defaults():
     old = copy.deepcopy(Lion(params(), weight_decay=0.5).state_dict())
     for key in ("weight_decay", "foreach", "fused", "differentiable"):
         del old["param_groups"][0][key]
-    optimizer = Lion(params(), weight_decay=0.5)
+    optimizer = Lion(params(), weight_decay=0.5, foreach=False)
     optimizer.load_state_dict(old)
     group = optimizer.param_groups[0]
     assert [group[key] for key in ("weight_decay", "foreach", "fused", "differentiable")] == [0.1, None, None, False]
@@ -155,7 +156,11 @@ def test_a_grad_scaler_skips_the_step_that_overflows(flag, overflow_at):
 
 @each_flag
 def test_replicas_differ_in_every_number(flag):
-    replicas = {"lr": [0.1, 0.01, 0.0], "betas": [(0.9, 0.99), (0.5, 0.9), (0.0, 0.5)], "weight_decay": [0, 0.1, 0.2]}
+    replicas: dict[str, list[Any]] = {
+        "lr": [0.1, 0.01, 0.0],
+        "betas": [(0.9, 0.99), (0.5, 0.9), (0.0, 0.5)],
+        "weight_decay": [0, 0.1, 0.2],
+    }
     stacked = params(3)
     slices = [[Parameter(param[k].detach().clone()) for param in stacked] for k in range(3)]
     optimizer = Lion(stacked, replicas=replicas, **flag)

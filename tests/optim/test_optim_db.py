@@ -7,7 +7,7 @@ torch refuses only if fused=True (complex parameters, sparse gradients) ours may
 import copy
 import subprocess
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -276,7 +276,7 @@ def test_refuses_what_torch_refuses(table, device, name):
                 optimizer.step()
 
 
-SPARSE = {
+SPARSE: dict[str, dict[str, Any]] = {
     "of torch's test": {},
     "maximize": {"maximize": True},
     "momentum": {"momentum": 0.9},

@@ -193,5 +193,5 @@ def test_every_public_optimizer_has_options():
 @each_optimizer
 @drawn
 @given(data=st.data())
-def test_any_training_goes_as_torchs_for_loop_in_float64(name, data):
+def test_any_training_matches_torchs_for_loop_in_float64(name, data):
     check(name, data.draw(plans(name)))

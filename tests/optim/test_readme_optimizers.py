@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import lightning
 import pytest
@@ -12,9 +13,9 @@ from bakeoff import optim
 from .public import OPTIMIZERS
 
 README = Path(__file__).parents[2] / "README.md"
-SECTION = re.search(r"## The optimizers in another project\n(.*?)\n## ", README.read_text(encoding="utf-8"), re.DOTALL)[
-    1
-]
+[SECTION] = re.findall(
+    r"## The optimizers in another project\n(.*?)\n## ", README.read_text(encoding="utf-8"), re.DOTALL
+)
 BLOCKS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 LOOP, LIGHTNING, HUGGING_FACE, CHECKPOINT, REPLICAS = BLOCKS
 
@@ -38,9 +39,9 @@ def batches():
 @pytest.mark.parametrize("line", [0, 1], ids=["bakeoff", "torch"])
 def test_the_loop_trains_the_same_with_the_line_that_changes(line):
     trained, given = net(), net()
-    imports = re.match(r"(from bakeoff.optim import Adam)  # was: (from torch.optim import Adam)\n", LOOP)
+    first = LOOP.partition("\n")[0]
     run(
-        LOOP.replace(imports[0], imports[line + 1] + "\n"),
+        LOOP.replace(first, first.split("  # was: ")[line]),
         net=trained,
         batches=batches(),
         loss_fn=torch.nn.CrossEntropyLoss(),
@@ -58,7 +59,7 @@ def test_the_lightning_module_trains(tmp_path):
     made.layer = net()
     made.training_step = lambda batch: torch.nn.functional.cross_entropy(made.layer(batch[0]), batch[1])
     before = made.layer.weight.detach().clone()
-    options = {
+    options: dict[str, Any] = {
         "logger": False,
         "enable_checkpointing": False,
         "enable_progress_bar": False,
@@ -76,7 +77,7 @@ def test_the_lightning_module_trains(tmp_path):
     assert not torch.equal(made.layer.weight, before)
 
 
-def test_the_checkpoint_of_torch_goes_on(tmp_path, monkeypatch):
+def test_a_training_resumes_from_torchs_checkpoint(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     given = net()
     saver = torch.optim.RMSprop(given.parameters(), lr=1e-3)
@@ -100,7 +101,7 @@ def test_many_runs_in_one_optimizer():
     torch.testing.assert_close(moved, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_hugging_faces_block_makes_the_pair_that_its_trainer_takes():
+def test_hugging_faces_block_builds_the_pair_that_its_trainer_accepts():
     made, _, trainer = HUGGING_FACE.partition("trainer = ")
     names = run(made, model=net())
     assert isinstance(names["optimizer"], torch.optim.Optimizer)

@@ -1,6 +1,7 @@
 """Replicas: K runs in stacked parameters, each as if it had an optimizer of its own."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from .public import OPTIMIZERS
 K = 4
 LR = [0.1, 0.01, 0.0, 0.3]
 # the hyperparameters that may differ, and options that are shared
-DIFFERING = {
+DIFFERING: dict[str, dict[str, Any]] = {
     "SGD": {"lr": LR, "momentum": [0.9, 0.0, 0.5, 0.9], "weight_decay": [0, 0.1, 0.01, 0]},
     "RMSprop": {
         "lr": LR,
@@ -32,7 +33,7 @@ DIFFERING = {
     },
 }
 DIFFERING["AdamW"] = DIFFERING["Adam"]
-SHARED = {
+SHARED: dict[str, list[dict[str, Any]]] = {
     "SGD": [{}, {"dampening": 0.3}, {"maximize": True}],
     "RMSprop": [{}, {"centered": True, "eps": 1e-3}, {"maximize": True}],
     "Adam": [{}, {"amsgrad": True}, {"maximize": True}],
@@ -106,7 +107,7 @@ def test_a_replica_is_bit_equal_to_a_separate_optimizer(name, shared, flag, dtyp
 
 @each_optimizer
 @pytest.mark.parametrize("size", [20_000, 70_000])
-def test_a_large_stack_changes_no_bit_either(name, size):
+def test_a_large_stack_is_bit_equal_too(name, size):
     start, grad = torch.linspace(-1, 1, K * size).view(K, size), torch.linspace(1, -2, K * size).view(K, size)
     stacked, slices = Parameter(start.clone()), [Parameter(row.clone()) for row in start]
     optimizers = [getattr(optim, name)([stacked], replicas={"lr": LR})]

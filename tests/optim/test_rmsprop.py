@@ -32,7 +32,7 @@ def test_class_follows_the_definition(momentum, centered, maximize):
     torch.testing.assert_close(param.detach(), theta, rtol=1e-14, atol=1e-14)
 
 
-def test_update_leaves_its_arguments_alone():
+def test_update_does_not_change_its_arguments():
     tensors = [torch.full((3,), value) for value in (1.0, 2.0, 3.0, 0.5, 5.0)]
     before = [tensor.clone() for tensor in tensors]
     rmsprop_update(*tensors, lr=0.1, alpha=0.9, eps=1e-8, weight_decay=0.1, momentum=0.9)

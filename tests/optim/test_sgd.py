@@ -33,7 +33,7 @@ def test_class_follows_the_definition(options):
     torch.testing.assert_close(param.detach(), theta, rtol=1e-14, atol=1e-14)
 
 
-def test_update_leaves_its_arguments_alone():
+def test_update_does_not_change_its_arguments():
     theta, grad, b = torch.ones(3), torch.full((3,), 2.0), torch.full((3,), 3.0)
     sgd_update(theta, grad, b, lr=0.1, momentum=0.9, weight_decay=0.1, nesterov=True)
     assert (theta.tolist(), grad.tolist(), b.tolist()) == ([1] * 3, [2] * 3, [3] * 3)

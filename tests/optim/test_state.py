@@ -86,7 +86,7 @@ def test_state_has_the_keys_types_and_values_of_torch(name, options):
 
 @each_optimizer
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))], ids=["deepcopy", "pickle"])
-def test_a_copy_goes_its_own_way(name, copied):
+def test_a_copy_trains_independently(name, copied):
     optimizer = ours(name, new_params())
     before = [param.detach().clone() for param in train(optimizer, range(5))]
     expected = train(theirs(name, new_params()), range(10))
@@ -138,7 +138,7 @@ def test_closure_runs_with_gradients_and_its_loss_is_returned(name):
 
 @pytest.mark.parametrize("name", ["RMSprop", "Adam", "AdamW"])
 @pytest.mark.parametrize("foreach", [None, True, False])
-def test_refuses_sparse_gradients_and_stays_as_it_was(name, foreach):
+def test_refuses_sparse_gradients_and_changes_nothing(name, foreach):
     embedding = torch.nn.Embedding(5, 2, sparse=True)
     embedding(torch.tensor([1, 2])).sum().backward()
     optimizer, before = getattr(optim, name)(embedding.parameters(), foreach=foreach), embedding.weight.detach().clone()

@@ -189,7 +189,7 @@ def test_each_replica_steps_as_if_alone(kernels, name):
 
 @pytest.mark.parametrize("name", REPRESENTATIVE)
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_replica_that_diverged_leaves_the_others_alone(kernels, name, bad):
+def test_a_replica_that_diverged_does_not_change_the_others(kernels, name, bad):
     case = CASES[name]
     lists = tensors(case, [3 * n for n in SIZES])
     clean = clone(lists)
@@ -216,7 +216,7 @@ def test_without_momentum_a_replica_steps_like_one_without_a_buffer(kernels, nam
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_without_decay_an_infinite_weight_leaves_the_gradient_alone(kernels, case):
+def test_without_decay_an_infinite_weight_does_not_reach_the_gradient(kernels, case):
     lists = tensors(case, [5])
     lists[0][0][2] = float("inf")
     run(kernels, case, lists, values=[{"weight_decay": 0.0}])
@@ -364,7 +364,7 @@ def test_compiles_for_cuda_and_moves_16_bytes_at_a_time(name, type_name, tmp_pat
     assert ("st.global.v2.b64" if math == "fp64" else "st.global.v4.b32") in ptx
 
 
-def test_importing_the_optimizers_leaves_triton_alone():
+def test_importing_the_optimizers_does_not_import_triton():
     program = "import bakeoff.optim, sys; print('bakeoff.optim._triton' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"

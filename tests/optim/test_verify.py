@@ -78,9 +78,13 @@ def test_a_missing_or_wrong_kernel_is_not_used_with_one_warning(name, fault, mon
 
 
 def test_a_kernel_is_verified_once_for_each_kind_of_step(monkeypatch):
-    calls = []
-    real = torch._fused_adam_
-    monkeypatch.setattr(torch, "_fused_adam_", lambda *a, **k: (calls.append(len(a[0])), real(*a, **k)))
+    calls, real = [], torch._fused_adam_
+
+    def counted(params, *lists, **options):
+        calls.append(len(params))
+        real(params, *lists, **options)
+
+    monkeypatch.setattr(torch, "_fused_adam_", counted)
     optimizer = optim.Adam(params())
     for _ in range(4):
         optimizer.step()

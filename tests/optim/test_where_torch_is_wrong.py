@@ -4,7 +4,9 @@ Memory laid out otherwise than the parameter's, an overflow at the first step, g
 vectors, values that are not finite. What torch does there is not asserted.
 """
 
+from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,8 +53,8 @@ def adamw(theta, g, s, *, weight_decay=0.01, **options):
     return adam(theta, g, s, weight_decay=weight_decay, decoupled=True, **options)
 
 
-ORACLES = {"SGD": sgd, "RMSprop": rmsprop, "Adam": adam, "AdamW": adamw}
-GIVEN = {
+ORACLES: dict[str, Callable[..., Any]] = {"SGD": sgd, "RMSprop": rmsprop, "Adam": adam, "AdamW": adamw}
+GIVEN: dict[str, dict[str, Any]] = {
     "SGD": {"lr": 0.1},
     "RMSprop": {"lr": 0.1, "alpha": 0.9, "eps": 1e-3},
     "Adam": {"lr": 0.1, "betas": (0.8, 0.97), "eps": 1e-3},
@@ -70,7 +72,10 @@ VARIANTS = {
 }
 FLAGS = {"default": {}, "fused": {"fused": True}, "foreach": {"foreach": True}}
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-TOLERANCES = {torch.float64: {"rtol": 1e-11, "atol": 1e-11}, torch.float32: {"rtol": 2e-5, "atol": 2e-5}}
+TOLERANCES: dict[torch.dtype, Any] = {
+    torch.float64: {"rtol": 1e-11, "atol": 1e-11},
+    torch.float32: {"rtol": 2e-5, "atol": 2e-5},
+}
 
 each_variant = pytest.mark.parametrize(
     ("name", "options"),
@@ -87,7 +92,8 @@ def new(name, params, options, flags):
 
 def replay(name, theta, grads, options):
     """Where the papers lead from theta; a gradient that is None changes nothing."""
-    theta, state = theta.double().cpu().numpy(), {}
+    theta = theta.double().cpu().numpy()
+    state: dict[str, Any] = {}
     for grad in grads:
         if grad is not None:
             theta = ORACLES[name](theta, grad.double().cpu().numpy(), state, **GIVEN[name], **options)
@@ -224,7 +230,7 @@ def test_state_loaded_in_another_layout(name, options, flags, device):
 @each_flag
 @each_variant
 @pytest.mark.parametrize("size", [1, 5])
-def test_gradients_that_are_yet_to_be_negated(name, options, flags, size, device):
+def test_lazily_negated_gradients(name, options, flags, size, device):
     """The imaginary part of a conjugate: torch keeps the sign as a bit, which a kernel does not see."""
     start, grads = random(size, seed=0, device=device), []
     optimizer = new(name, [param := Parameter(start.clone())], options, flags)
@@ -239,7 +245,7 @@ def test_gradients_that_are_yet_to_be_negated(name, options, flags, size, device
 @each_device
 @each_flag
 @each_variant
-def test_gradients_that_are_yet_to_be_conjugated(name, options, flags, device):
+def test_lazily_conjugated_gradients(name, options, flags, device):
     """Autograd leaves them so where the model conjugates a weight. Real and imaginary parts train side by side."""
     start, grads = torch.view_as_complex(random(5, 2, seed=0, device=device)), []
     optimizer = new(name, [param := Parameter(start.clone())], options, flags)
@@ -320,7 +326,7 @@ def test_every_size(name, options, flags, dtype, device):
 @each_flag
 @each_variant
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")], ids=str)
-def test_one_element_that_is_not_finite_stays_alone(name, options, flags, bad, device):
+def test_one_element_that_is_not_finite_does_not_spread(name, options, flags, bad, device):
     starts = [random(n, seed=n, dtype=torch.float32, device=device) for n in SIZES]
     params = [Parameter(start.clone()) for start in starts]
     optimizer, grads = new(name, params, options, flags), []

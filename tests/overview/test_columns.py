@@ -1,9 +1,11 @@
 """Which columns HParams has, and that text and numbers never share one."""
 
 from pathlib import Path
+from typing import Any
 
 from bakeoff.overview.columns import differing_columns, metric_columns, with_kinds_separated
 from bakeoff.report.record import Record
+from bakeoff.tensorboard.hparams import Hyperparameter
 
 
 def names(runs):
@@ -11,7 +13,7 @@ def names(runs):
 
 
 def test_a_column_for_what_differs():
-    runs = [{"optimizer": "adam", "lr": 0.1, "nesterov": True, "model": "mlp"}] * 2
+    runs: list[dict[str, Hyperparameter]] = [{"optimizer": "adam", "lr": 0.1, "nesterov": True, "model": "mlp"}] * 2
     runs += [{"optimizer": "sgd", "lr": 0.2, "nesterov": False, "model": "mlp"}]
     assert names(runs) == {
         "optimizer": ("text", ["adam", "sgd"]),
@@ -56,13 +58,13 @@ def test_nothing_differs_in_nothing():
     assert differing_columns([{"a": 1}]) == []
 
 
-def make_record(**fields):
+def make_record(**fields: Any) -> Record:
     spent = {"steps": 1, "epochs": 1.0, "samples": 1, "seconds": 1.0}
     entry = {"final": 1.0, "best": 1.0, "best_step": 1}
     metrics = {"val/accuracy": entry, "val/error": {"final": 1.0}, "test/accuracy": {"final": 1.0}}
     path = Path("sweep", "default", "seed=0")
-    base = {"arm": {}, "seed": 0, "identity": "", "overrides": [], "status": "completed", "metrics": metrics}
-    return Record(path=path, **(base | spent | fields))
+    base: dict[str, Any] = {"arm": {}, "seed": 0, "identity": "", "overrides": [], "status": "completed"}
+    return Record(path=path, metrics=metrics, **(base | spent | fields))
 
 
 def test_metrics_have_final_and_best_the_main_one_first():

@@ -195,7 +195,7 @@ def test_the_direction_of_an_own_metric_is_asked_for(own_metric, capsys):
     assert main([str(sweep), "--metric", "val/perplexity"]) == 2
     assert stderr_line(capsys) == (
         "bakeoff-report: it is not known whether val/perplexity is better small or large; give --direction min or "
-        "--direction max, or train with metric_direction=min or =max"
+        "--direction max, or train with metric=val/perplexity metric_direction=min or max"
     )
     assert first_arm(capsys, sweep, "--metric", "val/perplexity", "--direction", "min") == "sgd"
     assert first_arm(capsys, sweep, "--metric", "val/perplexity", "--direction", "max") == "adam"

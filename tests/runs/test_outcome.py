@@ -1,14 +1,16 @@
-"""The record of a run: its schema, what becomes of numbers that are none, and that nobody reads half of it."""
+"""The record of a run: its schema, what becomes of numbers that are none, and what is refused."""
 
 import json
-import threading
+import math
+import re
 
 import pytest
 
-from bakeoff.runs import Outcome, identity_of, lower_is_better, write_whole
+from bakeoff.errors import UserError
+from bakeoff.runs import Outcome, objective, parse_outcome
 
 FIELDS = {
-    "host", "process", "request",
+    "host", "process", "fingerprint", "metric", "metric_direction",
     "schema", "status", "arm", "seed", "identity", "metrics", "steps", "epochs", "samples", "seconds", "device",
     "threads", "versions", "started", "ended", "overrides", "error",
 }  # fmt: skip
@@ -32,38 +34,74 @@ def test_numbers_that_are_not_finite_become_null(tmp_path):
     assert "NaN" not in text
 
 
-def test_a_reader_never_sees_half_a_file(tmp_path):
-    path, stop, seen = tmp_path / "x", threading.Event(), set()
-    write_whole(path, "a" * 100_000)
-
-    def read():
-        while not stop.is_set():
-            seen.add(path.read_text())
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for letter in "bcdefghij":
-        write_whole(path, letter * 100_000)
-    stop.set()
-    reader.join()
-    assert all(len(text) == 100_000 and len(set(text)) == 1 for text in seen)
-    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+def test_what_is_written_is_read(tmp_path):
+    given = outcome(
+        status="completed", metrics={"val/mine": {"final": 0.5, "best": 0.25, "best_step": 3}}, steps=5, epochs=0.5,
+        samples=7, seconds=1.5, device="cpu", threads=2, host="h", process=3, versions={"torch": "2"}, ended="later",
+        error={"type": "E", "message": "m", "step": None, "traceback": None}, fingerprint={"command": "c"},
+        metric="val/mine", metric_direction="min",
+    )  # fmt: skip
+    given.write(tmp_path)
+    assert Outcome.read(tmp_path) == given
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
-    write_whole(tmp_path / "x", "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_whole(tmp_path / "x", "\ud800")
-    assert (tmp_path / "x").read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": 2}, "schema must be 1, got 2: another version of bakeoff wrote it"),
+        ({"seed": "0"}, 'seed must be an integer, got "0"'),
+        ({"seed": True}, "seed must be an integer, got true"),
+        ({"status": "done"}, "status must be one of completed, diverged, failed, interrupted, running, got 'done'"),
+        ({"metrics": {"val/loss": 1}}, "metrics: val/loss must be an object with `final`, got 1"),
+        ({"seconds": "1"}, 'seconds must be a number, got "1"'),
+        ({"metric_direction": "up"}, "metric_direction must be min or max, got 'up'"),
+        ({"fingerprint": []}, "fingerprint must be an object, got []"),
+    ],
+)
+def test_a_record_of_the_wrong_kind_is_refused(tmp_path, change, message):
+    outcome().write(tmp_path)
+    path = tmp_path / "outcome.json"
+    record = json.loads(path.read_text()) | change
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        parse_outcome(json.dumps(record))
+    path.write_text(json.dumps(record))
+    assert Outcome.read(tmp_path) is None
 
 
-def test_identity_depends_on_content_and_seed_but_not_on_order():
-    base = identity_of({"loss": {"a": 1, "b": 2}}, 0)
-    assert base == identity_of({"loss": {"b": 2, "a": 1}}, 0)
-    assert len({base, identity_of({"loss": {"a": 1, "b": 3}}, 0), identity_of({"loss": {"a": 1, "b": 2}}, 1)}) == 3
+@pytest.mark.parametrize("field", ["schema", "status", "arm", "seed", "identity", "metrics", "steps", "overrides"])
+def test_a_missing_field_is_named(tmp_path, field):
+    outcome().write(tmp_path)
+    record = json.loads((tmp_path / "outcome.json").read_text())
+    del record[field]
+    with pytest.raises(ValueError, match=f"^{field} is missing$"):
+        parse_outcome(json.dumps(record))
 
 
-def test_directions():
-    assert [lower_is_better(f"val/{m}") for m in ("loss", "nll", "ece", "rmse", "mae")] == [True] * 5
-    assert [lower_is_better(f"val/{m}") for m in ("accuracy", "top5", "r2")] == [False] * 3
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "NaN", "[" * 10**5])
+def test_a_text_that_is_no_record(tmp_path, text):
+    (tmp_path / "outcome.json").write_text(text)
+    assert Outcome.read(tmp_path) is None
+
+
+def test_a_record_of_before_this_version_is_read(tmp_path):
+    outcome(status="completed").write(tmp_path)
+    record = json.loads((tmp_path / "outcome.json").read_text())
+    for added in ("metric", "metric_direction", "fingerprint"):
+        del record[added]
+    found = parse_outcome(json.dumps({**record, "request": {"key": "k"}}))
+    assert (found.status, found.metric, found.fingerprint) == ("completed", None, None)
+
+
+def test_the_objective_is_the_final_value_or_the_worst():
+    good = outcome(status="completed", metrics={"val/loss": {"final": 0.5}})
+    assert objective(good, "val/loss", "min") == 0.5
+    assert objective(good, "val/other", "max") == -math.inf
+    bad = outcome(status="diverged", metrics={"val/loss": {"final": 0.5}})
+    assert (objective(bad, "val/loss", "min"), objective(bad, "val/loss", "max")) == (math.inf, -math.inf)
+
+
+def test_the_direction_of_a_users_metric_is_what_the_record_states():
+    stated = outcome(metric="val/mine", metric_direction="min")
+    assert (stated.direction("val/mine"), stated.direction("val/accuracy")) == ("min", "max")
+    with pytest.raises(UserError, match="val/other is better small or large"):
+        stated.direction("val/other")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import statistics
 import xml.etree.ElementTree as ElementTree
@@ -13,7 +14,9 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import expect
 
+from bakeoff.runs import Outcome, folder_name
 from bakeoff.runs.lease import acquire
+from bakeoff.tensorboard import EventFile
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 SVG = "{http://www.w3.org/2000/svg}"
@@ -580,3 +583,62 @@ def test_a_first_run_is_seen_while_it_is_trained(page, screenshot, small_sweep, 
         tab = Tab(page, address)
         expect(tab.find(".cell svg path[d]").first).to_be_attached()
         expect(tab.find(".notice").first).to_contain_text("1 without a whole curve")
+
+
+@pytest.fixture(scope="module")
+def own_metric(screenshot, tmp_path_factory):
+    """A logdir with two sweeps of one metric of a user's own: only `stated` says that lower is better."""
+    logdir = tmp_path_factory.mktemp("own")
+    for sweep, direction in (("silent", None), ("stated", "min")):
+        for optimizer, loss, value in (("sgd", "a", 9.7), ("sgd", "b", 1.4), ("adam", "a", 2.5), ("adam", "b", 3.5)):
+            arm = {"optimizer": optimizer, "loss": loss}
+            run = logdir / sweep / folder_name(arm) / "seed=0"
+            file = EventFile(run)
+            for step in (10, 20):
+                file.scalars({"val/perplexity": value + 20 - step}, step)
+            file.close()
+            outcome = Outcome(arm, 0, f"{sweep}{arm}", [], status="completed", steps=20)
+            outcome.metric, outcome.metric_direction = "val/perplexity", direction
+            best = {"best": value, "best_step": 20} if direction else {}
+            outcome.metrics = {"val/perplexity": {"final": value, **best}}
+            outcome.write(run)
+    with screenshot.tensorboard(logdir) as address:
+        yield address
+
+
+UNKNOWN = "it is not known whether val/perplexity is better small or large"
+
+
+def test_a_metric_without_a_direction_has_no_rank_no_best_and_says_why(page, own_metric, screenshot, tmp_path):
+    tab = Tab(page, own_metric, "#bakeoff&p.bakeoff.sweep=silent")
+    assert "Ends between" in tab.find(".cell").first.get_attribute("aria-label")
+    tab.show("table")
+    assert tab.find("td .rank").all_inner_texts() == tab.column("best") == ["–"] * 4
+    assert tab.column("choice:optimizer") == ["adam", "adam", "sgd", "sgd"]  # by name, not by mean
+    expect(tab.find("tr.first, tr.close")).to_have_count(0)
+    expect(tab.find("#how-to-read")).to_contain_text(f"No rank here: {UNKNOWN}.")
+    expect(tab.find("#how-to-read")).not_to_contain_text("is better.")
+    screenshot.take(page, tmp_path / "unranked.png")
+    tab.find("tbody tr").first.click()
+    expect(tab.find(".panel section.arm th")).to_have_text(
+        ["seed", "status", "final val/perplexity", "steps", "seconds"]
+    )
+    tab.choose("value", "best")
+    expect(tab.find(".empty")).to_contain_text(f"no best ones: {UNKNOWN}")
+    tab.choose("value", "final")
+    tab.show("heatmap")
+    expect(tab.find(".caption")).to_contain_text(f"Larger is darker; {UNKNOWN}.")
+    fills = tab.find("[aria-label=cell] rect").evaluate_all("nodes => nodes.map(node => node.getAttribute('fill'))")
+    for red, green, blue in (re.findall(r"\d+", fill) for fill in fills):
+        assert red == green == blue
+
+
+def test_a_stated_direction_ranks_and_colours(page, own_metric):
+    tab = Tab(page, own_metric, "#bakeoff&p.bakeoff.sweep=stated")
+    assert "Best at the end" in tab.find(".cell").first.get_attribute("aria-label")
+    tab.show("table")
+    assert tab.column("mean") == ["1.400", "2.500", "3.500", "9.700"]
+    assert tab.find("td .rank").all_inner_texts() == ["1", "2", "3", "4"]
+    expect(tab.find("#how-to-read")).to_contain_text("Lower is better.")
+    tab.show("heatmap")
+    expect(tab.find(".caption")).to_contain_text("Lower is better, and darker.")

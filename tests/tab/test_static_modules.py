@@ -8,6 +8,7 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,7 +113,7 @@ def test_an_address_without_a_state_gives_an_empty_one(js, fragment):
 
 
 def test_what_an_address_asks_wrongly_falls_back(js):
-    wrong = dict.fromkeys(
+    wrong: dict[str, Any] = dict.fromkeys(
         ("view", "metric", "value", "axis", "xscale", "yscale", "scales", "rows", "columns", "arm"), "nonsense"
     )
     wrong |= {"hide": {"optimizer": ["gone", "sgd"], "absent": ["x"]}, "cell": {"loss": ["gone"]}, "panel": "nonsense"}
@@ -144,14 +145,14 @@ def test_the_first_layout_takes_what_varies(js, choices, rows, columns, colour):
 
 
 def test_numbers_over_orders_of_magnitude_get_a_logarithmic_axis(js):
-    choices = {"lr": [0.001, 0.01, 0.1], "width": [32, 64]}
+    choices: dict[str, list[Any]] = {"lr": [0.001, 0.01, 0.1], "width": [32, 64]}
     described = sweep(choices, [{"lr": lr, "width": w} for lr in choices["lr"] for w in choices["width"]])
     script = "return ['lr', 'width'].map((against) => m.resolve({against}, given).against_scale)"
     assert js("state.js", script, described) == ["log", "linear"]
 
 
 def test_csv_is_what_a_csv_reader_reads(js):
-    rows = [["arm", "mean"], *([text, 0.1 + 0.2] for text in [*HOSTILE, "two\r\nlines", " space "])]
+    rows: list[list[Any]] = [["arm", "mean"], *([text, 0.1 + 0.2] for text in [*HOSTILE, "two\r\nlines", " space "])]
     text = js("csv.js", "return m.csv(given)", rows)
     assert list(csv.reader(io.StringIO(text, newline=""))) == [[str(field) for field in row] for row in rows]
     assert js("csv.js", "return m.csv([[null, NaN, 0, false, 1e-7]])") == ",,0,false,1e-7\r\n"
@@ -192,7 +193,8 @@ def test_filters_hide_values_and_only_those(js):
 
 
 def test_numbers_are_found_in_numbers_and_in_text(js):
-    choices = {"text": ["a", "b"], "flag": [True, False], "batch_size": ["16", "128", "full"], "lr": [0.1, 1]}
+    choices: dict[str, list[Any]] = {"text": ["a", "b"], "flag": [True, False]}
+    choices |= {"batch_size": ["16", "128", "full"], "lr": [0.1, 1]}
     arms = [{key: values[i % len(values)] for key, values in choices.items()} for i in range(12)]
     assert js("choices.js", "return m.numeric(m.varying(given)).map((c) => c.key)", sweep(choices, arms)) == [
         "lr",

@@ -3,10 +3,10 @@
 import hydra
 import pytest
 
-from bakeoff.runs import Outcome
-from bakeoff.launch.search_path import package_conf
-from bakeoff.train import Run, RunSession, build_run, resolve_settings, silence, train_solo
 from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.search_path import package_conf
+from bakeoff.runs import Outcome
+from bakeoff.train import Run, RunSession, build_run, resolve_settings, silence, train_solo
 
 
 class MadeRun:

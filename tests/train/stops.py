@@ -7,6 +7,7 @@ class StopsAfter(StopRequest):
     """Requests a stop after so many steps."""
 
     def __init__(self, steps):
+        super().__init__()
         self.left = steps
 
     @property

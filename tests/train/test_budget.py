@@ -7,13 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bakeoff.errors import UserError
-from bakeoff.train.budget import Budget, budget_from, samples_seen
+from bakeoff.train.budget import Budget, BudgetClock, budget_from, samples_seen
+from bakeoff.train.settings import BudgetSettings
 
 EMPTY = {"epochs": None, "steps": None, "samples": None, "seconds": None, "validations": 20}
 
 
 def steps(batch, n=1000, **budget):
-    return budget_from({**EMPTY, **budget}, n_train=n, steps_per_epoch=math.ceil(n / batch), batch_size=batch).steps
+    return budget_from(
+        BudgetSettings(**{**EMPTY, **budget}), n_train=n, steps_per_epoch=math.ceil(n / batch), batch_size=batch
+    ).steps
 
 
 def test_units():
@@ -33,18 +36,19 @@ def test_units():
 def test_a_budget_of_samples_ends_with_the_first_step_that_reaches_it(n, batch, samples):
     per_epoch = math.ceil(n / batch)
     given = {"n_train": n, "steps_per_epoch": per_epoch, "batch_size": batch}
-    needed = budget_from({**EMPTY, "samples": samples}, **given).steps
+    needed = budget_from(BudgetSettings(**{**EMPTY, "samples": samples}), **given).steps
     assert samples_seen(needed, n, per_epoch, batch) >= samples
     assert samples_seen(needed - 1, n, per_epoch, batch) < samples
 
 
 @pytest.mark.parametrize(
-    ("budget", "looks"),
+    ("budget", "count"),
     [({"epochs": 1}, 1), ({"epochs": 20}, 20), ({"epochs": 500}, 100), ({"epochs": 0.1}, 1), ({"steps": 600}, 20)],
 )
-def test_usual_validations(budget, looks):
-    made = budget_from({**EMPTY, "validations": None, **budget}, n_train=1000, steps_per_epoch=10, batch_size=100)
-    assert made.validations == looks
+def test_default_validations(budget, count):
+    settings = BudgetSettings(**{**EMPTY, "validations": None, **budget})
+    made = budget_from(settings, n_train=1000, steps_per_epoch=10, batch_size=100)
+    assert made.validations == count
 
 
 def test_samples_seen_counts_short_batches():
@@ -56,8 +60,8 @@ def test_samples_seen_counts_short_batches():
 
 @given(st.integers(1, 3000), st.integers(1, 50))
 def test_validations_are_even_and_end_with_the_budget(total, validations):
-    budget = Budget(steps=total, seconds=None, validations=validations)
-    due = [step for step in range(1, total + 1) if budget.validation_due(step)]
+    clock = BudgetClock(Budget(steps=total, seconds=None, validations=validations))
+    due = [step for step in range(1, total + 1) if clock.validation_due(step)]
     assert due[-1] == total
     assert len(due) == min(total, validations)
     gaps = [b - a for a, b in zip([0, *due], due, strict=False)]
@@ -67,22 +71,23 @@ def test_validations_are_even_and_end_with_the_budget(total, validations):
 def test_seconds(monkeypatch):
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    budget = budget_from({**EMPTY, "seconds": 10, "validations": 4}, n_train=None, steps_per_epoch=None, batch_size=8)
-    budget.start()
+    settings = BudgetSettings(**{**EMPTY, "seconds": 10, "validations": 4})
+    clock = BudgetClock(budget_from(settings, n_train=None, steps_per_epoch=None, batch_size=8))
+    clock.start()
     seen = []
     for tenth in range(1, 121):
         now[0] = 100 + tenth / 10
-        if budget.validation_due(tenth):
+        if clock.validation_due(tenth):
             seen.append(round(now[0] - 100, 1))
     assert seen == [2.5, 5.0, 7.5, 10.0]
-    assert budget.spent(1) == 1.0
+    assert clock.fraction_done(1) == 1.0
 
 
 def test_epochs_of_unknown_length_are_refused():
     with pytest.raises(UserError, match=r"budget.epochs needs data of known length; give budget.steps"):
-        budget_from({**EMPTY, "epochs": 2}, n_train=None, steps_per_epoch=None, batch_size=8)
+        budget_from(BudgetSettings(**{**EMPTY, "epochs": 2}), n_train=None, steps_per_epoch=None, batch_size=8)
 
 
 def test_a_schedule_follows_the_budget():
-    factor = Budget(steps=10, seconds=None, validations=1).lr_factor(lambda p: 1 - p)
+    factor = BudgetClock(Budget(steps=10, seconds=None, validations=1)).lr_factor(lambda p: 1 - p)
     assert [round(factor(step), 2) for step in range(11)] == [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0]

@@ -18,7 +18,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata
 from torch import nn
 
 from bakeoff.tensorboard.hparams import read_session_start
-from bakeoff.train.journal import as_markdown
+from bakeoff.train.event_writer import as_markdown
 
 
 def only_file(folder):
@@ -110,16 +110,15 @@ def test_a_failed_run(make_run, tmp_path):
 
 def test_an_interrupted_run_has_no_end(make_run, tmp_path):
     command = (f"model._target_={__name__}.Interrupts", "budget.steps=100", "budget.validations=10")
-    with pytest.raises(SystemExit):
-        make_run(*command).train(tmp_path)
+    assert make_run(*command).train(tmp_path).status == "interrupted"
     assert endings(tmp_path) == []
     assert results(tmp_path) == set()
     assert read_session_start(only_file(tmp_path))["model"] == "Interrupts"
 
 
 def test_a_retry_writes_the_file_anew(make_run, tmp_path):
-    with pytest.raises(SystemExit):
-        make_run(f"model._target_={__name__}.Interrupts", "budget.steps=100").train(tmp_path)
+    first = make_run(f"model._target_={__name__}.Interrupts", "budget.steps=100").train(tmp_path)
+    assert first.status == "interrupted"
     make_run("budget.steps=5").train(tmp_path)
     assert endings(tmp_path) == [api_pb2.STATUS_SUCCESS]
     assert [v.tag for _, v in values(tmp_path)].count(metadata.SESSION_START_INFO_TAG) == 1
@@ -128,13 +127,14 @@ def test_a_retry_writes_the_file_anew(make_run, tmp_path):
 class Reads(Fails):
     """Looks, in the midst of its training, at what others can read of the run by now."""
 
-    folder = found = None
+    folder: Path
+    found: set[str]
 
     def fail(self):
         Reads.found = tags(Reads.folder)
 
 
-def test_the_start_can_be_read_while_the_run_goes_on(make_run, tmp_path):
+def test_the_start_can_be_read_while_the_run_is_trained(make_run, tmp_path):
     Reads.folder = tmp_path
     make_run(f"model._target_={__name__}.Reads", "budget.steps=40", "budget.validations=1").train(tmp_path)
     assert {metadata.SESSION_START_INFO_TAG, "configuration"} <= Reads.found
@@ -191,7 +191,7 @@ def test_a_picture_that_fails_does_not_lose_the_run(make_run, tmp_path, monkeypa
     def fail(*_):
         raise MemoryError("too large")
 
-    monkeypatch.setattr("bakeoff.train.journal.confusion_matrix", fail)
+    monkeypatch.setattr("bakeoff.train.event_writer.confusion_matrix", fail)
     with caplog.at_level(logging.WARNING, "bakeoff"):
         assert make_run("budget.steps=3").train(tmp_path).status == "completed"
     assert "no pictures of what was predicted: MemoryError: too large" in caplog.text
@@ -211,7 +211,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_nothing_leaves_the_block_of_the_configuration(text):
-    settings = {"data": {"path": text, text: [1, None, True, 0.1]}, "policy": text}
+    settings = {"data": {"path": text, text: [1, None, True, 0.1]}, "tuning_note": text}
     fence, _, rest = as_markdown(settings).partition("yaml\n")
     assert set(fence) == {"`"}
     assert rest.index(fence) == len(rest) - len(fence) - 1
@@ -223,5 +223,6 @@ def test_nothing_leaves_the_block_of_the_configuration(text):
 
 
 def test_a_configuration_of_odd_values_is_shown():
-    shown = as_markdown({"path": Path("/x"), "text": "a\udcff", 1: float("inf")})
+    odd: dict = {"path": Path("/x"), "text": "a\udcff", 1: float("inf")}
+    shown = as_markdown(odd)
     assert yaml.safe_load(shown.strip("`\n").removeprefix("yaml\n")) == {"path": "/x", "text": "a?", "1": float("inf")}

@@ -1,10 +1,11 @@
 """One flat mapping of what a run was given, true types throughout."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from bakeoff.runs.arm import EXECUTION_KEYS
+from bakeoff.runs.execution import EXECUTION_KEYS
 from bakeoff.train.hyperparameters import hyperparameters
 
 
@@ -27,8 +28,8 @@ def test_the_defaults(make_run):
 
 
 def test_keys_that_change_no_result_are_left_out(make_run):
-    names = {name.split(".")[0] for name in found(make_run, "metric=val/nll", "log=full", "policy=x", "seed=3")}
-    assert not names & {"seed", "sweep", "root", "metric", "policy", "hydra", *EXECUTION_KEYS}
+    names = {name.split(".")[0] for name in found(make_run, "metric=val/nll", "log=full", "tuning_note=x", "seed=3")}
+    assert not names & {"seed", "sweep", "root", "metric", "hydra", *EXECUTION_KEYS}
 
 
 @pytest.mark.parametrize(("batch_size", "samples"), [("16", 16), ("full", 1077), ("5000", 1077)])
@@ -49,24 +50,25 @@ def test_a_part_without_a_choice_goes_by_its_class(make_run):
 
 
 def test_a_class_of_the_command_line_hides_the_choice(make_run):
-    from bakeoff.train import Run
+    from bakeoff.train import build_run
 
     overrides = ["optimizer._target_=torch.optim.Adagrad", "optimizer.lr=0.1", "trainer=cpu"]
-    made = Run(make_run(*overrides).settings, overrides, {"optimizer": "sgd", "loss": "cross_entropy"})
+    made = build_run(make_run(*overrides).settings, overrides, {"optimizer": "sgd", "loss": "cross_entropy"})
     given = made.hyperparameters
     assert (given["optimizer"], given["optimizer.lr"], given["loss"]) == ("Adagrad", 0.1, "cross_entropy")
     assert "optimizer.momentum" not in given
 
 
 def test_every_kind_of_value(make_run):
-    settings = make_run().settings
-    settings["model"] = {
+    base = make_run().settings
+    model = {
         "_target_": "pkg.Net", "flag": True, "none": None, "text": "x", "number": 2, "list": [1, "a", None],
         "inner": {"_target_": "pkg.inner.Block", "_partial_": True, "depth": {"n": 3}}, "empty": {},
         "infinite": math.inf, "huge": 10**400, "nan": math.nan,
     }  # fmt: skip
-    settings["trainer"]["precision"] = 32
-    settings["callbacks"] = {"keep": {"_target_": "x.Y", "secret": 1}, "ema": {"_target_": "x.Z"}}
+    callbacks = {"keep": {"_target_": "x.Y", "secret": 1}, "ema": {"_target_": "x.Z"}}
+    trainer = replace(base.trainer, precision=32)
+    settings = replace(base, model=model, trainer=trainer, callbacks=callbacks)
     given = hyperparameters(settings, {})
     assert {k: v for k, v in given.items() if k.startswith("model")} == {
         "model": "Net", "model.flag": True, "model.text": "x", "model.number": 2, "model.list": '[1, "a", null]',
@@ -77,6 +79,6 @@ def test_every_kind_of_value(make_run):
 
 
 def test_where_data_lies_is_left_out(make_run):
-    settings = make_run().settings
-    settings["data"] = {"_target_": "bakeoff.data.mnist", "root": "/data", "download": False, "val_size": 5000}
+    data = {"_target_": "bakeoff.data.mnist", "root": "/data", "download": False, "val_size": 5000}
+    settings = replace(make_run().settings, data=data)
     assert {k for k in hyperparameters(settings, {}) if k.startswith("data")} == {"data", "data.val_size"}

@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from bakeoff.report.curves import read_curves
 from bakeoff.runs import Outcome
 from bakeoff.train.checkpoints import Checkpoints
-from bakeoff.train.journal import Journal
+from bakeoff.train.event_writer import RunEventWriter
 
 COMMAND = (
     *("budget.steps=90", "budget.validations=2", "batch_size=16", "checkpoint_every=0"),
@@ -21,18 +21,19 @@ COMMAND = (
 def train(make_run, monkeypatch):
     """`train(folder, step)` trains, with a checkpoint after each step; gives a copy of the folder as that of `step`
     was written, which is what a kill would have left."""
-    write_all = Checkpoints._write_all
+    save = Checkpoints.save
 
     def train_in(folder, step):
         copy = folder.with_name(f"{folder.name}, killed at {step}")
 
-        def write_and_copy(checkpoints, *, ended):
-            write_all(checkpoints, ended=ended)
+        def save_and_copy(checkpoints, state, *, flush):
+            saved = state()
+            save(checkpoints, lambda: saved, flush=flush)
             checkpoints._due = 0.0
-            if checkpoints._trainer.global_step == step:
+            if saved.step == step:
                 shutil.copytree(folder, copy)
 
-        monkeypatch.setattr(Checkpoints, "_write_all", write_and_copy)
+        monkeypatch.setattr(Checkpoints, "save", save_and_copy)
         assert make_run(*COMMAND).train(folder).status == "completed"
         return copy
 
@@ -47,7 +48,10 @@ def curves(folder):
     return {tag: (curve.steps.tolist(), curve.values.tolist(), seen[tag]) for tag, curve in kept.items()}
 
 
-@pytest.mark.parametrize(("first", "second"), [(1, 2), (7, 9), (33, 34), (54, 71), (88, 89), (89, 90)])
+LONG = [pytest.param(*steps, marks=pytest.mark.long) for steps in ((7, 9), (54, 71), (88, 89))]
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 2), (33, 34), (89, 90), *LONG])
 def test_no_point_is_lost_and_none_stands_twice(train, tmp_path, first, second):
     once = train(tmp_path / "whole", first)
     shutil.copytree(once / "checkpoints", tmp_path / "first")
@@ -70,10 +74,10 @@ def test_a_run_whose_last_points_find_no_room_is_not_completed_yet(make_run, tmp
 
     make_run(*COMMAND).train(tmp_path / "whole")
     folder = tmp_path / "run"
-    monkeypatch.setattr(Journal, "_write_results", refuse)
-    with pytest.raises(OSError, match="No space left"):
-        make_run(*COMMAND).train(folder)
-    assert Outcome.read(folder).status == "running"  # and no process is at it
+    monkeypatch.setattr(RunEventWriter, "_write_results", refuse)
+    outcome = make_run(*COMMAND).train(folder)
+    assert (outcome.status, Outcome.read(folder).status) == ("interrupted", "interrupted")
+    assert "No space left" in outcome.error["message"]
     monkeypatch.undo()
     assert make_run(*COMMAND).train(folder).status == "completed"
     # TensorBoard shows the test twice, at the same place

@@ -21,12 +21,12 @@ def histograms(folder):
     return {tag: [(e.step, tensor_util.make_ndarray(e.tensor_proto)) for e in events.Tensors(tag)] for tag in found}
 
 
-def test_full_and_usual_have_bit_equal_outcomes(make_run, tmp_path):
+def test_full_and_default_have_bit_equal_outcomes(make_run, tmp_path):
     command = ("optimizer=rmsprop", "clip.norm=1.0", "budget.steps=60", "budget.validations=10")
-    usual, full = (make_run(*command, f"log={log}").train(tmp_path / log) for log in ("usual", "full"))
-    assert json.dumps(usual.metrics) == json.dumps(full.metrics)
-    assert (usual.identity, usual.arm) == (full.identity, full.arm)
-    assert histograms(tmp_path / "usual") == {}
+    default, full = (make_run(*command, f"log={log}").train(tmp_path / log) for log in ("default", "full"))
+    assert json.dumps(default.metrics) == json.dumps(full.metrics)
+    assert (default.identity, default.arm) == (full.identity, full.arm)
+    assert histograms(tmp_path / "default") == {}
 
 
 def test_histograms_hold_every_weight_and_gradient(make_run, tmp_path):
@@ -91,7 +91,7 @@ def test_weights_that_are_equal_absent_or_far_apart(make_run, tmp_path):
 
 
 def test_another_value_is_refused(make_run):
-    with pytest.raises(UserError, match=r"^log must be usual or full, got ful \(did you mean full\?\)$"):
+    with pytest.raises(UserError, match=r"^log must be default or full, got ful \(did you mean full\?\)$"):
         make_run("log=ful")
-    with pytest.raises(UserError, match=r"^log must be usual or full, got 3$"):
+    with pytest.raises(UserError, match=r"^log must be default or full, got 3$"):
         make_run("log=3")

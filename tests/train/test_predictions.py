@@ -20,6 +20,19 @@ X = torch.randn(300, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0, 0, :3] + 0.5 * torch.randn(300, 3, generator=torch.Generator().manual_seed(1))).argmax(1)
 
 
+class Forwards(pl.Callback):
+    """As a run's training does."""
+
+    def __init__(self, kept):
+        self.kept = kept
+
+    def on_validation_start(self, trainer, pl_module):
+        self.kept.validation_started(trainer.global_step)
+
+    def on_validation_batch_end(self, trainer, pl_module, outputs, batch, *_):
+        self.kept.validation_batch(batch, outputs)
+
+
 def fitted(tmp_path, *, batch_size=64, spec=None, not_before=0, lr=0.1, shuffle=False, epochs=3):
     torch.manual_seed(0)
     kept = Predictions(spec or DataSpec(in_shape=(1, 4, 4)), not_before)
@@ -27,7 +40,7 @@ def fitted(tmp_path, *, batch_size=64, spec=None, not_before=0, lr=0.1, shuffle=
         nn.Sequential(nn.Flatten(), nn.Linear(16, 3)), CrossEntropy(), partial(SGD, lr=lr), n_out=3
     )
     trainer = pl.Trainer(
-        accelerator="cpu", max_epochs=epochs, logger=False, enable_checkpointing=False, callbacks=[kept],
+        accelerator="cpu", max_epochs=epochs, logger=False, enable_checkpointing=False, callbacks=[Forwards(kept)],
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, default_root_dir=tmp_path,
     )  # fmt: skip
     data = TensorDataset(X, Y)
@@ -71,7 +84,7 @@ def test_only_what_the_data_calls_an_image_is_kept(tmp_path, shape):
     assert kept.confusion(3).sum() == 300
 
 
-def test_validations_that_are_not_the_last_are_passed_over(tmp_path):
+def test_validations_that_are_not_the_last_are_skipped(tmp_path):
     kept, predicted = fitted(tmp_path, not_before=30)
     assert np.array_equal(kept.confusion(3), confusion_matrix(Y, predicted))
     assert fitted(tmp_path, not_before=31)[0].confusion(3) is None

@@ -78,6 +78,7 @@ def wait_until(condition, seconds=90):
         time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_a_node_that_is_killed_in_mid_sweep_costs_nothing(cluster, tmp_path):
     long = ["budget.steps=3000", "checkpoint_every=0"]
     (tmp_path / "ray").mkdir()
@@ -99,7 +100,6 @@ def test_a_node_that_is_killed_in_mid_sweep_costs_nothing(cluster, tmp_path):
     assert {k: r["metrics"] for k, r in spread.items()} == {k: r["metrics"] for k, r in alone.items()}
 
 
-@pytest.mark.long
 def test_ctrl_c_stops_runs_on_other_nodes(cluster, tmp_path):
     sweep = tmp_path / "outputs" / "main"
     process = start(tmp_path, "budget.seconds=100", *on(cluster))

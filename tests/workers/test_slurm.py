@@ -51,6 +51,7 @@ def sweep(tmp_path):
             process.kill()
 
 
+@pytest.mark.long
 def test_a_job_that_is_killed_costs_nothing(tmp_path, sweep):
     long = ["budget.steps=2500", "checkpoint_every=0"]
     with start(tmp_path, *long) as process:

@@ -137,7 +137,7 @@ class SweepLauncher(Launcher):
 
         def on_end(run: BuiltRun, result: RunResult) -> None:
             ended[run.job.number] = result
-            progress.ended(result.status)
+            progress.run_ended(result.status)
             overview.run_ended()
 
         execution = backend.execution(missing, fail_fast=bool(self.config.fail_fast), on_end=on_end)

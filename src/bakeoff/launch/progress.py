@@ -57,7 +57,7 @@ class SweepProgress:
             disable=not self._is_terminal,
         )
 
-    def ended(self, status: str) -> None:
+    def run_ended(self, status: str) -> None:
         """A run has ended."""
         self.counts[status] += 1
         self._bar.update()

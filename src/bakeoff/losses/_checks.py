@@ -1,7 +1,7 @@
 """What the losses share: which shapes fit together, and which hyperparameters are in bounds.
 
-Of a tensor, only shape and dtype are looked at, never values: no check waits for a GPU, and the losses work
-under `torch.func.vmap` and `torch.compile`.
+Checks read a tensor's shape and dtype, never its values: no check waits for a GPU, and the losses work under
+`torch.func.vmap` and `torch.compile`.
 """
 
 import math

@@ -25,7 +25,14 @@ def mse(output: Tensor, targets: Tensor, *, k: float = 1.0, M: float = 1.0) -> T
     - Integers are classes: logits (N, C), class indices (N,).
     - Floating-point numbers are values: predictions and targets (N,) or (N, D), where (N,) counts as (N, 1).
 
-    Raises ValueError on other shapes, and on values with k or M other than 1, which speak of a true class.
+    Raises ValueError on other shapes, and on values with k or M other than 1, which rescale a true class.
+
+    >>> import torch
+    >>> mse(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 4.0]]))
+    tensor([2.])
+    >>> logits, targets = torch.tensor([[0.5, 1.0]]), torch.tensor([0])
+    >>> mse(logits, targets), mse(logits, targets, k=2.0)  # against (1, 0)
+    (tensor([0.6250]), tensor([0.7500]))
     """
     if not targets.is_floating_point():
         return _one_hot_mse(output, targets, k=k, M=M)
@@ -47,7 +54,12 @@ def _one_hot_mse(logits: Tensor, classes: Tensor, *, k: float, M: float) -> Tens
 
 
 class MSE(nn.Module):
-    """`mse` with a fixed k and M, both > 0. Fits both tasks."""
+    """`mse` with a fixed k and M. Fits both tasks. Raises ValueError unless both are > 0 and finite.
+
+    >>> import torch
+    >>> MSE(k=2.0)(torch.tensor([[0.5, 1.0]]), torch.tensor([0]))
+    tensor([0.7500])
+    """
 
     task: ClassVar[Task | None] = None
 

@@ -1,6 +1,7 @@
 """The updates as operations on lists: each line of a definition once for all tensors, as torch's foreach does.
 
-Temporaries are as large as the parameters, so fused kernels are faster where there are some.
+Each operation reads and writes memory, so fused kernels are faster where there are some. Temporaries are as large as
+the tensors given: `_step` gives those of a CPU in blocks.
 """
 
 import torch

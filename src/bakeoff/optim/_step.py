@@ -9,6 +9,8 @@ from bakeoff.optim._dispatch import Implementation, dispatch
 from bakeoff.optim._state import add_one
 from bakeoff.optim._tensors import Group, Tensors
 
+_BLOCK = 2**18  # elements; what lies between operations on lists then stays in the CPU's cache
+
 
 def take_step(
     algorithm: Algorithm, tensors: Tensors, group: Group, grad_scale: Tensor | None, found_inf: Tensor | None
@@ -36,7 +38,9 @@ def take_step(
                 for grad in slices.grads:
                     grad.div_(grad_scale)
             if implementation is Implementation.FOREACH and algorithm._foreach_step is not None:
-                algorithm._foreach_step(slices, own)
+                in_cache = not part.on_cuda and not torch.compiler.is_compiling()
+                for block in slices.blocks(_BLOCK) if in_cache else [slices]:
+                    algorithm._foreach_step(block, own)
             else:
                 algorithm._definition_step(slices, own)
 

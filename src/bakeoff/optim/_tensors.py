@@ -1,5 +1,6 @@
 """The tensors of one step, as lists: what belongs to the i-th parameter is at index i of every list."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,6 +54,27 @@ class Tensors:
         grads = [grad.resolve_conj() if grad.is_complex() else grad for grad in self.grads]
         lists = [self.params, grads, *self.averages.values()]
         return self.with_lists([[torch.view_as_real(t) if t.is_complex() else t for t in ts] for ts in lists])
+
+    def blocks(self, size: int) -> Iterator["Tensors"]:
+        """Parts of at most `size` elements, in order; each parameter's tensors are dense and equally strided."""
+        if sum(map(Tensor.numel, self.params)) <= size:
+            yield self
+            return
+        indices: list[int] = []
+        elements = 0
+        for i, param in enumerate(self.params):
+            if indices and elements + param.numel() > size:
+                yield self.at(indices)
+                indices, elements = [], 0
+            if param.numel() > size:
+                flat = [of_kind[i].as_strided((param.numel(),), (1,)).split(size) for of_kind in self.lists()]
+                for block in zip(*flat, strict=True):
+                    yield self.with_lists([[view] for view in block], steps=self.steps[i : i + 1])
+            else:
+                indices.append(i)
+                elements += param.numel()
+        if indices:
+            yield self.at(indices)
 
 
 def in_single(tensor: Tensor) -> Tensor:

@@ -41,7 +41,12 @@ def sgd_direction(
     nesterov: bool = False,
     maximize: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """The direction d_t, against which θ moves, and b_t; b_{t-1} is None before the first step."""
+    """The direction d_t, against which θ moves, and b_t; b_{t-1} is None before the first step.
+
+    >>> import torch
+    >>> sgd_direction(torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([4.0]), momentum=0.5, nesterov=True)
+    (tensor([4.]), tensor([4.]))
+    """
     # g_t = ∇f_t(θ_{t-1}), or -∇f_t(θ_{t-1}) to maximize
     g = -grad if maximize else grad
     # g_t <- g_t + λ θ_{t-1}

@@ -64,13 +64,13 @@ def differing_keys(arms: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def common_choices(arms: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Key -> value, as a table cell, of what every arm sets alike."""
+    """Key -> value, as a table cell, of what every arm sets to the same value."""
     differing = set(differing_keys(arms))
     return {key: as_cell(value) for key, value in arms[0].items() if key not in differing} if arms else {}
 
 
 def as_text(value: object) -> str:
-    """A choice as it is written on a command line: text as it stands, the rest as in YAML and JSON."""
+    """A choice as it is written on a command line: text unchanged, the rest as in YAML and JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -76,7 +76,7 @@ def _how_to_read(rows: Sequence[Row], metric: str, direction: Direction) -> list
         f"interval over {seeds}; test data chose nothing",
         *_explain_marks(sum(row.rank is not None for row in rows)),
         "diverged and failed runs are counted, never averaged in; an arm with a run that did not complete "
-        "stands below and has no rank",
+        "comes last and has no rank",
         "steps, samples, seconds: mean over completed runs; -: no value, or a choice left at its default",
     ]
 

@@ -29,9 +29,9 @@ def render(
 ) -> str:
     """The leaderboard of a sweep as plain text.
 
-    The arms' choices stand in one column for each key and not in one name, which keeps 3 choices within 120 columns.
+    The arms' choices have one column for each key and not one name, which keeps 3 choices within 120 columns.
     Runs that could not be read (`unreadable`) are counted in their arm and named in the footer; `metric` ranks and
-    stands beside its test twin; `direction` says whether small or large values are better, where the runs do not say;
+    is shown beside its test twin; `direction` says whether small or large values are better, where the runs do not say;
     `tuning_note` says in the user's words how what is not compared was chosen.
 
     Raises:

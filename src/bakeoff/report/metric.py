@@ -16,7 +16,7 @@ DIRECTIONS: tuple[Direction, Direction] = ("min", "max")
 
 
 def resolve_metric(records: Iterable[Record], metric: str) -> str:
-    """The metric itself; the default stands for RMSE where all records are of regressions."""
+    """The metric itself; the default means RMSE where all records are of regressions."""
     known = {name for record in records for name in record.metrics}
     is_default = metric == METRIC and METRIC not in known
     return "val/rmse" if is_default and "val/rmse" in known else metric
@@ -58,7 +58,7 @@ def metric_direction(records: Iterable[Record], metric: str, given: Direction | 
         raise UserError(f"direction must be {found} for {metric}, got {given}")
     direction = given or found
     if direction is None:
-        remedy = "give --direction min or --direction max, or train with metric_direction=min or =max"
+        remedy = f"give --direction min or --direction max, or train with metric={metric} metric_direction=min or max"
         raise UserError(f"{why_no_direction(records, metric)}; {remedy}")
     return direction
 

@@ -8,15 +8,15 @@ from contextlib import suppress
 from typing import Protocol
 
 
-class Beating(Protocol):
-    """What the heartbeat keeps fresh."""
+class Renewable(Protocol):
+    """What the heartbeat keeps fresh: a lease."""
 
-    def beat(self) -> None:
+    def renew(self) -> None:
         """Shows others that this process is alive."""
 
 
 class Heartbeat:
-    """Calls `beat` of everything that was added, every `interval` seconds, in one thread that runs while there is any.
+    """Renews every lease that was added, every `interval` seconds, in one thread that runs while there is any.
 
     Threads do not survive a fork: the child begins with an empty heartbeat.
     """
@@ -29,13 +29,13 @@ class Heartbeat:
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._beating: list[Beating] = []
+        self._leases: list[Renewable] = []
         self._thread: threading.Thread | None = None
 
-    def add(self, beating: Beating, interval: float) -> None:
+    def add(self, lease: Renewable, interval: float) -> None:
         """Starts to keep it fresh."""
         with self._lock:
-            self._beating.append(beating)
+            self._leases.append(lease)
             if self._thread is None:
                 self._ended = threading.Event()
                 self._thread = threading.Thread(
@@ -43,21 +43,24 @@ class Heartbeat:
                 )
                 self._thread.start()
 
-    def remove(self, beating: Beating) -> None:
-        """Stops; when this returns, `beat` is not under way and is not called again."""
+    def remove(self, lease: Renewable) -> None:
+        """Stops; when this returns, `renew` is not running and is not called again."""
         with self._lock:
-            if beating in self._beating:
-                self._beating.remove(beating)
-            if not self._beating and self._thread is not None:
+            if lease in self._leases:
+                self._leases.remove(lease)
+            thread = self._thread if not self._leases else None
+            if thread is not None:
                 self._ended.set()
                 self._thread = None
+        if thread is not None:
+            thread.join()
 
     def _run(self, ended: threading.Event, interval: float) -> None:
         while not ended.wait(interval):
             with self._lock:
-                for beating in self._beating if not ended.is_set() else ():
+                for lease in self._leases if not ended.is_set() else ():
                     with suppress(Exception):  # one that fails does not stop the others
-                        beating.beat()
+                        lease.renew()
 
 
 HEARTBEAT = Heartbeat()

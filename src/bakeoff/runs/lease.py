@@ -57,15 +57,14 @@ class Lease:
         self._fraction_done = fraction_done
         HEARTBEAT.add(self, HEARTBEAT_INTERVAL)
 
-    def beat(self) -> None:
+    def renew(self) -> None:
         """Called by the heartbeat."""
-        holder = self.holder
-        with suppress(Exception):  # the heartbeat of a run that cannot say how far it is continues
+        with suppress(Exception):  # a run that cannot say how far it is sends heartbeats all the same
             if self._fraction_done is not None:
-                holder = replace(holder, fraction_done=self._fraction_done())
+                self.holder = replace(self.holder, fraction_done=self._fraction_done())
         with suppress(OSError):  # a full disk does not end a run that may not need it
             if self.is_held():
-                _write(os.open(self.path, os.O_WRONLY), holder)
+                _write(os.open(self.path, os.O_WRONLY), self.holder)
 
     def is_held(self) -> bool:
         """Whether this process still holds the lease. It is lost to a process that could not see this one alive."""

@@ -17,11 +17,16 @@ class StopRequest:
     """Whether somebody asked this process to stop. A second signal stops it immediately."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self._requested = False
+
+    @property
+    def requested(self) -> bool:
+        """Whether a run is to stop at its next step boundary."""
+        return self._requested
 
     def request(self) -> None:
         """Asks for a stop at the next step boundary: a checkpoint, then the end."""
-        self.requested = True
+        self._requested = True
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:

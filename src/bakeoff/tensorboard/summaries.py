@@ -26,7 +26,7 @@ def text(tag: str, markdown: str) -> Summary:
 
 
 def code_block(content: str, language: str = "") -> str:
-    """Markdown that shows a text as it stands: its fence is longer than any run of backticks inside."""
+    """Markdown that shows a text unchanged: its fence is longer than any run of backticks inside."""
     longest = max(map(len, re.findall("`+", content)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{content.rstrip()}\n{fence}\n"

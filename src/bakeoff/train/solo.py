@@ -54,7 +54,7 @@ def _train(session: RunSession, state: RunState | None, guard: StopOnDivergence,
     """Trains and tests; False if the run was stopped at a step boundary."""
     run, checkpoint_io = session.run, RunStateIO(state)
     torch.set_num_threads(session.threads)
-    gradients = _LastGradients() if session.needs_gradients else None
+    gradients = _LastGradients(run.parts.net) if session.needs_gradients else None
     before, after = _BeforeOthers(session, state), _AfterOthers(session, gradients)
     trainer = trainer_for(
         run.settings,
@@ -150,7 +150,8 @@ class _BeforeOthers(pl.Callback):
 class _LastGradients(pl.Callback):
     """Holds the gradients of the last step: Lightning drops them before a validation begins."""
 
-    def __init__(self) -> None:
+    def __init__(self, net: nn.Module) -> None:
+        self._net = net
         self.gradients: dict[str, Tensor] = {}
 
     def on_train_batch_start(self, *_: Any) -> None:
@@ -159,8 +160,7 @@ class _LastGradients(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         """Holds them."""
-        named = _net_of(pl_module).named_parameters()
-        self.gradients = {name: p.grad for name, p in named if p.grad is not None}
+        self.gradients = {name: p.grad for name, p in self._net.named_parameters() if p.grad is not None}
 
 
 class _AfterOthers(pl.Callback):
@@ -175,7 +175,7 @@ class _AfterOthers(pl.Callback):
         decision = self._session.validated(
             {name: float(value) for name, value in trainer.callback_metrics.items()},
             weights=pl_module.state_dict,
-            parameters=lambda: {name: p.detach() for name, p in _net_of(pl_module).named_parameters()},
+            parameters=lambda: {name: p.detach() for name, p in self._session.run.parts.net.named_parameters()},
             gradients=lambda: gradients.gradients if gradients else {},
         )
         trainer.should_stop = trainer.should_stop or decision.stop
@@ -209,11 +209,6 @@ class _SessionLogger(Logger):
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Nothing: what Lightning finds in the module's arguments is not what a run was given."""
-
-
-def _net_of(module: Any) -> nn.Module:
-    net: nn.Module = getattr(module.net, "_orig_mod", module.net)  # what torch.compile wraps
-    return net
 
 
 def _device_name(device: torch.device) -> str:

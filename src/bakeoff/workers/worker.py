@@ -13,7 +13,7 @@ from pathlib import Path
 from hydra import version
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobStatus, run_job, setup_globals
+from hydra.core.utils import run_job, setup_globals
 from omegaconf import DictConfig, open_dict, read_write
 
 from bakeoff.errors import UserError
@@ -27,8 +27,11 @@ from bakeoff.workers.messages import BuiltRun, InvalidRun, Job, Reply, RunResult
 class Worker:
     """One process's part of a sweep."""
 
+    _error: Exception | None
+
     def __init__(self, context: WorkerContext, stop: StopRequest) -> None:
         self._context, self._stop = context, stop
+        self._result, self._error = RunResult("failed"), None
         self._loader = context.hydra.config_loader
         version.setbase("1.3")  # as the application does
         os.chdir(context.folder)
@@ -76,17 +79,17 @@ class Worker:
         if finished is not None:  # another worker has trained it
             return _as_result(finished, built.metric, built.direction)
         config: DictConfig = pickle.loads(built.config)
-        self._result = RunResult("failed")
+        self._result, self._error = RunResult("failed"), None
         try:
-            returned = run_job(
+            run_job(
                 hydra_context=context.hydra,
                 task_function=self._task,
                 config=config,
                 job_dir_key="hydra.sweep.dir",
                 job_subdir_key="hydra.sweep.subdir",
             )
-            if returned.status != JobStatus.COMPLETED:
-                raise returned._return_value  # the property of that name would print it, too
+            if self._error is not None:
+                raise self._error  # `run_job` caught it; what it returns would print it, too
         except SystemExit:
             return RunResult("interrupted")
         except OSError as error:
@@ -98,6 +101,13 @@ class Worker:
         return self._result
 
     def _task(self, config: DictConfig) -> None:
+        try:
+            self._train_composed(config)
+        except Exception as error:
+            self._error = error
+            raise
+
+    def _train_composed(self, config: DictConfig) -> None:
         hydra = HydraConfig.get()
         folder, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
         try:

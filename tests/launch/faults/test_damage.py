@@ -59,7 +59,10 @@ def check_results(sweep, undisturbed, *, without_curves=()) -> None:
 
 @pytest.mark.parametrize(
     ("checkpoint", "record", "events"),
-    [("flipped bytes", "truncated", "empty"), ("empty", "empty", "flipped bytes")],
+    [
+        ("flipped bytes", "truncated", "empty"),
+        pytest.param("empty", "empty", "flipped bytes", marks=pytest.mark.long),
+    ],
 )
 def test_records_checkpoints_and_event_files(
     stopped, bakeoff, tmp_path, eight_runs, undisturbed, checkpoint, record, events
@@ -88,6 +91,7 @@ def test_records_checkpoints_and_event_files(
         assert "Traceback" not in shown.stderr
 
 
+@pytest.mark.long
 def test_a_completed_run_without_a_record_is_only_tested_again(stopped, start, eight_runs):
     (ended, *_), (interrupted, _) = stopped
     steps = steps_file(ended).read_bytes()

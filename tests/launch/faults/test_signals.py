@@ -27,7 +27,9 @@ class Net(torch.nn.Sequential):
             time.sleep(60)
         return super().forward(x)
 """
-BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+CTRL_C = pytest.param(signal.SIGINT, id="Ctrl-C")
+SIGTERM = pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.long)  # a scheduler's; a worker's is not long
+BOTH = pytest.mark.parametrize("number", [SIGTERM, CTRL_C])
 
 
 def check_stopped(sweep) -> None:
@@ -97,7 +99,10 @@ def test_once_to_a_single_run(start, bakeoff, tmp_path, settings, undisturbed, n
     check_that_no_step_was_taken_twice(sweep)
 
 
-@pytest.mark.parametrize("arguments", [("-m", "seed=0,1"), ()], ids=["sweep", "single run"])
+@pytest.mark.parametrize(
+    "arguments",
+    [pytest.param(("-m", "seed=0,1"), id="sweep"), pytest.param((), id="single run", marks=pytest.mark.long)],
+)
 def test_twice(start, tmp_path, arguments):
     (tmp_path / "nap.py").write_text(NAP)
     command = start(*arguments, "model._target_=nap.Net", "trainer=cpu", "trainer.threads=1", "workers=2")

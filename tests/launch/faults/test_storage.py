@@ -20,6 +20,7 @@ def check_refused(status: int, text: str, place: Path, why: str) -> None:
     assert said.endswith("run the same command again to resume")
 
 
+@pytest.mark.long
 def test_a_full_disk(bakeoff, small_disk, eight_runs, undisturbed):
     small_disk.mount("size=700k")
     command, sweep = (*eight_runs, f"root={small_disk.path}"), small_disk.path / "main"
@@ -52,6 +53,7 @@ def test_a_full_disk_under_a_single_run(bakeoff, small_disk):
     assert statuses(small_disk.path / "main") == ["completed"]
 
 
+@pytest.mark.long
 def test_a_disk_that_becomes_read_only(bakeoff, small_disk, eight_runs, undisturbed):
     small_disk.mount("size=20m")
     command, sweep = (*eight_runs, f"root={small_disk.path}"), small_disk.path / "main"

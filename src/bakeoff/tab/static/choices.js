@@ -2,7 +2,7 @@
  * Choices: what a sweep varies. An arm maps choice keys to values; a key that it lacks is at its default.
  *
  * A *token* is a value as text. State and address hold tokens alone, so that 0.1 and "0.1" need no type there;
- * `~` stands for an absent key, and a text that begins with `~` gets another one.
+ * `~` means an absent key, and a text that begins with `~` gets another one.
  */
 
 export const DEFAULT_TOKEN = "~";

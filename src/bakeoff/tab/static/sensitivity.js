@@ -47,7 +47,7 @@ export function draw(view) {
   return [h("p", { class: "caption" }, `${view.tableMethod}.${colour}${left}`), h("div", { class: "scroller" }, plot)];
 }
 
-/** The line of the point that has the pointer or the focus stands out. */
+/** Emphasises the line of the point that has the pointer or the focus. */
 function emphasise(plot, points) {
   const group = plot.querySelector("[aria-label=line]");
   const order = [...new Set(points.map((mark) => mark.family))]; // Plot draws lines in the order of their first points

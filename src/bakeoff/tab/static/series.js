@@ -1,6 +1,6 @@
 /** Curves as columns, the form in which Plot draws hundreds of them fastest; and the ranges that show them. */
 
-/** Curves [{x, y, low?, high?, colour}] -> one array a channel; `z` tells curves apart. Unusable points are NaN. */
+/** Curves [{x, y, low?, high?, colour}] -> one array for each channel; `z` numbers the curves. Unusable points are NaN. */
 export function columns(curves, { xscale, yscale }) {
   const length = curves.reduce((sum, curve) => sum + curve.x.length, 0);
   const [x, y, low, high] = Array.from({ length: 4 }, () => new Float64Array(length));
