@@ -59,7 +59,7 @@ def test_what_one_command_gives_to_all_its_runs_is_left_out(compose, tmp_path):
 
 def test_a_folder_of_the_users_own_is_kept(compose, tmp_path):
     assert folder_of(compose("optimizer=adam", "hydra.run.dir=mine/here")) == tmp_path / "mine" / "here"
-    config, run = compose("optimizer=adam", "seed=1")
+    _, run = compose("optimizer=adam", "seed=1")
     record(tmp_path / "outputs" / "main" / "older" / "seed=1", run)  # even if the run has another one already
     assert run_folder(run, tmp_path / "mine") == tmp_path / "mine"
 
