@@ -17,7 +17,7 @@ from statistics import mean
 
 import hardware
 
-from bakeoff.report.records import Record, read_sweep
+from bakeoff.report import Record, read_sweep
 
 DEMO = [
     "-m", "optimizer=sgd,rmsprop,adam", "loss=cross_entropy,mse,hinge", "batch_size=16,128,full", "seed=0,1,2",

@@ -19,10 +19,8 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
-import bakeoff.launch.local as local
 import hardware
 import steps
-from bakeoff.launch.messages import Job, Shared
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
@@ -30,7 +28,9 @@ from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
 from bakeoff.launch.resolvers import register_resolvers
-from bakeoff.launch.task import quieten
+from bakeoff.train import RunSession, silence, train_solo
+from bakeoff.workers import Job, WorkerContext
+from bakeoff.workers.processes import ProcessPool
 
 FINISHED = ["optimizer=sgd,rmsprop,adam,adamw", "batch_size=16,32,64,128,full", "seed=range(0,50)", "budget.steps=1"]
 LONG = ["optimizer=sgd,rmsprop,adam", "loss=cross_entropy,mse", "batch_size=16,32", "seed=range(0,4)"]
@@ -88,19 +88,19 @@ def skipping(folder: str) -> None:
 
 
 def starting(folder: str) -> None:
-    """From nothing to the first answer of a worker, and of the next ones."""
+    """From nothing to the first reply of a worker, and of the next ones."""
     context = HydraContext(ConfigLoaderImpl(ConfigSearchPathImpl()), Callbacks())
-    pool = local.LocalPool(Shared(context, OmegaConf.create(), "", folder=folder), 1)
+    pool = ProcessPool(WorkerContext(context, OmegaConf.create(), "", register_resolvers, folder=folder), 1)
     times = []
     for _ in range(6):
         started = time.perf_counter()
-        pool.submit(0, Job(0, ()))  # there is nothing to compose: the answer is a refusal
+        pool.submit(0, Job(0, ()))  # there is nothing to compose: the reply is that the run is invalid
         while not pool.wait(1.0):
             pass
         times.append(time.perf_counter() - started)
         pool.close()
     print(
-        f"\na worker answers after {times[0]:.2f} s, the next ones after {median(times[1:]):.2f} s (at most "
+        f"\na worker replies after {times[0]:.2f} s, the next ones after {median(times[1:]):.2f} s (at most "
         f"{max(times[1:]):.2f})"
     )
 
@@ -127,15 +127,15 @@ def sweep(folder: str, of_steps: int, pairs: int) -> None:
 
 def checkpoints(root: str, epochs: int) -> None:
     register_resolvers()
-    quieten()
+    silence()
     spent: dict[str, list[float]] = {"all": [], "none": []}
     command = [*CNN, f"data.root='{root}'", "budget.epochs=1", "trainer=cpu"]
     for epoch in range(epochs):
         for mode in ("all", "none") if epoch % 2 else ("none", "all"):
             with tempfile.TemporaryDirectory() as folder:
-                prepared = steps.prepare([*command, f"checkpoints={mode}"])
+                run = steps.prepare([*command, f"checkpoints={mode}"])
                 started = time.perf_counter()
-                outcome = prepared.train(Path(folder) / "arm" / "seed=0")
+                outcome = train_solo(RunSession(run, Path(folder) / "arm" / "seed=0"))
                 spent[mode].append(time.perf_counter() - started)
                 assert outcome.status == "completed", outcome.error
     ratios = [a / b - 1 for a, b in zip(spent["all"], spent["none"], strict=True)]

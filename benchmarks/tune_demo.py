@@ -2,7 +2,7 @@
 
     python benchmarks/tune_demo.py [--root FOLDER]
 
-Every optimizer gets six candidates, a factor of about 3 apart, around what is usual for it. A candidate's score is the
+Every optimizer gets six candidates, a factor of about 3 apart, around its common default. A candidate's score is the
 mean final val/accuracy over the demo's three batch sizes and two seeds that the demo does not use; a candidate with a
 run that diverged or failed is out. 324 runs, a few minutes on 2 cores. Prints the table for conf/experiment/demo.yaml.
 """
@@ -14,7 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import mean
 
-from bakeoff.report.records import read_sweep
+from bakeoff.report import read_sweep
 
 CANDIDATES = {
     "sgd": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0),

@@ -1,4 +1,7 @@
-"""The command line, in this process: `bakeoff("-m", "seed=0,1")` -> exit status, output, errors."""
+"""Fixtures of several test folders: the command line, in this process.
+
+`bakeoff("-m", "seed=0,1")` gives exit status, output and errors. A `conftest.py` imports what its tests use.
+"""
 
 import json
 import sys
@@ -70,9 +73,9 @@ def _records(root: Path) -> dict[str, Path]:
 
 
 def _runs(root: Path) -> dict[str, dict[str, bytes]]:
-    """What each run has written, but for `.hydra`, which Hydra writes before a single run has looked at anything."""
+    """What each run has written: content and time of every file."""
     found = {}
     for name, record in _records(root).items():
-        files = [path for path in record.parent.rglob("*") if path.is_file() and ".hydra" not in path.parts]
+        files = [path for path in record.parent.rglob("*") if path.is_file()]
         found[name] = {f"{path} {path.stat().st_mtime_ns}": path.read_bytes() for path in files}
     return found

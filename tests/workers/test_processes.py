@@ -1,7 +1,21 @@
-"""Processes of a user's loaders start in a worker as they do without one."""
+"""Worker processes: what becomes of one that dies, and of the processes that a user's loaders start in one."""
 
 import json
 import multiprocessing
+import os
+import signal
+
+import psutil
+import pytest
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra.types import HydraContext
+from omegaconf import OmegaConf
+
+from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.workers import InvalidRun, Job, WorkerContext, WorkerDied
+from bakeoff.workers.processes import ProcessPool
 
 MODULE = """
 import multiprocessing
@@ -43,3 +57,59 @@ def test_loaders_start_processes_as_they_do_without_a_worker(bakeoff, tmp_path):
     for seed in (0, 1):
         assert bakeoff(*RUNS, f"seed={seed}", "sweep=single").status == 0
     assert metrics(tmp_path / "outputs" / "single") == sweep
+
+
+@pytest.fixture
+def pool(tmp_path):
+    """Two workers, for whom there is nothing to compose: every job is invalid."""
+    hydra = HydraContext(ConfigLoaderImpl(ConfigSearchPathImpl()), Callbacks())
+    made = ProcessPool(WorkerContext(hydra, OmegaConf.create(), "", register_resolvers, folder=str(tmp_path)), 2)
+    yield made
+    made.kill()
+    made.close()
+
+
+def reply_of(pool, slot, job=None):
+    """What the worker of a slot replies, to a job or to what has been done to it."""
+    if job is not None:
+        pool.submit(slot, job)
+    while True:
+        for found, reply in pool.wait(1.0):
+            assert found == slot
+            return reply
+
+
+def process_of(pool, slot):
+    return pool._workers[slot][0]
+
+
+def test_a_slot_whose_worker_died_works_again(pool):
+    job = Job(7, ())
+    assert isinstance(reply_of(pool, 0, job), InvalidRun)
+    first = process_of(pool, 0)
+    os.kill(first.pid, signal.SIGKILL)
+    first.join()
+    assert reply_of(pool, 0, job) == WorkerDied("was killed by SIGKILL, possibly out of memory")
+    again = reply_of(pool, 0, job)
+    assert (type(again), again.job) == (InvalidRun, job)
+    assert process_of(pool, 0).pid != first.pid
+    assert isinstance(reply_of(pool, 1, job), InvalidRun)
+
+
+def test_a_worker_that_is_told_to_stop_is_replaced_by_another(pool):
+    assert isinstance(reply_of(pool, 0, Job(0, ())), InvalidRun)
+    first = process_of(pool, 0)
+    os.kill(first.pid, signal.SIGTERM)  # as a scheduler does; it ends at once, or when it has performed one more task
+    replies = [reply_of(pool, 0, Job(number, ())) for number in range(4)]
+    assert [reply for reply in replies if isinstance(reply, WorkerDied)] == [WorkerDied("ended with exit status 0")]
+    assert isinstance(replies[-1], InvalidRun)
+    assert process_of(pool, 0).pid != first.pid
+
+
+def test_nobody_is_left_when_the_pool_is_closed(pool):
+    for slot in (0, 1):
+        assert isinstance(reply_of(pool, slot, Job(slot, ())), InvalidRun)
+    processes = [process_of(pool, slot).pid for slot in (0, 1)]
+    assert all(psutil.pid_exists(process) for process in processes)
+    pool.close()
+    assert not [process for process in processes if psutil.pid_exists(process)]
