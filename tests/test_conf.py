@@ -12,7 +12,7 @@ from bakeoff.data import Arrays
 from bakeoff.errors import UserError
 from bakeoff.launch.resolvers import register_resolvers
 from bakeoff.launch.search_path import package_conf
-from bakeoff.train import settle
+from bakeoff.train import resolve_settings
 from bakeoff.train.parts import instantiate
 
 CONF = package_conf()
@@ -21,12 +21,16 @@ GROUPS = {group for group, _ in OPTIONS}
 NEEDS_FILES = {"mnist", "fashion_mnist", "cifar10", "array"}
 
 
-def settings(*overrides):
+def compose(*overrides):
     register_resolvers()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         config = hydra.compose("bakeoff", list(overrides), return_hydra_config=True)
-        HydraConfig.instance().set_config(config)
-        return settle(config, overrides)
+    HydraConfig.instance().set_config(config)
+    return config
+
+
+def settings(*overrides):
+    return resolve_settings(compose(*overrides), overrides)
 
 
 def options(group):
@@ -39,24 +43,24 @@ def test_the_groups_are_those_agreed():
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_composes_into_settings_without_gaps(group, option):
-    assert settings(f"{group}={option}")["seed"] == 0
+    assert settings(f"{group}={option}").seed == 0
 
 
 def test_the_defaults_are_those_agreed():
     found = settings()
-    assert found["batch_size"] == 128
-    assert found["budget"]["epochs"] == 20
-    assert found["model"]["widths"] == [64, 32]
+    assert found.batch_size == 128
+    assert found.budget.epochs == 20
+    assert found.model["widths"] == [64, 32]
     agreed = {"seed": 0, "sweep": "main", "root": "outputs", "metric": "val/accuracy"}
-    assert {key: found[key] for key in agreed} == agreed
+    assert {key: getattr(found, key) for key in agreed} == agreed
     targets = {"data": "bakeoff.data.digits", "loss": "bakeoff.losses.CrossEntropy", "optimizer": "bakeoff.optim.SGD"}
-    assert {group: found[group]["_target_"] for group in targets} == targets
-    assert found["trainer"]["accelerator"] == "auto"
+    assert {group: found.part(group)["_target_"] for group in targets} == targets
+    assert found.trainer.accelerator == "auto"
 
 
 @pytest.mark.parametrize("option", options("data"))
 def test_data(option):
-    node = settings(f"data={option}")["data"]
+    node = settings(f"data={option}").data
     if option in NEEDS_FILES:
         with pytest.raises(UserError, match="data"):
             instantiate("data", node)
@@ -67,14 +71,14 @@ def test_data(option):
 @pytest.mark.shared_data
 @pytest.mark.parametrize("option", ["mnist", "fashion_mnist"])
 def test_data_that_is_there(option, shared_data):
-    data = instantiate("data", settings(f"data={option}", f"data.root='{shared_data}'")["data"])
+    data = instantiate("data", settings(f"data={option}", f"data.root='{shared_data}'").data)
     assert [len(x) for x, _ in (data.train, data.val, data.test)] == [55_000, 5_000, 10_000]
 
 
 @pytest.mark.parametrize("option", options("model"))
 def test_models(option):
     shape: dict[str, Any] = {"n_in": 784, "in_shape": (1, 28, 28), "n_out": 10}
-    node = settings(f"model={option}")["model"]
+    node = settings(f"model={option}").model
     wanted = {"linear": ("n_in", "n_out"), "mlp": ("n_in", "n_out")}.get(option, ("in_shape", "n_out"))
     net = instantiate("model", node, **{name: shape[name] for name in wanted})
     assert net.eval()(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
@@ -82,7 +86,7 @@ def test_models(option):
 
 @pytest.mark.parametrize("option", options("loss"))
 def test_losses(option):
-    loss = instantiate("loss", settings(f"loss={option}")["loss"])
+    loss = instantiate("loss", settings(f"loss={option}").loss)
     target = torch.tensor([0.5, 1.0]) if loss.task == "regression" else torch.tensor([0, 2])
     output = torch.zeros(2) if loss.task == "regression" else torch.zeros(2, 3)
     assert loss(output, target).shape == (2,)
@@ -90,7 +94,7 @@ def test_losses(option):
 
 @pytest.mark.parametrize("option", options("optimizer"))
 def test_optimizers(option):
-    factory = instantiate("optimizer", settings(f"optimizer={option}")["optimizer"])
+    factory = instantiate("optimizer", settings(f"optimizer={option}").optimizer)
     assert isinstance(factory, partial)
     weight = torch.nn.Parameter(torch.ones(3))
     weight.grad = torch.ones(3)
@@ -100,7 +104,7 @@ def test_optimizers(option):
 
 @pytest.mark.parametrize("option", options("schedule"))
 def test_schedules(option):
-    node = settings(f"schedule={option}")["schedule"]
+    node = settings(f"schedule={option}").schedule
     if option == "constant":
         assert node == {"_target_": None}
     else:
@@ -110,14 +114,15 @@ def test_schedules(option):
 
 @pytest.mark.parametrize("option", options("budget"))
 def test_budgets(option):
-    budget = settings(f"budget={option}")["budget"]
-    given = [unit for unit in ("epochs", "steps", "samples", "seconds") if budget[unit] is not None]
+    budget = settings(f"budget={option}").budget
+    given = [unit for unit in ("epochs", "steps", "samples", "seconds") if getattr(budget, unit) is not None]
     assert given == [option]
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam"])
 @pytest.mark.parametrize("loss", ["cross_entropy", "mse", "hinge"])
 def test_the_demo_has_a_rate_for_each_optimizer_and_loss(optimizer, loss):
-    found = settings("experiment=demo", f"optimizer={optimizer}", f"loss={loss}")
-    assert found["optimizer"]["lr"] == found["learning_rates"][optimizer][loss]
-    assert (found["budget"]["steps"], found["budget"]["epochs"], found["sweep"]) == (600, None, "demo")
+    overrides = ("experiment=demo", f"optimizer={optimizer}", f"loss={loss}")
+    found = settings(*overrides)
+    assert found.optimizer["lr"] == compose(*overrides).learning_rates[optimizer][loss]
+    assert (found.budget.steps, found.budget.epochs, found.sweep) == (600, None, "demo")
