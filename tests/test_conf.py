@@ -16,13 +16,9 @@ from bakeoff.errors import UserError
 from bakeoff.launch.launcher import SweepLauncher
 from bakeoff.launch.resolvers import register_resolvers
 from bakeoff.launch.search_path import package_conf
-<<<<<<< HEAD
 from bakeoff.launch.sweeper import ProductSweeper
 from bakeoff.runs.execution import EXECUTION_KEYS
 from bakeoff.train import Settings, resolve_settings
-=======
-from bakeoff.train import resolve_settings
->>>>>>> 45b4fdc63066b5030a2b1de5421c90429c6fb8fb
 from bakeoff.train.parts import instantiate
 
 CONF = package_conf()
@@ -32,11 +28,7 @@ GROUPS = {group for group, _ in OPTIONS}
 NEEDS_FILES = {"mnist", "fashion_mnist", "cifar10", "array"}
 
 
-<<<<<<< HEAD
 def composed(*overrides):
-=======
-def compose(*overrides):
->>>>>>> 45b4fdc63066b5030a2b1de5421c90429c6fb8fb
     register_resolvers()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         config = hydra.compose("bakeoff", list(overrides), return_hydra_config=True)
@@ -45,11 +37,7 @@ def compose(*overrides):
 
 
 def settings(*overrides):
-<<<<<<< HEAD
     return resolve_settings(composed(*overrides), overrides)
-=======
-    return resolve_settings(compose(*overrides), overrides)
->>>>>>> 45b4fdc63066b5030a2b1de5421c90429c6fb8fb
 
 
 def options(group):
@@ -70,11 +58,7 @@ def test_the_defaults_are_those_agreed():
     assert found.batch_size == 128
     assert found.budget.epochs == 20
     assert found.model["widths"] == [64, 32]
-<<<<<<< HEAD
     agreed = {"seed": 0, "sweep": "main", "root": "outputs", "metric": "val/accuracy", "metric_direction": None}
-=======
-    agreed = {"seed": 0, "sweep": "main", "root": "outputs", "metric": "val/accuracy"}
->>>>>>> 45b4fdc63066b5030a2b1de5421c90429c6fb8fb
     assert {key: getattr(found, key) for key in agreed} == agreed
     targets = {"data": "bakeoff.data.digits", "loss": "bakeoff.losses.CrossEntropy", "optimizer": "bakeoff.optim.SGD"}
     assert {group: found.part(group)["_target_"] for group in targets} == targets
@@ -147,7 +131,6 @@ def test_budgets(option):
 def test_the_demo_has_a_rate_for_each_optimizer_and_loss(optimizer, loss):
     overrides = ("experiment=demo", f"optimizer={optimizer}", f"loss={loss}")
     found = settings(*overrides)
-<<<<<<< HEAD
     assert found.optimizer["lr"] == composed(*overrides).learning_rates[optimizer][loss]
     assert (found.budget.steps, found.budget.epochs, found.sweep) == (600, None, "demo")
 
@@ -175,7 +158,3 @@ def test_every_setting_of_a_run_is_typed_or_a_matter_of_the_sweep():
     read = {field.name for field in fields(Settings)}
     assert read <= set(composed()) - {"hydra"}
     assert set(composed()) - read - {"hydra"} <= EXECUTION_KEYS
-=======
-    assert found.optimizer["lr"] == compose(*overrides).learning_rates[optimizer][loss]
-    assert (found.budget.steps, found.budget.epochs, found.sweep) == (600, None, "demo")
->>>>>>> 45b4fdc63066b5030a2b1de5421c90429c6fb8fb
