@@ -14,7 +14,7 @@ from bakeoff import optim
 from .public import OPTIMIZERS
 
 CONF = Path(__file__).parents[2] / "conf" / "optimizer"
-# not hyperparameters: `params` is what the partial awaits; ways to run; what would change what is being compared
+# not hyperparameters: `params` is what the partial awaits; implementations; what would change the comparison
 NOT_OFFERED = {"params", "foreach", "fused", "capturable", "differentiable", "replicas"}
 NOT_OFFERED |= {"maximize", "decoupled_weight_decay"}
 

@@ -266,7 +266,7 @@ def test_lazily_conjugated_gradients(name, options, flags, device):
 @each_variant
 @each_dtype
 def test_overflow_at_the_first_step(name, options, dtype, device):
-    """The fused step is told so on the device; what it left in the state must be no trace of that gradient."""
+    """The flag is on the device; no trace of that gradient may remain in the state."""
     starts = [random(n, seed=n, dtype=dtype, device=device) for n in (3, 17, 65)]
     params = [Parameter(start.clone()) for start in starts]
     optimizer, grads = new(name, params, options, {"fused": True}), []

@@ -54,7 +54,7 @@ class Clock(pl.Callback):
 
 
 def test_seconds_are_those_at_which_a_step_ended(make_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("bakeoff.train.axes.time", SimpleNamespace(monotonic=lambda: Clock.now))
+    monkeypatch.setattr("bakeoff.train.step_clock.time", SimpleNamespace(monotonic=lambda: Clock.now))
     target = f"+callbacks.clock._target_={__name__}.Clock"
     make_run(target, "budget.steps=125", "budget.validations=2").train(tmp_path)
     found = points(tmp_path)["axis/seconds"]

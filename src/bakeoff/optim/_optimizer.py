@@ -1,4 +1,4 @@
-"""What the optimizers share: state, groups, and the way from `.grad` to a step.
+"""What the optimizers share: state, groups, and the step from `.grad`.
 
 A new optimizer is its definition: a subclass names its running averages (`_averages`), gives its pure update
 (`_update`) and passes its hyperparameters to `__init__`. It then has every feature of `torch.optim.Optimizer`, replicas

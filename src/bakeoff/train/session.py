@@ -83,7 +83,7 @@ class RunSession:
         self._stop, self._is_held = stop or StopRequest(), is_held
         self._started, self._seconds_before = time.monotonic(), 0.0
         settings, spec = run.settings, run.parts.spec
-        file = EventFile(folder)
+        file = self._file = EventFile(folder)
         clock = StepClock(spec, settings.batch_size)
         is_classification = run.parts.task == "classification"
         predictions = Predictions(spec, not_before=_first_possible_end(run)) if is_classification else None
@@ -241,6 +241,7 @@ class RunSession:
         outcome.seconds, outcome.ended = round(self._seconds(), 3), utc_now()
         if not self._is_held():
             log.warning("another process has taken over the run in %s: nothing more is written", self.folder)
+            self._file.close()
             return outcome
         for member in self._members.values():
             member.close(outcome)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -165,8 +167,13 @@ def _group(kind: type[T], name: str, values: Mapping[str, Any]) -> T:
     return kind(**values)
 
 
-def _parse_overrides(overrides: Iterable[str]) -> list[Any]:
-    return OverridesParser.create().parse_overrides(list(overrides))
+def _parse_overrides(overrides: Iterable[str]) -> tuple[Override, ...]:
+    return _parse_once(tuple(overrides))
+
+
+@lru_cache(maxsize=8)  # of one command, asked for several times
+def _parse_once(overrides: tuple[str, ...]) -> tuple[Override, ...]:
+    return tuple(OverridesParser.create().parse_overrides(list(overrides)))
 
 
 def _choice(group: str, overrides: Iterable[str]) -> str | None:
@@ -200,6 +207,9 @@ def check(settings: Settings) -> None:
     is_folder_name = is_whole(sweep, 0) or _is_folder_name(sweep)
     require(is_folder_name, "sweep", "the name of one folder (root=... says where)", repr(sweep))
     require(isinstance(trainer.compile, bool), "trainer.compile", "true or false", trainer.compile)
+    precision = trainer.precision
+    require(precision is None or isinstance(precision, str | int), "trainer.precision", "a text or number", precision)
+    require(isinstance(trainer.accelerator, str), "trainer.accelerator", "a text", trainer.accelerator)
     _require_choice("log", settings.log, LOGS)
     _require_choice("checkpoints", settings.checkpoints, CHECKPOINTS)
     every = settings.checkpoint_every

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def trainer_for(
     return use_lean_loop(made, validation_due=clock.validation_due, on_step_boundary=on_step_boundary)
 
 
+@lru_cache  # a quarter of what it takes to build a small run
 def check_device(settings: TrainerSettings) -> None:
     """Lets Lightning refuse a device or a precision now, not in the middle of a sweep.
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from bakeoff.errors import UserError
 from bakeoff.report.curves import read_curves
 from bakeoff.train.identity import identity_by_seed
 
@@ -154,3 +155,17 @@ def test_identity_depends_on_the_metric_that_early_stopping_waits_for(make_run):
     assert identity("metric=val/nll") == identity("metric=val/accuracy")
     stop = "early_stopping.patience=1"
     assert identity(stop, "metric=val/nll") != identity(stop, "metric=val/accuracy")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+trainer.acumulate=2", r"nothing reads trainer.acumulate; in trainer there are accelerator, precision, .*"),
+        ("+budget.step=2", r"nothing reads budget.step \(did you mean steps\?\); in budget there are epochs, .*"),
+        ("+clip.nrom=2", r"nothing reads clip.nrom \(did you mean norm\?\); in clip there are norm, value"),
+        ("~trainer.compile", "trainer.compile is missing; give trainer.compile=..."),
+    ],
+)
+def test_a_key_that_nothing_reads_is_refused(make_run, override, message):
+    with pytest.raises(UserError, match=f"^{message}$"):
+        make_run(override)
