@@ -10,6 +10,7 @@ from bakeoff.runs import Outcome
 from bakeoff.runs.lease import acquire
 from bakeoff.workers import BuiltRun, Job, RunResult, WorkerDied
 from bakeoff.workers import scheduler as module
+from bakeoff.workers.messages import Task
 from bakeoff.workers.scheduler import MAX_DEATHS, Dispatcher, RunScheduler
 
 COMPLETED = RunResult("completed", 1.0)
@@ -40,6 +41,11 @@ class ScriptedPool:
 
     def stop(self):
         self.is_stopped = True
+
+    def kill(self):
+        raise AssertionError
+
+    close = kill  # a scheduler does neither: the pool is not its own
 
 
 def number_of(task):
@@ -179,7 +185,7 @@ def test_a_stop_waits_for_no_other_command(schedule, tmp_path):
 
 
 def test_a_dispatcher_keeps_every_slot_busy_while_there_are_tasks():
-    jobs = deque(Job(number, ()) for number in range(5))
+    jobs: deque[Task] = deque(Job(number, ()) for number in range(5))
     pool = ScriptedPool(3)
     dispatcher, busy, seen = Dispatcher(pool, jobs), [], []
     for message in dispatcher.replies():

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import psutil
 import pytest
@@ -24,7 +25,7 @@ def command(*overrides):
 
 
 def start(folder, *overrides):
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command(*JOBS, *PLENTY, *overrides), cwd=folder, start_new_session=True, **pipes)
 
 
