@@ -25,7 +25,7 @@ from bakeoff.train import (
     save_configuration,
     train_if_unclaimed,
 )
-from bakeoff.train.session import STOPPED
+from bakeoff.train.error import STOPPED
 
 WAIT_INTERVAL = 0.5  # seconds between two looks at the lease of a run that another process trains
 

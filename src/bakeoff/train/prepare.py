@@ -15,9 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from bakeoff.runs import Outcome, arm_folder, arm_of
 from bakeoff.train.options import losses_for
+from bakeoff.train.parse_settings import resolve_settings
 from bakeoff.train.parts import LossDoesNotFitError
 from bakeoff.train.run import Run, build_run
-from bakeoff.train.settings import resolve_settings
 
 NOT_APPLICABLE = (
     ".*does not have many workers.*",  # batches in memory need none

@@ -8,14 +8,12 @@ returns, never an exception.
 
 from __future__ import annotations
 
-import errno
 import importlib.metadata
 import logging
 import os
 import platform
 import socket
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +28,7 @@ from bakeoff.tensorboard import EventFile
 from bakeoff.train.budget import BudgetClock, samples_seen
 from bakeoff.train.checkpoints import Checkpoints
 from bakeoff.train.early_stopping import EarlyStopping
+from bakeoff.train.error import Error, classify_error
 from bakeoff.train.event_writer import RunEventWriter
 from bakeoff.train.histograms import Histograms
 from bakeoff.train.member import SessionMember, Validation
@@ -43,10 +42,6 @@ log = logging.getLogger(__name__)
 
 DEFAULT_THREADS = torch.get_num_threads()  # torch's own choice, before a run of another number of threads
 PACKAGES = ("bakeoff", "torch", "lightning", "hydra-core", "torchmetrics", "numpy")
-NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-STOPPED = "Stopped"  # the type of the error of a run that was asked to stop
-
-Error = dict[str, str | int | None]
 
 
 @dataclass(frozen=True)
@@ -256,17 +251,8 @@ class RunSession:
         return outcome
 
     def classify_error(self, error: BaseException) -> tuple[str, Error]:
-        """Status and error of a run in which `error` was raised; to be called while it is handled."""
-        kind = type(error).__name__
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            return "interrupted", stopped_error()
-        if isinstance(error, OSError) and _is_of_storage(error, self.folder):
-            # a disk that is full, or a folder that cannot be written any more, is no fault of the run: it can resume
-            message = f"cannot write to {error.filename or self.folder}: {error.strerror}"
-            return "interrupted", as_error(kind, message)
-        if self._stop.requested:  # what was stopped with it, such as a loader's processes, may have failed first
-            return "interrupted", stopped_error()
-        return "failed", as_error(kind, str(error), self.step + 1, traceback.format_exc())
+        """Status and error of the run if `error` was raised in it; to be called while it is handled."""
+        return classify_error(error, self.folder, step=self.step + 1, stop_requested=self._stop.requested)
 
     def set_device(self, name: str) -> None:
         """What the run is trained on."""
@@ -315,16 +301,6 @@ class RunSession:
         return self._seconds_before + time.monotonic() - self._started
 
 
-def as_error(kind: str, message: str, step: int | None = None, trace: str | None = None) -> Error:
-    """The `error` of an outcome."""
-    return {"type": kind, "message": message, "step": step, "traceback": trace}
-
-
-def stopped_error() -> Error:
-    """The error of a run that was asked to stop."""
-    return as_error(STOPPED, "stopped from outside")
-
-
 def _first_possible_end(run: Run) -> int:
     """The step before which no validation is the last one: any can be, where something may stop the run early."""
     may_stop = run.settings.early_stopping.patience is not None or run.callbacks
@@ -336,8 +312,3 @@ def _early_stopping(run: Run) -> EarlyStopping | None:
     if settings.patience is None:
         return None
     return EarlyStopping(run.metric, run.direction, patience=settings.patience, min_delta=settings.min_delta)
-
-
-def _is_of_storage(error: OSError, folder: Path) -> bool:
-    ours = isinstance(error.filename, str) and Path(error.filename).absolute().is_relative_to(folder.absolute())
-    return error.errno in NO_STORAGE or ours

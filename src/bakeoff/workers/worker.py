@@ -18,9 +18,9 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from bakeoff.errors import UserError
 from bakeoff.runs import Direction, Outcome, StopRequest, finished_outcome, objective
+from bakeoff.train.error import STOPPED
 from bakeoff.train.open_run import record_build_failure, train_if_unclaimed
 from bakeoff.train.prepare import build_failure, prepare, run_folder, save_configuration
-from bakeoff.train.session import STOPPED
 from bakeoff.workers.messages import BuiltRun, InvalidRun, Job, Reply, RunResult, Task, WorkerContext, picklable
 
 
