@@ -2,7 +2,9 @@
 
 import json
 import re
+import time
 from urllib.parse import quote
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -20,9 +22,22 @@ expect.set_options(timeout=20_000)  # milliseconds; this machine may be busy
 
 
 @pytest.fixture(scope="module")
-def address(screenshot, small_sweep):
+def address(screenshot, small_sweep, outcomes):
     with screenshot.tensorboard(small_sweep) as address:
+        wait_for_curves(address, {*outcomes, *(run.split("/")[0] for run in outcomes)})
         yield address
+
+
+def wait_for_curves(address, runs, seconds=60):
+    """TensorBoard lists a run before it has read its curves, and a page that is open does not ask again."""
+    until = time.monotonic() + seconds
+    while True:
+        with urlopen(f"{address}/data/plugin/scalars/tags") as answer:
+            missing = runs - {run for run, tags in json.load(answer).items() if {"val/accuracy", "lr"} <= set(tags)}
+        if not missing:
+            return
+        assert time.monotonic() < until, missing
+        time.sleep(0.1)
 
 
 @pytest.fixture

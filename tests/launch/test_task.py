@@ -24,6 +24,8 @@ class Net(torch.nn.Sequential):
     def forward(self, x):
         if self.training:
             self.steps += 1
+            with open("steps.txt", "a") as file:
+                file.write(".")
             if self.steps == 3 and self.fault == "raises":
                 raise RuntimeError("broken on purpose")
             if self.steps == 3 and self.fault in ("SIGTERM", "SIGINT") and not os.path.exists("resumed"):
@@ -63,7 +65,7 @@ def test_how_it_ends_is_its_exit_status(bakeoff, outcomes, arguments, exit_statu
 
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
-def test_a_stopped_run_says_so_and_resumes(bakeoff, outcomes, tmp_path, number):
+def test_a_stopped_run_says_so_and_resumes_from_there(bakeoff, outcomes, tmp_path, number):
     command = (f"+model.fault={number}", *MINE)
     stopped = bakeoff(*command)
     ((name, record),) = outcomes().items()
@@ -77,6 +79,7 @@ def test_a_stopped_run_says_so_and_resumes(bakeoff, outcomes, tmp_path, number):
     assert bakeoff(*command).status == 0
     ((_, record),) = outcomes().items()
     assert (record["status"], record["steps"], record["error"]) == ("completed", 6, None)
+    assert (tmp_path / "steps.txt").read_text() == "." * 6, "a checkpoint was written where it stopped"
 
 
 @pytest.mark.parametrize("fault", ["none", "raises"])

@@ -25,16 +25,18 @@ class BeforeOthers(pl.Callback):
         self._session, self._had_ended = session, resumed is not None and resumed.ended
         self._handlers = {number: signal.getsignal(number) for number in SIGNALS}
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Lightning would end a run at SIGTERM where no checkpoint is written; the session ends it where one is."""
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in self._handlers.items():
-                signal.signal(number, handler)
-
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the clock. Trains no further where training had ended, perhaps early: what is missing is the test."""
         trainer.should_stop = trainer.should_stop or self._had_ended
         self._session.training_started()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The first hook after Lightning has set its own signal handlers."""
+        self._restore_handlers()
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The same in a test."""
+        self._restore_handlers()
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """A step is made, unless gradients are accumulated over several batches."""
@@ -50,6 +52,12 @@ class BeforeOthers(pl.Callback):
     ) -> None:
         """One batch of it."""
         self._session.validation_batch(batch, outputs)
+
+    def _restore_handlers(self) -> None:
+        """Lightning would end a run at SIGTERM where no checkpoint is written; the session ends it where one is."""
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
 
 
 class LastGradients(pl.Callback):
