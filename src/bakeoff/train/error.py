@@ -6,6 +6,8 @@ import errno
 import traceback
 from pathlib import Path
 
+from bakeoff.runs import Outcome
+
 NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 STOPPED = "Stopped"  # the type of the error of a run that was asked to stop
 
@@ -15,6 +17,11 @@ Error = dict[str, str | int | None]
 def as_error(kind: str, message: str, step: int | None = None, trace: str | None = None) -> Error:
     """The `error` of an outcome. `step` is the first bad optimizer step."""
     return {"type": kind, "message": message, "step": step, "traceback": trace}
+
+
+def was_stopped(outcome: Outcome) -> bool:
+    """Whether the run ended since it was asked to stop."""
+    return outcome.status == "interrupted" and (outcome.error or {}).get("type") == STOPPED
 
 
 def stopped_error() -> Error:

@@ -57,7 +57,8 @@ class BeforeOthers(pl.Callback):
         """Lightning would end a run at SIGTERM where no checkpoint is written; the session ends it where one is."""
         if threading.current_thread() is threading.main_thread():
             for number, handler in self._handlers.items():
-                signal.signal(number, handler)
+                if handler is not None:  # one that was not set from Python cannot be set from it
+                    signal.signal(number, handler)
 
 
 class LastGradients(pl.Callback):

@@ -1,6 +1,7 @@
 """The life of one run while it trains. It knows no `Trainer` and no loop: what trains the run tells it what happens.
 
-open -> (stepped, points, validation_started, validation_batch, validated, boundary)* -> save_final -> close
+open -> start -> budget.start -> training_started
+    -> (stepped, points, validation_started, validation_batch, validated, boundary)* -> save_final -> close
 
 Several runs may share one loop, and one of them may stop while the others continue: a stop is a value that `boundary`
 returns, never an exception.
@@ -58,7 +59,8 @@ class RunSession:
         run: the run.
         folder: where its records are.
         stop: whether it is asked to stop.
-        is_held: whether this process still holds the run's lease; if not, the run stops and nothing more is written.
+        is_held: whether this process still holds the run's lease; if not, the run stops, and no outcome or checkpoint
+            is written any more.
         threads: of torch, where neither the settings nor an earlier part of the run give them.
 
     """
@@ -116,7 +118,7 @@ class RunSession:
         return self.budget.fraction_done(self.step)
 
     def open(self) -> RunState | None:
-        """Records the run as running, and opens its event file; returns the state to resume from, if there is one.
+        """Records the run as running; returns the state to resume from, if there is one.
 
         What another run has left in the folder is removed.
 
@@ -134,13 +136,13 @@ class RunSession:
                 old.unlink()
         self._outcome = self._new_outcome(state)
         self._outcome.write(self.folder)
-        try:
-            for member in self._members.values():
-                member.start(state.step if state else None)
-        except Exception as error:
-            self.close(*self.classify_error(error))
-            raise
+        self._resumed_at = state.step if state else None
         return state
+
+    def start(self) -> None:
+        """Starts the event file. What goes wrong from here on is for `classify_error` and `close`."""
+        for member in self._members.values():
+            member.start(self._resumed_at)
 
     def training_started(self) -> None:
         """Everything is set up; the first batch comes next."""
@@ -235,7 +237,7 @@ class RunSession:
             outcome.metrics = {name: {**entry, "final": None} for name, entry in outcome.metrics.items()}
         outcome.seconds, outcome.ended = round(self._seconds(), 3), utc_now()
         if not self._is_held():
-            log.warning("another process has taken over the run in %s: nothing more is written", self.folder)
+            log.warning("another process has taken over the run in %s: its end is not recorded", self.folder)
             self._file.close()
             return outcome
         for member in self._members.values():

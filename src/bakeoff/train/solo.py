@@ -46,6 +46,7 @@ def train_solo(session: RunSession, *, progress_bar: bool = False) -> Outcome:
 
 def _train(session: RunSession, state: RunState | None, guard: StopOnDivergence, progress_bar: bool) -> bool:
     """Trains and tests; False if the run was stopped at a step boundary."""
+    session.start()
     run, checkpoint_io = session.run, RunStateIO(state)
     torch.set_num_threads(session.threads)
     gradients = LastGradients(run.parts.net) if session.needs_gradients else None
