@@ -5,11 +5,17 @@ quit    the end
 """
 
 import sys
+from typing import Any
 
 from ray.cluster_utils import Cluster
 
 # 127.0.0.1 Ray would replace by an address that others reach
-NODE = {"num_cpus": 1, "include_dashboard": False, "node_ip_address": "127.0.0.2", "object_store_memory": 80 * 2**20}
+NODE: dict[str, Any] = {
+    "num_cpus": 1,
+    "include_dashboard": False,
+    "node_ip_address": "127.0.0.2",
+    "object_store_memory": 80 * 2**20,
+}
 # how soon a dead node is noticed: 3 s in place of 15
 HEALTH = {
     "health_check_initial_delay_ms": 1000,

@@ -41,6 +41,12 @@ class ScriptedPool:
     def stop(self):
         self.is_stopped = True
 
+    def kill(self):
+        raise AssertionError("nobody asked for that")
+
+    def close(self):
+        raise AssertionError("the pool is not the scheduler's to close")
+
 
 def number_of(task):
     return task.number if isinstance(task, Job) else task.job.number
@@ -179,7 +185,7 @@ def test_a_stop_waits_for_no_other_command(schedule, tmp_path):
 
 
 def test_a_dispatcher_keeps_every_slot_busy_while_there_are_tasks():
-    jobs = deque(Job(number, ()) for number in range(5))
+    jobs: deque[Job | BuiltRun] = deque(Job(number, ()) for number in range(5))
     pool = ScriptedPool(3)
     dispatcher, busy, seen = Dispatcher(pool, jobs), [], []
     for message in dispatcher.replies():

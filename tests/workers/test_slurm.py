@@ -24,8 +24,14 @@ def command(*overrides):
 
 
 def start(folder, *overrides):
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command(*JOBS, *PLENTY, *overrides), cwd=folder, start_new_session=True, **pipes)
+    return subprocess.Popen(
+        command(*JOBS, *PLENTY, *overrides),
+        cwd=folder,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def outcomes(root):
