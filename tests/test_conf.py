@@ -146,7 +146,8 @@ def test_launchers_and_sweepers(option):
     launcher = hydra.utils.instantiate(config.hydra.launcher)
     assert isinstance(launcher, SweepLauncher)
     assert isinstance(hydra.utils.instantiate(config.hydra.sweeper), ProductSweeper)
-    make_backend: Any = launcher._make_backend  # a partial
+    make_backend = launcher._make_backend
+    assert isinstance(make_backend, partial)
     given = {key: value for key, value in config.hydra.launcher.backend.items() if not key.startswith("_")}
     assert make_backend.keywords == OmegaConf.to_container(OmegaConf.create(given))
     inspect.signature(make_backend.func).bind("context", "resources", **make_backend.keywords)

@@ -5,9 +5,9 @@ import inspect
 
 import pytest
 
-from bakeoff import losses, optim
+from bakeoff import losses, optim, stats
 
-PACKAGES = (losses, optim)
+PACKAGES = (losses, optim, stats)
 NAMES = [
     pytest.param(package, name, id=f"{package.__name__}.{name}") for package in PACKAGES for name in package.__all__
 ]

@@ -12,12 +12,11 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bakeoff.errors import UserError, did_you_mean
+from bakeoff.errors import USAGE_STATUS, UserError, did_you_mean
 from bakeoff.launch.resolvers import register_resolvers
 from bakeoff.launch.search_path import BakeoffSearchPath, package_conf
 
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch; set, it raises what it would otherwise print
-USAGE_STATUS = 2
 MULTIRUN = ("-m", "--multirun")
 _wants_trace = os.environ.get(FULL_ERROR) == "1"
 

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+USAGE_STATUS = 2  # the exit status of a command that was refused
+
 
 class UserError(Exception):
     """A mistake in a command, a configuration or a data file. The message names the remedy and is shown alone."""

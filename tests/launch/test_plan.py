@@ -301,3 +301,19 @@ def test_a_retry_that_is_misspelt(trained):
     refused = trained("-m", "seed=0,1", "retry=faild", *FAST)
     assert (refused.status, refused.runs) == (2, set())
     assert refused.err == "bakeoff: retry must be failed or null, got faild (did you mean failed?)\n"
+
+
+def test_two_runs_that_would_share_a_folder_are_refused(bakeoff, outcomes):
+    command = ("-m", "metric=val/accuracy,val/loss", "early_stopping.patience=3", *FAST)
+    result = bakeoff(*command)
+    assert result.status == 2
+    assert "1 of 2 runs cannot be built; none was started" in result.err
+    assert "its folder would be that of another run" in result.err
+    assert outcomes() == {}
+    subdir = bakeoff("-m", "optimizer=sgd,adam", "hydra.sweep.subdir=x", *FAST)
+    assert (subdir.status, outcomes()) == (2, {})
+
+
+def test_runs_that_differ_in_their_metric_alone_are_one_run(bakeoff, outcomes):
+    result = bakeoff("-m", "metric=val/accuracy,val/loss", *FAST)
+    assert (result.status, len(outcomes())) == (0, 1)

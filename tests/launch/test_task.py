@@ -162,3 +162,19 @@ def test_waiting_can_be_stopped(bakeoff, when_waiting, tmp_path):
     assert result.status == 130
     assert "waiting for it" in result.err
     assert not (folder / "outcome.json").exists()
+
+
+def test_a_users_exception_called_stopped_is_a_failure(bakeoff, outcomes, tmp_path):
+    (tmp_path / "stopped.py").write_text(
+        "import torch\n\n\nclass Stopped(Exception):\n    pass\n\n\nclass Net(torch.nn.Flatten):\n"
+        "    def __init__(self, *, n_in, n_out):\n        super().__init__()\n"
+        "        self.layer = torch.nn.Linear(n_in, n_out)\n\n"
+        "    def forward(self, x):\n        if self.training:\n            raise Stopped('of my own')\n"
+        "        return self.layer(super().forward(x))\n"
+    )
+    result = bakeoff("model._target_=stopped.Net", "budget.steps=5", "trainer=cpu", "trainer.threads=1")
+    assert result.status == 1
+    assert "of my own" in result.err
+    assert "interrupted" not in result.err
+    ((_, record),) = outcomes().items()
+    assert (record["status"], record["error"]["type"]) == ("failed", "Stopped")

@@ -2,6 +2,7 @@
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ NOT_OFFERED |= {"maximize", "decoupled_weight_decay"}
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_config_offers_every_hyperparameter_and_its_torch_twin_the_same(name):
-    config = OmegaConf.to_container(OmegaConf.load(CONF / f"{name.lower()}.yaml"))
+    config: Any = OmegaConf.to_container(OmegaConf.load(CONF / f"{name.lower()}.yaml"))
     twin = OmegaConf.to_container(OmegaConf.load(CONF / f"torch_{name.lower()}.yaml"))
     offered = {"_target_", "_partial_", *inspect.signature(getattr(optim, name)).parameters} - NOT_OFFERED
     assert set(config) == offered

@@ -238,7 +238,8 @@ def test_groups_with_their_own_values_and_one_added_later(name, mode):
         train(net, optimizer, range(6, 9))
         results.append(optimizer.state_dict())
     assert_same_nets(nets)
-    assert_same_state_dicts(*results, apart={"foreach"} if name == "RMSprop" and mode == "fused" else ())
+    mine, reference = results
+    assert_same_state_dicts(mine, reference, apart={"foreach"} if name == "RMSprop" and mode == "fused" else ())
 
 
 @each_optimizer
@@ -302,7 +303,8 @@ def test_fused_refuses_parameters_on_meta_with_torchs_message(name):
 @each_optimizer
 def test_step_hooks_run_in_torchs_order_and_can_be_removed(name):
     def calls_of(make):
-        net, calls = new_net(), []
+        net = new_net()
+        calls: list = []
         optimizer = make(name, net.parameters())
 
         def recorder(what):

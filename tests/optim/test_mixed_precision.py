@@ -87,8 +87,8 @@ def test_scaled_gradients_are_divided(name, dtype, device):
     for t in range(5):
         step(plain, t, dtype=dtype, device=device)
         step(scaled, t, scale=SCALE if dtype != torch.float16 else 8.0, found_inf=0, dtype=dtype, device=device)
-    assert_same(*(o.param_groups[0]["params"] for o in (scaled, plain)), dtype)
-    assert_same(*(state_of(o) for o in (scaled, plain)), dtype)
+    assert_same(scaled.param_groups[0]["params"], plain.param_groups[0]["params"], dtype)
+    assert_same(state_of(scaled), state_of(plain), dtype)
 
 
 @each_device
@@ -101,7 +101,8 @@ def test_gradients_are_left_unscaled_as_torch_leaves_them(name, dtype, device):
         left.append(
             [step(optimizer, t, scale=8.0, found_inf=f, dtype=dtype, device=device) for t, f in [(0, 0), (1, 1)]]
         )
-    assert_same(*left, dtype)
+    ours, theirs = left
+    assert_same(ours, theirs, dtype)
 
 
 @each_device

@@ -1,5 +1,6 @@
 """RMSprop's kernel in C: correct for any number of threads, and replaced by lists where it cannot be compiled."""
 
+import ctypes
 import multiprocessing
 import os
 import subprocess
@@ -80,7 +81,7 @@ def test_every_number_of_threads_gives_the_same_bits(threads):
         tables = [array("q", [t.data_ptr() for t in of_kind]) for of_kind in lists]
         addresses = [table.buffer_info()[0] for table in (*tables, sizes)]
         call = _native._Arguments(*addresses[:3], None, None, addresses[3], len(SIZES), 0.1, 0.9, 1e-8, 0.1, 0.0, 0, 0)
-        _native._library().rmsprop(_native.ctypes.byref(call), threads)
+        _native._library().rmsprop(ctypes.byref(call), threads)
         return lists[0] + lists[2]
 
     sizes = array("q", SIZES)

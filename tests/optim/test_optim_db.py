@@ -128,9 +128,7 @@ def assert_same(mine, reference, what, *, same_flags, **tolerances):
         return
     for part in ("params", "state"):
         a, b = (o.param_groups[0]["params"] if part == "params" else o.state_dict()["state"] for o in (mine, reference))
-        torch.testing.assert_close(
-            a, b, check_device=same_flags, **tolerances, msg=lambda m, part=part: f"{what}, {part}: {m}"
-        )
+        torch.testing.assert_close(a, b, check_device=same_flags, **tolerances, msg=f"{what}, {part}: ".__add__)
     for group, wanted in zip(*(o.state_dict()["param_groups"] for o in (mine, reference)), strict=True):
         assert set(group) - set(wanted) <= OUR_OWN_KEYS, what
         if not same_flags:
@@ -206,7 +204,7 @@ def test_dtypes_side_by_side(table, device, name, mode):
         )
         for a, b in zip(mine.param_groups[0]["params"], reference.param_groups[0]["params"], strict=True):
             tolerance = 8 * torch.finfo(a.dtype).eps
-            torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance, msg=lambda m, d=desc: f"{d}: {m}")
+            torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance, msg=f"{desc}: ".__add__)
 
 
 # what torch's own take a slope in: tensors, one or a pair
@@ -248,7 +246,7 @@ def test_differentiates_as_torch_does(table, device, name, hyperparameter, dtype
             continue
         kwargs = copy.deepcopy(kwargs)
         mine, reference = (slopes(getattr(package, name), kwargs) for package in (ours, torch.optim))
-        torch.testing.assert_close(mine, reference, rtol=1e-9, atol=1e-9, msg=lambda m, d=desc: f"{d}: {m}")
+        torch.testing.assert_close(mine, reference, rtol=1e-9, atol=1e-9, msg=f"{desc}: ".__add__)
 
 
 def params_or(given, device):
@@ -320,4 +318,4 @@ def test_sparse_gradients(table, device, name, mode, coalesced):
             assert same_refusal(mine, reference), f"{desc}: torch raised {reference}, ours: {mine}"
         else:
             assert not isinstance(mine, Refusal), f"{desc}: {mine}"
-            torch.testing.assert_close(mine, reference, msg=lambda m, d=desc: f"{d}: {m}")
+            torch.testing.assert_close(mine, reference, msg=f"{desc}: ".__add__)

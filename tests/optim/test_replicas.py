@@ -169,7 +169,8 @@ def test_replicas_are_saved_in_the_state_dict(name):
 
 def test_groups_may_have_replicas_of_their_own():
     first, second = stack()[:2]
-    optimizer = optim.SGD([{"params": [first], "replicas": {"lr": LR}}, {"params": [second]}], lr=0.5)
+    groups: list[dict] = [{"params": [first], "replicas": {"lr": LR}}, {"params": [second]}]
+    optimizer = optim.SGD(groups, lr=0.5)
     first.grad, second.grad = torch.ones_like(first), torch.ones_like(second)
     before = first.detach().clone(), second.detach().clone()
     optimizer.step()
@@ -241,7 +242,8 @@ def test_replicas_that_do_not_fit_are_not_loaded():
 
 
 def test_numpy_values_become_plain_numbers(tmp_path):
-    optimizer = optim.SGD([Parameter(torch.zeros(3, 2))], replicas={"lr": np.logspace(-3, -1, 3)})
+    rates: dict = {"lr": np.logspace(-3, -1, 3)}
+    optimizer = optim.SGD([Parameter(torch.zeros(3, 2))], replicas=rates)
     torch.save(optimizer.state_dict(), tmp_path / "state.pt")
     loaded = torch.load(tmp_path / "state.pt", weights_only=True)
     assert loaded["param_groups"][0]["replicas"]["lr"] == pytest.approx([0.001, 0.01, 0.1])

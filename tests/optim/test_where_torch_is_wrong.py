@@ -186,7 +186,7 @@ def test_parameters_and_gradients_laid_out_in_any_way(name, options, flags, dtyp
         what = f"parameter {LAYOUTS[i][0].__name__}, gradient {LAYOUTS[i][1].__name__}"
         expected = replay(name, start, [step[i] for step in grads], options)
         torch.testing.assert_close(
-            param.detach().double().cpu(), expected, **TOLERANCES[dtype], msg=lambda m, w=what: f"{w}: {m}"
+            param.detach().double().cpu(), expected, **TOLERANCES[dtype], msg=f"{what}: ".__add__
         )
         assert (around[i] == 7).sum() == around[i].numel() - param.numel(), what
 

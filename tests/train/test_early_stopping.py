@@ -65,8 +65,8 @@ class LogsError(pl.Callback):
 
 def test_a_users_metric_stops_a_run_in_its_direction(make_run, tmp_path):
     command = (f"+callbacks.error._target_={__name__}.LogsError", "budget.steps=100", "budget.validations=20")
-    command = (*command, "metric=val/error", "metric_direction=min", "early_stopping.patience=2")
-    outcome = make_run(*command).train(tmp_path)
+    metric = ("metric=val/error", "metric_direction=min", "early_stopping.patience=2")
+    outcome = make_run(*command, *metric).train(tmp_path)
     assert (outcome.status, outcome.steps) == ("completed", 25)  # the best at the third validation, two more
     assert outcome.metrics["val/error"] == {"final": 0.0, "best": 0.0, "best_step": 15}
     assert (outcome.metric, outcome.metric_direction) == ("val/error", "min")

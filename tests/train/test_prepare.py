@@ -1,6 +1,7 @@
 """The folder in which a run belongs, and the configuration that is written there."""
 
 import json
+import os
 from pathlib import Path
 
 import hydra
@@ -96,3 +97,14 @@ def test_the_configuration_is_written_as_hydra_writes_it(compose, tmp_path):
     assert written["config.yaml"]["seed"] == 3
     assert "hydra" not in written["config.yaml"]
     assert written["hydra.yaml"]["hydra"]["overrides"]["task"] == written["overrides.yaml"]
+
+
+def test_a_root_above_the_working_directory(compose, tmp_path, monkeypatch):
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    config, run = compose("optimizer=adam", "root=../out")
+    record(tmp_path / "out" / "main" / "an older name" / "seed=0", run)
+    chosen = Path(config.hydra.run.dir).absolute()
+    assert ".." in chosen.parts
+    expected = tmp_path / "out" / "main" / "an older name" / "seed=0"
+    assert run_folder(run, chosen) == run_folder(run, Path(os.path.abspath(chosen))) == expected

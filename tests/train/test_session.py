@@ -8,7 +8,7 @@ import torch
 from bakeoff.errors import UserError
 from bakeoff.report.curves import read_curves
 from bakeoff.runs import Outcome
-from bakeoff.train import RunSession
+from bakeoff.train import RunSession, train_solo
 from bakeoff.train.run_state import RunState
 
 from .stops import StopsAfter
@@ -27,6 +27,7 @@ class PlainRun:
         self.x, self.y = next(iter(parts.data.train_dataloader()))
         self.step = 0
         state = self.session.open()
+        self.session.start()
         if state is not None:
             self.net.load_state_dict(state.weights)
             self.optimizer.load_state_dict(state.optimizers[0])
@@ -99,7 +100,7 @@ def test_two_runs_share_a_loop_and_one_stops(make_run, tmp_path):
     assert b"confusion" in next(iter(sorted(whole.session.folder.glob("events.*")))).read_bytes()
 
 
-def test_nothing_is_written_by_a_session_that_has_lost_its_lease(make_run, tmp_path):
+def test_a_session_that_has_lost_its_lease_writes_neither_outcome_nor_checkpoint(make_run, tmp_path):
     held = [True]
     run = PlainRun(made(make_run, "checkpoint_every=0"), tmp_path, is_held=lambda: held[0])
     assert run.advance()
@@ -126,9 +127,9 @@ def test_an_event_file_that_cannot_be_started_is_recorded(make_run, tmp_path, mo
 
     session = RunSession(made(make_run).run, tmp_path)
     monkeypatch.setattr(session._events, "start", refuse)
-    with pytest.raises(OSError, match="No space left"):
-        session.open()
-    assert Outcome.read(tmp_path).status == "interrupted"
+    outcome = train_solo(session)
+    assert (outcome.status, Outcome.read(tmp_path).status) == ("interrupted", "interrupted")
+    assert "No space left" in outcome.error["message"]
 
 
 def test_the_direction_of_a_users_metric_is_asked_for(make_run):

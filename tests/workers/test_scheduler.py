@@ -10,7 +10,6 @@ from bakeoff.runs import Outcome
 from bakeoff.runs.lease import acquire
 from bakeoff.workers import BuiltRun, Job, RunResult, WorkerDied
 from bakeoff.workers import scheduler as module
-from bakeoff.workers.messages import Task
 from bakeoff.workers.scheduler import MAX_DEATHS, Dispatcher, RunScheduler
 
 COMPLETED = RunResult("completed", 1.0)
@@ -43,9 +42,10 @@ class ScriptedPool:
         self.is_stopped = True
 
     def kill(self):
-        raise AssertionError
+        raise AssertionError("nobody asked for that")
 
-    close = kill  # a scheduler does neither: the pool is not its own
+    def close(self):
+        raise AssertionError("the pool is not the scheduler's to close")
 
 
 def number_of(task):
@@ -185,7 +185,7 @@ def test_a_stop_waits_for_no_other_command(schedule, tmp_path):
 
 
 def test_a_dispatcher_keeps_every_slot_busy_while_there_are_tasks():
-    jobs: deque[Task] = deque(Job(number, ()) for number in range(5))
+    jobs: deque[Job | BuiltRun] = deque(Job(number, ()) for number in range(5))
     pool = ScriptedPool(3)
     dispatcher, busy, seen = Dispatcher(pool, jobs), [], []
     for message in dispatcher.replies():

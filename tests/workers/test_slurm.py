@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any
 
 import psutil
 import pytest
@@ -25,8 +24,14 @@ def command(*overrides):
 
 
 def start(folder, *overrides):
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command(*JOBS, *PLENTY, *overrides), cwd=folder, start_new_session=True, **pipes)
+    return subprocess.Popen(
+        command(*JOBS, *PLENTY, *overrides),
+        cwd=folder,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def outcomes(root):

@@ -10,16 +10,14 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, read_write
 
-from bakeoff.errors import UserError
+from bakeoff.errors import USAGE_STATUS, UserError
 from bakeoff.launch.console import print_dry_run
 from bakeoff.launch.result import SweepResult
 from bakeoff.launch.summary import failed_folders, print_summary
 from bakeoff.report.records import read_sweep
 from bakeoff.runs import constant_keys
-
-USAGE_STATUS = 2
 
 
 class OmitCommonOverrides(Callback):
@@ -56,17 +54,11 @@ class DryRun(Callback):
             raise SystemExit(USAGE_STATUS) from error
         raise SystemExit(0)
 
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Called by Hydra before the sweeper: another launcher than ours then leaves the runs' configurations alone."""
-        if config.dry_run is True:
-            with open_dict(config):
-                config.hydra.overrides.hydra.append("hydra.output_subdir=null")
-
 
 class SweepSummary(Callback):
     """Prints the leaderboard after every multirun, and ends the process with the sweep's exit status."""
 
-    result: SweepResult | None = None  # from our launcher; another's is known from the records alone
+    sweep_result: SweepResult | None = None  # from our launcher; another's is known from the records alone
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before the first run."""
@@ -77,7 +69,7 @@ class SweepSummary(Callback):
         if config.dry_run:  # under another launcher
             return
         sweep = read_sweep(Path(config.hydra.sweep.dir))
-        result = self.result or SweepResult()
+        result = self.sweep_result or SweepResult()
         result.failed |= failed_folders(sweep.records, since=self._started)
         try:
             print_summary(sweep, config, since=self._started)

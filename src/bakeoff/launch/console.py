@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bakeoff.runs import Outcome, finished_outcome
 from bakeoff.runs.lease import holder_of, is_leased
+from bakeoff.workers import BuiltRun, RunResult
 
 STOPPING = b"\nbakeoff: stopping after the next checkpoint; press Ctrl-C again to stop immediately\n"
 
@@ -76,6 +77,14 @@ def print_stopped(why: str, ended: Mapping[str, int], not_started: int, finished
     words += [f"{not_started} not started"] if not_started else []
     sys.stdout.flush()
     sys.stderr.write(f"bakeoff: {why}: {', '.join(words)}; run the same command again to resume\n")
+
+
+def print_unrecorded(run: BuiltRun, result: RunResult) -> None:
+    """A run of a sweep failed, and its folder does not say so: another run's record is there, or none."""
+    outcome = Outcome.read(Path(run.folder))
+    if outcome is None or outcome.identity not in ("", run.identity):
+        words = " ".join(run.job.overrides)
+        sys.stderr.write(f"bakeoff: a run failed without a record: {result.reason}\n    in {words}\n")
 
 
 def as_typed(folder: Path) -> Path:

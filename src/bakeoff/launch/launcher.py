@@ -20,8 +20,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from bakeoff.errors import UserError
-from bakeoff.launch.console import STOPPING, print_finished, print_stopped
+from bakeoff.errors import USAGE_STATUS, UserError
+from bakeoff.launch.console import STOPPING, print_finished, print_stopped, print_unrecorded
 from bakeoff.launch.dry_run import describe
 from bakeoff.launch.plan import Plan, plan, raise_if_invalid
 from bakeoff.launch.progress import SweepProgress, preparing_bar
@@ -35,8 +35,6 @@ from bakeoff.workers import Backend, BuiltRun, Job, Resources, RunResult, Worker
 
 if TYPE_CHECKING:
     from bakeoff.overview import Overview
-
-INVALID_STATUS = 2
 
 
 class SweepLauncher(Launcher):
@@ -81,7 +79,7 @@ class SweepLauncher(Launcher):
             if self.config.dry_run:
                 backend.close()
                 print(describe(planned, sweep, backend.workers))
-                raise SystemExit(INVALID_STATUS if planned.invalid else 0)
+                raise SystemExit(USAGE_STATUS if planned.invalid else 0)
             if initial_job_idx == 0:
                 if self.all_or_nothing or len(planned.invalid) == len(jobs):
                     raise_if_invalid(planned)
@@ -137,6 +135,9 @@ class SweepLauncher(Launcher):
 
         def on_end(run: BuiltRun, result: RunResult) -> None:
             ended[run.job.number] = result
+            if result.status == "failed":
+                self.result.failed.add(run.folder)
+                print_unrecorded(run, result)
             progress.run_ended(result.status)
             overview.run_ended()
 
@@ -159,8 +160,8 @@ class SweepLauncher(Launcher):
     def _share_result(self) -> None:
         """With the callback that ends the process: Hydra passes nothing from a launcher to callbacks."""
         for callback in self.hydra_context.callbacks.callbacks:
-            if hasattr(callback, "result"):
-                callback.result = self.result
+            if hasattr(callback, "sweep_result"):
+                callback.sweep_result = self.result
 
     def _start_overview(self, sweep: Path, planned: Plan) -> Overview:
         from bakeoff.overview import Overview  # takes a second: only now, not in every Hydra application

@@ -76,6 +76,7 @@ def plan(
         _build(planned, Dispatcher(pool(len(missing)), missing), len(missing), on_built)
     planned.built = dict(sorted(planned.built.items()))
     _find_duplicates(planned)
+    _refuse_shared_folders(planned)
     return planned
 
 
@@ -126,6 +127,18 @@ def _find_duplicates(planned: Plan) -> None:
         identity = known.outcome.identity if known else built.identity if built else None
         if identity is not None and first.setdefault(identity, job.number) != job.number:
             planned.duplicate_of[job.number] = first[identity]
+
+
+def _refuse_shared_folders(planned: Plan) -> None:
+    """Two runs in one folder: they differ in what names no arm, or `hydra.sweep.subdir` was given."""
+    first: dict[str, int] = {}
+    for number, run in list(planned.built.items()):
+        other = first.setdefault(run.folder, number)
+        if number not in planned.duplicate_of and other != number:
+            words = " ".join(planned.built[other].job.overrides)
+            message = f"its folder would be that of another run ({words}); give each a sweep=... of its own"
+            planned.invalid[number] = InvalidRun(run.job, message)
+            del planned.built[number]
 
 
 def raise_if_invalid(planned: Plan) -> None:

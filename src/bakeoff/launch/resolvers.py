@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import Container, DictConfig, OmegaConf
 
-from bakeoff.runs import arm_of, folder_name
+from bakeoff.runs import arm_of, default_folder_name
 
 
 def register_resolvers() -> None:
@@ -29,4 +29,4 @@ def _arm(*, _root_: Container) -> str:
     assert isinstance(_root_, DictConfig)
     arm = arm_of(list(_root_.hydra.overrides.task))
     constant = _root_.hydra.job.config.override_dirname.exclude_keys
-    return folder_name({key: value for key, value in arm.items() if key not in constant} or arm)
+    return default_folder_name(arm, constant)

@@ -25,7 +25,7 @@ from bakeoff.train import (
     save_configuration,
     train_if_unclaimed,
 )
-from bakeoff.train.session import STOPPED
+from bakeoff.train.error import was_stopped
 
 WAIT_INTERVAL = 0.5  # seconds between two looks at the lease of a run that another process trains
 
@@ -51,7 +51,8 @@ def train(config: DictConfig) -> float | None:
         _remove_empty(chosen)
         if alone:
             raise
-        record_build_failure(chosen, build_failure(config.seed, overrides, str(error)))
+        failure = build_failure(config.seed, overrides, str(error))
+        record_build_failure(chosen, failure, lambda: save_configuration(chosen, config))
         return None
     folder = run_folder(run, chosen)
     if folder != chosen.absolute():
@@ -62,7 +63,7 @@ def train(config: DictConfig) -> float | None:
         return None
     finished = finished_outcome(folder, run.identity, run.settings.retry)
     outcome = finished or _train_or_wait(config, run, folder, progress_bar=alone)
-    if outcome.error is not None and outcome.error["type"] == STOPPED:
+    if was_stopped(outcome):
         print_interrupted(folder)
         raise SystemExit(INTERRUPTED_STATUS)
     if alone:

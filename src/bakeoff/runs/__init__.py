@@ -3,7 +3,7 @@
 from bakeoff.runs.arm import arm_of, constant_keys, folder_name
 from bakeoff.runs.files import write_atomically
 from bakeoff.runs.finished import finished_outcome, is_finished, resumable_outcome
-from bakeoff.runs.folder import arm_folder, belongs_to_other_arm
+from bakeoff.runs.folder import arm_folder, belongs_to_other_arm, default_folder_name
 from bakeoff.runs.identity import identity_of
 from bakeoff.runs.metrics import METRICS, Direction, direction_of, find_metric, is_better, metric_names
 from bakeoff.runs.outcome import FINAL_STATUSES, STATUSES, Outcome, objective, parse_outcome, utc_now
@@ -21,6 +21,7 @@ __all__ = [
     "arm_of",
     "belongs_to_other_arm",
     "constant_keys",
+    "default_folder_name",
     "direction_of",
     "find_metric",
     "finished_outcome",

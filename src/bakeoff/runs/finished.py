@@ -28,9 +28,9 @@ def finished_outcome(folder: Path, identity: str, retry: str | None, launched: s
 
 
 def resumable_outcome(folder: Path, identity: str) -> Outcome | None:
-    """The outcome in `folder`, if it is that of the run of this identity and the run resumes from a checkpoint.
+    """The outcome in `folder`, if it is that of the run of this identity and the run was interrupted: it is resumed.
 
-    A run that failed starts again.
+    One that failed is trained from its last checkpoint too, but that it will not fail again is not known.
     """
     found = Outcome.read(folder)
     resumes = found is not None and found.identity == identity and found.status in ("running", "interrupted")

@@ -11,6 +11,11 @@ from bakeoff.runs.arm import HASH_LENGTH, MAX_NAME_BYTES, folder_name, truncate
 from bakeoff.runs.outcome import FILE_NAME, Outcome
 
 
+def default_folder_name(arm: Mapping[str, Any], constant: Collection[str] = ()) -> str:
+    """The name of an arm's folder without regard to what is there: without the keys that are `constant`."""
+    return folder_name({key: value for key, value in arm.items() if key not in constant} or arm)
+
+
 def arm_folder(
     sweep: Path, arm: Mapping[str, Any], identity: Callable[[int], str], constant: Collection[str] = ()
 ) -> str:
@@ -27,9 +32,10 @@ def arm_folder(
         if record.identity == identity(record.seed):
             return name
     differing = {key: value for key, value in arm.items() if key not in constant}
-    taken = existing.get(folder_name(differing or arm))
+    default = default_folder_name(arm, constant)
+    taken = existing.get(default)
     apart = {k: v for k, v in arm.items() if k in differing or (taken and taken.arm.get(k) != v)}
-    for candidate in (folder_name(differing or arm), folder_name(apart or arm), folder_name(arm)):
+    for candidate in (default, folder_name(apart or arm), folder_name(arm)):
         if candidate not in existing:
             return candidate
     digest = identity(0)[:HASH_LENGTH]

@@ -44,7 +44,7 @@ class Heartbeat:
                 self._thread.start()
 
     def remove(self, lease: Renewable) -> None:
-        """Stops; when this returns, `renew` is not running and is not called again."""
+        """Stops. A renewal that is under way may end after this has returned."""
         with self._lock:
             if lease in self._leases:
                 self._leases.remove(lease)
@@ -58,9 +58,10 @@ class Heartbeat:
     def _run(self, ended: threading.Event, interval: float) -> None:
         while not ended.wait(interval):
             with self._lock:
-                for lease in self._leases if not ended.is_set() else ():
-                    with suppress(Exception):  # one that fails does not stop the others
-                        lease.renew()
+                leases = list(self._leases)
+            for lease in leases:  # outside of the lock: a network folder that hangs must not stop other runs
+                with suppress(Exception):  # one that fails does not stop the others
+                    lease.renew()
 
 
 HEARTBEAT = Heartbeat()

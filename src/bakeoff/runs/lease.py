@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -51,6 +52,7 @@ class Lease:
         self.path = folder / f"{PREFIX}{number}"
         self.lost = False  # another process took this one for dead, and trains the run now
         self._fraction_done: Callable[[], float] | None = None
+        self._lock, self._is_released = threading.Lock(), False
 
     def start_heartbeat(self, fraction_done: Callable[[], float] | None = None) -> None:
         """Keeps the lease fresh from now on; `fraction_done` gives the part of the budget that is spent."""
@@ -62,8 +64,8 @@ class Lease:
         with suppress(Exception):  # a run that cannot say how far it is sends heartbeats all the same
             if self._fraction_done is not None:
                 self.holder = replace(self.holder, fraction_done=self._fraction_done())
-        with suppress(OSError):  # a full disk does not end a run that may not need it
-            if self.is_held():
+        with suppress(OSError), self._lock:  # a full disk does not end a run that may not need it
+            if not self._is_released and self.is_held():
                 _write(os.open(self.path, os.O_WRONLY), self.holder)
 
     def is_held(self) -> bool:
@@ -81,9 +83,11 @@ class Lease:
     def release(self) -> None:
         """Releases the run; to be done when its outcome is written."""
         HEARTBEAT.remove(self)
-        if self.is_held():
-            with suppress(OSError):  # a folder that cannot be written: the lease ends with the process
-                self.path.unlink()
+        with self._lock:
+            self._is_released = True
+            if self.is_held():
+                with suppress(OSError):  # a folder that cannot be written: the lease ends with the process
+                    self.path.unlink()
 
     def __enter__(self) -> Lease:
         return self

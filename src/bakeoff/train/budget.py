@@ -33,7 +33,8 @@ class BudgetClock:
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
-        self._started, self._seconds_before = math.nan, 0.0
+        self._started: float | None = None
+        self._seconds_before = 0.0
         self._validations = 0
         count, steps = budget.validations, budget.steps or 0
         self._validate_at = frozenset(math.ceil(k * steps / count) for k in range(1, count + 1))
@@ -44,7 +45,7 @@ class BudgetClock:
 
     def state_dict(self) -> dict[str, Any]:
         """The seconds spent, and how many validations there were."""
-        return {"seconds": time.monotonic() - self._started, "validations": self._validations}
+        return {"seconds": self._seconds(), "validations": self._validations}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores the state."""
@@ -55,7 +56,7 @@ class BudgetClock:
         if self.budget.steps is not None:
             return min(1.0, step / self.budget.steps)
         assert self.budget.seconds is not None
-        return min(1.0, (time.monotonic() - self._started) / self.budget.seconds)
+        return min(1.0, self._seconds() / self.budget.seconds)
 
     def validation_due(self, step: int) -> bool:
         """Whether there is a validation after `step` optimizer steps; to be asked once a step."""
@@ -64,6 +65,9 @@ class BudgetClock:
         due = int(self.fraction_done(step) * self.budget.validations)
         is_due, self._validations = due > self._validations, max(due, self._validations)
         return is_due
+
+    def _seconds(self) -> float:
+        return self._seconds_before if self._started is None else time.monotonic() - self._started
 
     def lr_factor(self, schedule: Callable[[float], float]) -> Callable[[int], float]:
         """The schedule as a function of the optimizer step."""

@@ -67,6 +67,9 @@ class Checkpoints(SessionMember):
             except OldCheckpointError as error:
                 files.set_aside(path, "old", f"was written by another version of bakeoff ({error})")
                 continue
+            except (KeyError, TypeError) as error:
+                files.set_aside(path, "damaged", f"is damaged ({type(error).__name__}: {error})")
+                continue
             if state.identity == self._identity:
                 return state
         return None
@@ -112,6 +115,7 @@ class Checkpoints(SessionMember):
 
         """
         if self._mode == "none":
+            self._due = time.monotonic() + self._every
             return
         started = time.monotonic()
         try:

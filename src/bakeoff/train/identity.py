@@ -12,7 +12,7 @@ from typing import Any
 
 import hydra.utils
 
-from bakeoff.runs import identity_of
+from bakeoff.runs import find_metric, identity_of
 from bakeoff.train.settings import PARTS, Settings
 
 DECISIVE = (
@@ -44,7 +44,7 @@ def identity_by_seed(settings: Settings, data_digest: str | None = None) -> Call
     decisive["compile"] = settings.trainer.compile
     if settings.early_stopping.patience is not None:
         decisive["metric"] = settings.metric  # its best value decides when a run ends
-        if settings.metric_direction is not None:
+        if settings.metric_direction is not None and find_metric(settings.metric) is None:
             decisive["metric_direction"] = settings.metric_direction
     decisive["data"] = data_digest or plain["data"]
     decisive["sources"] = {target: _hash_of_source(target) for target in _own_targets(settings)}

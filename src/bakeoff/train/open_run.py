@@ -65,12 +65,16 @@ def train_if_unclaimed(
         return train_solo(session, progress_bar=progress_bar)
 
 
-def record_build_failure(folder: Path, outcome: Outcome) -> None:
-    """Records a run that could not be built as failed, unless it has a record or a live process trains it."""
+def record_build_failure(folder: Path, outcome: Outcome, save_configuration: Callable[[], None]) -> None:
+    """Records a run that could not be built as failed, unless it has a record or a live process trains it.
+
+    `save_configuration` writes the composed configuration into the folder.
+    """
     lease = acquire(folder)
     if lease is not None:
         with lease:
             if Outcome.read(folder) is None:
+                save_configuration()
                 outcome.write(folder)
 
 

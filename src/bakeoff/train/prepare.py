@@ -13,11 +13,11 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from bakeoff.runs import Outcome, arm_folder, arm_of
+from bakeoff.runs import Outcome, arm_folder, arm_of, default_folder_name
 from bakeoff.train.options import losses_for
+from bakeoff.train.parse_settings import resolve_settings
 from bakeoff.train.parts import LossDoesNotFitError
 from bakeoff.train.run import Run, build_run
-from bakeoff.train.settings import resolve_settings
 
 NOT_APPLICABLE = (
     ".*does not have many workers.*",  # batches in memory need none
@@ -55,13 +55,18 @@ def run_folder(run: Run, chosen: Path) -> Path:
             `hydra.run.dir` or `hydra.sweep.subdir` were given, it is kept.
 
     """
-    settings, arm = run.settings, arm_of(run.overrides)
-    constant = list(HydraConfig.get().job.config.override_dirname.exclude_keys)
-    sweep, seed = Path(settings.root) / str(settings.sweep), f"seed={settings.seed}"
-    by_overrides = arm_folder(Path(os.devnull), arm, run.identity_with, constant)
-    if chosen.absolute() != (sweep / by_overrides / seed).absolute():
-        return chosen.absolute()
-    return (sweep / arm_folder(sweep, arm, run.identity_with, constant) / seed).absolute()
+    settings, arm, hydra = run.settings, arm_of(run.overrides), HydraConfig.get()
+    constant = list(hydra.job.config.override_dirname.exclude_keys)
+    base, seed = Path(hydra.runtime.cwd), f"seed={settings.seed}"
+    sweep = _normal(base / settings.root / str(settings.sweep))
+    if _normal(base / chosen) != sweep / default_folder_name(arm, constant) / seed:
+        return _normal(base / chosen)
+    return sweep / arm_folder(sweep, arm, run.identity_with, constant) / seed
+
+
+def _normal(path: Path) -> Path:
+    """Absolute, without `..`: as Hydra gives it."""
+    return Path(os.path.abspath(path))
 
 
 def build_failure(seed: int, overrides: Sequence[str], message: str) -> Outcome:

@@ -14,8 +14,10 @@ from bakeoff.tensorboard.hparams import Hyperparameter
 from bakeoff.train.budget import Budget, budget_from
 from bakeoff.train.hyperparameters import hyperparameters
 from bakeoff.train.identity import identity_by_seed
+from bakeoff.train.parse_settings import overridden_keys
 from bakeoff.train.parts import Parts, build, instantiate
-from bakeoff.train.settings import PARTS, Settings, overridden_keys, resolve_metric
+from bakeoff.train.ranking_metric import resolve_metric
+from bakeoff.train.settings import PARTS, Settings
 from bakeoff.train.trainer import check_device
 
 

@@ -1,6 +1,7 @@
 """The life of one run while it trains. It knows no `Trainer` and no loop: what trains the run tells it what happens.
 
-open -> (stepped, points, validation_started, validation_batch, validated, boundary)* -> save_final -> close
+open -> start -> budget.start -> training_started
+    -> (stepped, points, validation_started, validation_batch, validated, boundary)* -> save_final -> close
 
 Several runs may share one loop, and one of them may stop while the others continue: a stop is a value that `boundary`
 returns, never an exception.
@@ -8,14 +9,12 @@ returns, never an exception.
 
 from __future__ import annotations
 
-import errno
 import importlib.metadata
 import logging
 import os
 import platform
 import socket
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from bakeoff.tensorboard import EventFile
 from bakeoff.train.budget import BudgetClock, samples_seen
 from bakeoff.train.checkpoints import Checkpoints
 from bakeoff.train.early_stopping import EarlyStopping
+from bakeoff.train.error import Error, classify_error
 from bakeoff.train.event_writer import RunEventWriter
 from bakeoff.train.histograms import Histograms
 from bakeoff.train.member import SessionMember, Validation
@@ -43,10 +43,6 @@ log = logging.getLogger(__name__)
 
 DEFAULT_THREADS = torch.get_num_threads()  # torch's own choice, before a run of another number of threads
 PACKAGES = ("bakeoff", "torch", "lightning", "hydra-core", "torchmetrics", "numpy")
-NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-STOPPED = "Stopped"  # the type of the error of a run that was asked to stop
-
-Error = dict[str, str | int | None]
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,8 @@ class RunSession:
         run: the run.
         folder: where its records are.
         stop: whether it is asked to stop.
-        is_held: whether this process still holds the run's lease; if not, the run stops and nothing more is written.
+        is_held: whether this process still holds the run's lease; if not, the run stops, and no outcome or checkpoint
+            is written any more.
         threads: of torch, where neither the settings nor an earlier part of the run give them.
 
     """
@@ -121,7 +118,7 @@ class RunSession:
         return self.budget.fraction_done(self.step)
 
     def open(self) -> RunState | None:
-        """Records the run as running, and opens its event file; returns the state to resume from, if there is one.
+        """Records the run as running; returns the state to resume from, if there is one.
 
         What another run has left in the folder is removed.
 
@@ -139,13 +136,13 @@ class RunSession:
                 old.unlink()
         self._outcome = self._new_outcome(state)
         self._outcome.write(self.folder)
-        try:
-            for member in self._members.values():
-                member.start(state.step if state else None)
-        except Exception as error:
-            self.close(*self.classify_error(error))
-            raise
+        self._resumed_at = state.step if state else None
         return state
+
+    def start(self) -> None:
+        """Starts the event file. What goes wrong from here on is for `classify_error` and `close`."""
+        for member in self._members.values():
+            member.start(self._resumed_at)
 
     def training_started(self) -> None:
         """Everything is set up; the first batch comes next."""
@@ -240,7 +237,7 @@ class RunSession:
             outcome.metrics = {name: {**entry, "final": None} for name, entry in outcome.metrics.items()}
         outcome.seconds, outcome.ended = round(self._seconds(), 3), utc_now()
         if not self._is_held():
-            log.warning("another process has taken over the run in %s: nothing more is written", self.folder)
+            log.warning("another process has taken over the run in %s: its end is not recorded", self.folder)
             self._file.close()
             return outcome
         for member in self._members.values():
@@ -256,17 +253,8 @@ class RunSession:
         return outcome
 
     def classify_error(self, error: BaseException) -> tuple[str, Error]:
-        """Status and error of a run in which `error` was raised; to be called while it is handled."""
-        kind = type(error).__name__
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            return "interrupted", stopped_error()
-        if isinstance(error, OSError) and _is_of_storage(error, self.folder):
-            # a disk that is full, or a folder that cannot be written any more, is no fault of the run: it can resume
-            message = f"cannot write to {error.filename or self.folder}: {error.strerror}"
-            return "interrupted", as_error(kind, message)
-        if self._stop.requested:  # what was stopped with it, such as a loader's processes, may have failed first
-            return "interrupted", stopped_error()
-        return "failed", as_error(kind, str(error), self.step + 1, traceback.format_exc())
+        """Status and error of the run if `error` was raised in it; to be called while it is handled."""
+        return classify_error(error, self.folder, step=self.step + 1, stop_requested=self._stop.requested)
 
     def set_device(self, name: str) -> None:
         """What the run is trained on."""
@@ -315,16 +303,6 @@ class RunSession:
         return self._seconds_before + time.monotonic() - self._started
 
 
-def as_error(kind: str, message: str, step: int | None = None, trace: str | None = None) -> Error:
-    """The `error` of an outcome."""
-    return {"type": kind, "message": message, "step": step, "traceback": trace}
-
-
-def stopped_error() -> Error:
-    """The error of a run that was asked to stop."""
-    return as_error(STOPPED, "stopped from outside")
-
-
 def _first_possible_end(run: Run) -> int:
     """The step before which no validation is the last one: any can be, where something may stop the run early."""
     may_stop = run.settings.early_stopping.patience is not None or run.callbacks
@@ -336,8 +314,3 @@ def _early_stopping(run: Run) -> EarlyStopping | None:
     if settings.patience is None:
         return None
     return EarlyStopping(run.metric, run.direction, patience=settings.patience, min_delta=settings.min_delta)
-
-
-def _is_of_storage(error: OSError, folder: Path) -> bool:
-    ours = isinstance(error.filename, str) and Path(error.filename).absolute().is_relative_to(folder.absolute())
-    return error.errno in NO_STORAGE or ours

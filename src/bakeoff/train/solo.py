@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from argparse import Namespace
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.loggers import Logger
-from torch import Tensor, nn
 
 from bakeoff.module import StopOnDivergence, SupervisedModule
 from bakeoff.runs import Outcome
-from bakeoff.runs.stop import SIGNALS
+from bakeoff.train.error import as_error, stopped_error
+from bakeoff.train.forwarding import AfterOthers, BeforeOthers, LastGradients, SessionLogger
 from bakeoff.train.lightning_checkpoint import IN_MEMORY, RunStateIO
 from bakeoff.train.run import Run
 from bakeoff.train.run_state import RunState
-from bakeoff.train.session import RunSession, as_error, stopped_error
+from bakeoff.train.session import RunSession
 from bakeoff.train.trainer import trainer_for
 
 
@@ -52,15 +46,16 @@ def train_solo(session: RunSession, *, progress_bar: bool = False) -> Outcome:
 
 def _train(session: RunSession, state: RunState | None, guard: StopOnDivergence, progress_bar: bool) -> bool:
     """Trains and tests; False if the run was stopped at a step boundary."""
+    session.start()
     run, checkpoint_io = session.run, RunStateIO(state)
     torch.set_num_threads(session.threads)
-    gradients = _LastGradients(run.parts.net) if session.needs_gradients else None
-    before, after = _BeforeOthers(session, state), _AfterOthers(session, gradients)
+    gradients = LastGradients(run.parts.net) if session.needs_gradients else None
+    before, after = BeforeOthers(session, state), AfterOthers(session, gradients)
     trainer = trainer_for(
         run.settings,
         session.budget,
         session.folder,
-        logger=_SessionLogger(session),
+        logger=SessionLogger(session),
         # what follows from a validation comes last, when a user's own callbacks have logged what they log
         callbacks=[guard, before, *([gradients] if gradients else []), *run.callbacks, after],
         checkpoint_io=checkpoint_io,
@@ -111,112 +106,6 @@ def _module_for(run: Run, session: RunSession) -> SupervisedModule:
         log_every_n_steps=settings.log_every_n_steps,
         sample_every_n_steps=settings.sample_every_n_steps,
     )
-
-
-class _BeforeOthers(pl.Callback):
-    """Forwards what is timed, before other callbacks take their time; keeps signal handlers and an early end."""
-
-    def __init__(self, session: RunSession, resumed: RunState | None) -> None:
-        self._session, self._had_ended = session, resumed is not None and resumed.ended
-        self._handlers = {number: signal.getsignal(number) for number in SIGNALS}
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Starts the clock. Trains no further where training had ended, perhaps early: what is missing is the test."""
-        trainer.should_stop = trainer.should_stop or self._had_ended
-        self._session.training_started()
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The first hook after Lightning has set its own signal handlers."""
-        self._restore_handlers()
-
-    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The same in a test."""
-        self._restore_handlers()
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """A step is made, unless gradients are accumulated over several batches."""
-        if trainer.global_step != self._session.step:
-            self._session.stepped(trainer.global_step)
-
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A validation begins."""
-        self._session.validation_started()
-
-    def on_validation_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """One batch of it."""
-        self._session.validation_batch(batch, outputs)
-
-    def _restore_handlers(self) -> None:
-        """Lightning would end a run at SIGTERM where no checkpoint is written; the session ends it where one is."""
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in self._handlers.items():
-                signal.signal(number, handler)
-
-
-class _LastGradients(pl.Callback):
-    """Holds the gradients of the last step: Lightning drops them before a validation begins."""
-
-    def __init__(self, net: nn.Module) -> None:
-        self._net = net
-        self.gradients: dict[str, Tensor] = {}
-
-    def on_train_batch_start(self, *_: Any) -> None:
-        """Drops them, since the step needs their memory."""
-        self.gradients = {}
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
-        """Holds them."""
-        self.gradients = {name: p.grad for name, p in self._net.named_parameters() if p.grad is not None}
-
-
-class _AfterOthers(pl.Callback):
-    """Forwards the end of a validation, when all callbacks have logged their metrics."""
-
-    def __init__(self, session: RunSession, gradients: _LastGradients | None) -> None:
-        self._session, self._gradients = session, gradients
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stops the training if that follows."""
-        gradients = self._gradients
-        decision = self._session.validated(
-            {name: float(value) for name, value in trainer.callback_metrics.items()},
-            weights=pl_module.state_dict,
-            parameters=lambda: {name: p.detach() for name, p in self._session.run.parts.net.named_parameters()},
-            gradients=lambda: gradients.gradients if gradients else {},
-        )
-        trainer.should_stop = trainer.should_stop or decision.stop
-
-
-class _SessionLogger(Logger):
-    """Everything that is logged becomes points of curves."""
-
-    def __init__(self, session: RunSession) -> None:
-        super().__init__()
-        self._session = session
-
-    @property
-    def name(self) -> str:
-        """Empty: the run folder is the log folder."""
-        return ""
-
-    @property
-    def version(self) -> str:
-        """Empty: a run has one version."""
-        return ""
-
-    @property
-    def save_dir(self) -> str:
-        """The run folder."""
-        return str(Path(self._session.folder))
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """One point for each name; `step` counts optimizer steps."""
-        self._session.points(step or 0, {name: float(value) for name, value in metrics.items()})
-
-    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Nothing: what Lightning finds in the module's arguments is not what a run was given."""
 
 
 def _device_name(device: torch.device) -> str:

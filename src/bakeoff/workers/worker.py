@@ -18,9 +18,9 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from bakeoff.errors import UserError
 from bakeoff.runs import Direction, Outcome, StopRequest, finished_outcome, objective
+from bakeoff.train.error import was_stopped
 from bakeoff.train.open_run import record_build_failure, train_if_unclaimed
 from bakeoff.train.prepare import build_failure, prepare, run_folder, save_configuration
-from bakeoff.train.session import STOPPED
 from bakeoff.workers.messages import BuiltRun, InvalidRun, Job, Reply, RunResult, Task, WorkerContext, picklable
 
 
@@ -98,6 +98,8 @@ class Worker:
             )
         except UserError as error:
             return RunResult("failed", reason=str(error))
+        except Exception as error:  # whatever it is: a worker's process is not one run's alone
+            return RunResult("failed", reason=f"{type(error).__name__}: {error}")
         return self._result
 
     def _task(self, config: DictConfig) -> None:
@@ -113,7 +115,8 @@ class Worker:
         try:
             run = prepare(config, overrides, self._loader)
         except UserError as error:  # it could be built before: the data has gone, a file has changed
-            record_build_failure(folder, build_failure(config.seed, overrides, str(error)))
+            failure = build_failure(config.seed, overrides, str(error))
+            record_build_failure(folder, failure, lambda: save_configuration(folder, config))
             raise
         context = self._context
         outcome = train_if_unclaimed(
@@ -130,7 +133,7 @@ class Worker:
 
 def _as_result(outcome: Outcome, metric: str, direction: Direction) -> RunResult:
     reason: str | None = None
-    if outcome.error is not None and outcome.error["type"] != STOPPED:
+    if outcome.error is not None and not was_stopped(outcome):
         kind = "" if outcome.status == "interrupted" else f"{outcome.error['type']}: "
         reason = f"{kind}{outcome.error['message']}"
     return RunResult(outcome.status, objective(outcome, metric, direction), reason)

@@ -1,0 +1,55 @@
+"""What an outcome says of a bad end: the kind of error, and whether the run can be resumed."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from pathlib import Path
+
+from bakeoff.runs import Outcome
+
+NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+STOPPED = "Stopped"  # the type of the error of a run that was asked to stop
+
+Error = dict[str, str | int | None]
+
+
+def as_error(kind: str, message: str, step: int | None = None, trace: str | None = None) -> Error:
+    """The `error` of an outcome. `step` is the first bad optimizer step."""
+    return {"type": kind, "message": message, "step": step, "traceback": trace}
+
+
+def was_stopped(outcome: Outcome) -> bool:
+    """Whether the run ended since it was asked to stop."""
+    return outcome.status == "interrupted" and (outcome.error or {}).get("type") == STOPPED
+
+
+def stopped_error() -> Error:
+    """The error of a run that was asked to stop."""
+    return as_error(STOPPED, "stopped from outside")
+
+
+def classify_error(error: BaseException, folder: Path, *, step: int, stop_requested: bool) -> tuple[str, Error]:
+    """Status and error of a run in which `error` was raised; to be called while it is handled.
+
+    Args:
+        error: what was raised.
+        folder: the run's.
+        step: the optimizer step in which it was raised, counted from 1.
+        stop_requested: whether the run had been asked to stop.
+
+    """
+    kind = type(error).__name__
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return "interrupted", stopped_error()
+    if isinstance(error, OSError) and _is_of_storage(error, folder):
+        # a disk that is full, or a folder that cannot be written any more, is no fault of the run: it can resume
+        return "interrupted", as_error(kind, f"cannot write to {error.filename or folder}: {error.strerror}")
+    if stop_requested:  # what was stopped with it, such as a loader's processes, may have failed first
+        return "interrupted", stopped_error()
+    return "failed", as_error(kind, str(error), step, traceback.format_exc())
+
+
+def _is_of_storage(error: OSError, folder: Path) -> bool:
+    ours = isinstance(error.filename, str) and Path(error.filename).absolute().is_relative_to(folder.absolute())
+    return error.errno in NO_STORAGE or ours

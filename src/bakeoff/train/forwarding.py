@@ -1,0 +1,125 @@
+"""Lightning callbacks and a logger that forward what happens in a `Trainer` to the session of a run."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers import Logger
+from torch import Tensor, nn
+
+from bakeoff.runs.stop import SIGNALS
+from bakeoff.train.run_state import RunState
+from bakeoff.train.session import RunSession
+
+
+class BeforeOthers(pl.Callback):
+    """Forwards what is timed, before other callbacks take their time; keeps signal handlers and an early end."""
+
+    def __init__(self, session: RunSession, resumed: RunState | None) -> None:
+        self._session, self._had_ended = session, resumed is not None and resumed.ended
+        self._handlers = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the clock. Trains no further where training had ended, perhaps early: what is missing is the test."""
+        trainer.should_stop = trainer.should_stop or self._had_ended
+        self._session.training_started()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The first hook after Lightning has set its own signal handlers."""
+        self._restore_handlers()
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The same in a test."""
+        self._restore_handlers()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """A step is made, unless gradients are accumulated over several batches."""
+        if trainer.global_step != self._session.step:
+            self._session.stepped(trainer.global_step)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A validation begins."""
+        self._session.validation_started()
+
+    def on_validation_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """One batch of it."""
+        self._session.validation_batch(batch, outputs)
+
+    def _restore_handlers(self) -> None:
+        """Lightning would end a run at SIGTERM where no checkpoint is written; the session ends it where one is."""
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in self._handlers.items():
+                if handler is not None:  # one that was not set from Python cannot be set from it
+                    signal.signal(number, handler)
+
+
+class LastGradients(pl.Callback):
+    """Holds the gradients of the last step: Lightning drops them before a validation begins."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self._net = net
+        self.gradients: dict[str, Tensor] = {}
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Drops them, since the step needs their memory."""
+        self.gradients = {}
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        """Holds them."""
+        self.gradients = {name: p.grad for name, p in self._net.named_parameters() if p.grad is not None}
+
+
+class AfterOthers(pl.Callback):
+    """Forwards the end of a validation, when all callbacks have logged their metrics."""
+
+    def __init__(self, session: RunSession, gradients: LastGradients | None) -> None:
+        self._session, self._gradients = session, gradients
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stops the training if that follows."""
+        gradients = self._gradients
+        decision = self._session.validated(
+            {name: float(value) for name, value in trainer.callback_metrics.items()},
+            weights=pl_module.state_dict,
+            parameters=lambda: {name: p.detach() for name, p in self._session.run.parts.net.named_parameters()},
+            gradients=lambda: gradients.gradients if gradients else {},
+        )
+        trainer.should_stop = trainer.should_stop or decision.stop
+
+
+class SessionLogger(Logger):
+    """Everything that is logged becomes points of curves."""
+
+    def __init__(self, session: RunSession) -> None:
+        super().__init__()
+        self._session = session
+
+    @property
+    def name(self) -> str:
+        """Empty: the run folder is the log folder."""
+        return ""
+
+    @property
+    def version(self) -> str:
+        """Empty: a run has one version."""
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        """The run folder."""
+        return str(Path(self._session.folder))
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """One point for each name; `step` counts optimizer steps."""
+        self._session.points(step or 0, {name: float(value) for name, value in metrics.items()})
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Nothing: what Lightning finds in the module's arguments is not what a run was given."""

@@ -1,0 +1,117 @@
+"""From the composed configuration to typed settings. What is missing, unknown or out of range is refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bakeoff.errors import UserError, did_you_mean, require
+from bakeoff.runs.execution import check_execution
+from bakeoff.train.check_ranges import check_ranges
+from bakeoff.train.settings import (
+    PARTS,
+    UNITS,
+    BudgetSettings,
+    ClipSettings,
+    EarlyStoppingSettings,
+    Settings,
+    TrainerSettings,
+)
+
+GROUPS = (*PARTS, "budget", "trainer", "clip", "early_stopping", "callbacks")
+T = TypeVar("T")
+
+
+def resolve_settings(config: DictConfig, overrides: Iterable[str]) -> Settings:
+    """Resolves interpolations, and applies the two rules that only the command line can decide.
+
+    A budget given on the command line clears the others. A `_target_` given on the command line clears the arguments
+    that were meant for another class, except for those given on the command line too.
+
+    Raises:
+        UserError: a value is wrong, missing, or cannot be resolved; or a group has a key that nothing reads.
+
+    """
+    plain = _to_plain(config)
+    for key in GROUPS:
+        require(isinstance(plain.get(key), dict), key, "a group of settings", plain.get(key))
+    given = overridden_keys(overrides)
+    _resolve_budget(plain["budget"], given, _choice("budget", overrides))
+    for part in PARTS:
+        if f"{part}._target_" in given:
+            plain[part] = {k: v for k, v in plain[part].items() if f"{part}.{k}" in given or k == "_partial_"}
+    check_execution(plain)
+    settings = _parse(plain)
+    check_ranges(settings)
+    return settings
+
+
+def overridden_keys(overrides: Iterable[str]) -> set[str]:
+    """The keys that a command line sets, without the `+` that adds one."""
+    return {override.get_key_element().lstrip("+") for override in _parse_overrides(overrides)}
+
+
+def _to_plain(config: DictConfig) -> dict[str, Any]:
+    keys = [str(key) for key in config if key != "hydra"]
+    try:
+        plain: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
+    except OmegaConfBaseException as error:
+        key = f"{error.full_key}: " if error.full_key else ""
+        raise UserError(f"{key}{str(error).splitlines()[0]}; give {error.full_key or 'the key'}=...") from error
+    return {str(key): value for key, value in dict(plain).items()}
+
+
+def _parse(plain: Mapping[str, Any]) -> Settings:
+    groups = {
+        "budget": _group(BudgetSettings, "budget", plain["budget"]),
+        "clip": _group(ClipSettings, "clip", plain["clip"]),
+        "early_stopping": _group(EarlyStoppingSettings, "early_stopping", plain["early_stopping"]),
+        "trainer": _group(TrainerSettings, "trainer", plain["trainer"]),
+    }
+    read = {field.name: plain[field.name] for field in fields(Settings) if field.name not in groups}
+    return Settings(**{**read, **groups})
+
+
+def _group(kind: type[T], name: str, values: Mapping[str, Any]) -> T:
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            hint = did_you_mean(str(key), known)
+            raise UserError(f"nothing reads {name}.{key}{hint}; in {name} there are {', '.join(known)}")
+    missing = [key for key in known if key not in values]
+    if missing:
+        raise UserError(f"{name}.{missing[0]} is missing; give {name}.{missing[0]}=...")
+    return kind(**values)
+
+
+def _parse_overrides(overrides: Iterable[str]) -> tuple[Override, ...]:
+    return _parse_once(tuple(overrides))
+
+
+@lru_cache(maxsize=8)  # of one command, asked for several times
+def _parse_once(overrides: tuple[str, ...]) -> tuple[Override, ...]:
+    return tuple(OverridesParser.create().parse_overrides(list(overrides)))
+
+
+def _choice(group: str, overrides: Iterable[str]) -> str | None:
+    chosen = [str(o.value()) for o in _parse_overrides(overrides) if o.get_key_element() == group]
+    return chosen[-1] if chosen else None
+
+
+def _resolve_budget(budget: dict[str, Any], given: set[str], choice: str | None) -> None:
+    chosen = [unit for unit in UNITS if f"budget.{unit}" in given and budget.get(unit) is not None]
+    if len(chosen) == 1:
+        budget.update({unit: None for unit in UNITS if unit != chosen[0]})
+    if choice in UNITS and budget.get(choice) is None and not chosen:
+        raise UserError(f"budget={choice} is overruled by an experiment; give budget.{choice}=...")
+    spent_in = [unit for unit in UNITS if budget.get(unit) is not None]
+    if len(spent_in) != 1:
+        found = ", ".join(f"budget.{unit}={budget[unit]}" for unit in spent_in) or "none"
+        raise UserError(f"give one of {', '.join(f'budget.{u}' for u in UNITS)}; got {found}")

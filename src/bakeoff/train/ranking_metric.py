@@ -1,0 +1,42 @@
+"""What the arms of a run's sweep are ranked by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bakeoff.errors import UserError, did_you_mean
+from bakeoff.runs import Direction, direction_of, find_metric, metric_names
+
+DEFAULT_METRIC = "val/accuracy"
+RANKED_BY = {"classification": "val/accuracy", "regression": "val/rmse"}  # what the default metric stands for
+
+
+def resolve_metric(metric: Any, stated: str | None, task: str, n_out: int) -> tuple[str, Direction]:
+    """The metric that arms are ranked by, and its direction. The default stands for RMSE where the task is regression.
+
+    A metric of the user's own, which a callback of theirs logs, is taken with the direction that is stated for it.
+
+    Raises:
+        UserError: no such validation metric, or its direction is not known; names those there are.
+
+    """
+    if metric == DEFAULT_METRIC:
+        metric = RANKED_BY[task]
+    known = [f"val/{name}" for name in _in_ranking_order(task) if name != "top5" or n_out > 5]
+    if metric in known:
+        return str(metric), direction_of(metric, stated)
+    if str(metric).startswith("test/"):
+        raise UserError(f"metric={metric}: test data chooses nothing; use one of {', '.join(known)}")
+    if stated is not None and str(metric).startswith("val/") and find_metric(str(metric)) is None:
+        return str(metric), direction_of(str(metric), stated)
+    hint = did_you_mean(str(metric), known)
+    raise UserError(
+        f"unknown metric {metric}{hint}; there are {', '.join(known)}; "
+        "for one that your own code logs as val/..., say metric_direction=min or metric_direction=max"
+    )
+
+
+def _in_ranking_order(task: str) -> list[str]:
+    """The one that arms are ranked by comes first."""
+    default = RANKED_BY[task].removeprefix("val/")
+    return [default, *(name for name in metric_names(task) if name != default)]
