@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -73,6 +74,9 @@ class SweepSummary(Callback):
         result.failed |= failed_folders(sweep.records, since=self._started)
         try:
             print_summary(sweep, config, since=self._started)
+            sys.stdout.flush()
+        except BrokenPipeError:  # `bakeoff -m ... | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         finally:
             if result.exit_status:
                 sys.stdout.flush()
