@@ -4,6 +4,7 @@
 """
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -34,11 +35,15 @@ def bakeoff(tmp_path, monkeypatch, capfd):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["bakeoff", *arguments])
         monkeypatch.setattr(sys, "path", list(sys.path))
-        status = 0
+        status, root = 0, logging.getLogger()
+        handlers, level = root.handlers[:], root.level
         try:
             app.main()
         except SystemExit as stop:
             status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        finally:
+            root.handlers[:] = handlers  # Hydra's would write into the captured output of a test that has ended
+            root.setLevel(level)
         return Result(status, *capfd.readouterr())
 
     yield run

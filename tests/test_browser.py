@@ -17,23 +17,26 @@ from bakeoff.report.records import read_sweep
 TAGS = ["val/accuracy", "train/loss", "test/accuracy", "lr", "grad/norm", "update/ratio"]
 TAGS += [f"time/{phase}" for phase in ("forward", "loss", "backward", "update")]
 
-pytestmark = pytest.mark.chromium
+pytestmark = [pytest.mark.chromium, pytest.mark.long]
 expect.set_options(timeout=20_000)  # milliseconds; this machine may be busy
 
 
 @pytest.fixture(scope="module")
 def address(screenshot, small_sweep, outcomes):
     with screenshot.tensorboard(small_sweep) as address:
-        wait_for_curves(address, {*outcomes, *(run.split("/")[0] for run in outcomes)})
+        wait_for_curves(address, set(outcomes), {run.split("/")[0] for run in outcomes})
         yield address
 
 
-def wait_for_curves(address, runs, seconds=60):
+def wait_for_curves(address, runs, arms, seconds=60):
     """TensorBoard lists a run before it has read its curves, and a page that is open does not ask again."""
     until = time.monotonic() + seconds
     while True:
         with urlopen(f"{address}/data/plugin/scalars/tags") as answer:
-            missing = runs - {run for run, tags in json.load(answer).items() if {"val/accuracy", "lr"} <= set(tags)}
+            tags = json.load(answer)
+        missing = {run for run in runs if not {"val/accuracy", "lr"} <= set(tags.get(run, ()))}
+        of_arms = {arm: set(tags.get(arm, ())) for arm in arms}
+        missing |= {arm for arm, found in of_arms.items() if not found or found != max(of_arms.values(), key=len)}
         if not missing:
             return
         assert time.monotonic() < until, missing

@@ -194,6 +194,7 @@ def test_threads_of_one_run_do_not_reach_the_next(bakeoff, tmp_path):
     assert found == {2: 2, 3: 1, 4: max(1, cores // min(cores, 3))}  # shared out among the workers
 
 
+@pytest.mark.long
 def test_a_run_goes_to_its_arm_whatever_command_asks_for_it(bakeoff, tmp_path):
     small = ["trainer=cpu", "trainer.threads=1", "budget.steps=4", "loss=mse"]
     assert bakeoff("-m", "optimizer=sgd,adam", "seed=0,1", *small).status == 0
@@ -205,6 +206,7 @@ def test_a_run_goes_to_its_arm_whatever_command_asks_for_it(bakeoff, tmp_path):
     assert runs == sgd | adam | {"batch_size=64/seed=0"}
 
 
+@pytest.mark.long
 def test_a_sweep_without_a_tuning_note_prints_none(bakeoff, tmp_path):
     bakeoff("-m", "tuning_note='rates were guessed'", "seed=0,1", *FAST)
     assert "guessed" not in bakeoff("-m", "seed=0,1", *FAST).out

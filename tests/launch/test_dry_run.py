@@ -75,6 +75,7 @@ def put(tmp_path, run, **fields):
     path.write_text(json.dumps(found | fields))
 
 
+@pytest.mark.long
 def test_the_time_by_hand(ask, bakeoff, tmp_path):
     assert bakeoff("-m", "optimizer=sgd,adam", "seed=0,1", *FAST).status == 0
     seconds = {"sgd": (100.0, 140.0), "adam": (300.0, 340.0)}
@@ -117,6 +118,7 @@ def test_runs_that_cannot_be_built(ask):
     assert "8 runs asked for: 6 to train, 2 invalid\n" in result.out
 
 
+@pytest.mark.long
 def test_a_long_command_stays_readable(ask):
     long = "+note='" + "x" * 200 + "'"
     result = ask("-m", f"{long}", "model.widths=[64],[64,32]", "seed=range(12)")

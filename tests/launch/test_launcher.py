@@ -97,7 +97,7 @@ def statuses(tmp_path):
 @pytest.mark.parametrize(
     ("workers", "runs", "processes", "threads"),
     [
-        ("1", 3, 1, max(1, joblib.cpu_count())),
+        pytest.param("1", 3, 1, max(1, joblib.cpu_count()), marks=pytest.mark.long),
         pytest.param("2", 4, 2, max(1, joblib.cpu_count() // 2), marks=pytest.mark.long),
         ("8", 2, 2, None),
     ],
@@ -114,6 +114,7 @@ def test_runs_are_spread_over_warm_workers(bakeoff, outcomes, workers, runs, pro
         assert {record["threads"] for record in found} == {threads}
 
 
+@pytest.mark.long
 def test_as_many_workers_as_the_cores_and_runs_allow(bakeoff, outcomes):
     assert bakeoff("-m", "seed=0,1,2,3", *FAST).status == 0
     assert len({record["process"] for record in outcomes().values()}) <= joblib.cpu_count()
@@ -171,6 +172,7 @@ def test_what_is_asked_for_twice_is_trained_once(bakeoff, outcomes):
     assert "1/1 runs" in result.err
 
 
+@pytest.mark.long
 def test_a_pipe_is_told_little(start, net):
     command = start("-m", "seed=0,1", *net, *FAST, "model.noise=hello")
     out, err = command.communicate(timeout=120)

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import yaml
 
-pytestmark = pytest.mark.filterwarnings(  # in what Optuna 2.10 does with today's SQLAlchemy and Python
-    "ignore:.*declarative_base.*", "ignore:.*pkg_resources.*"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings(  # in what Optuna 2.10 does with today's SQLAlchemy and Python
+        "ignore:.*declarative_base.*", "ignore:.*pkg_resources.*"
+    ),
+]
 
 FAST = ("trainer=cpu", "trainer.threads=1", "budget.steps=20", "budget.validations=1")
 MAXIMIZE = "hydra.sweeper.direction=maximize"

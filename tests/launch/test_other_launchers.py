@@ -6,6 +6,8 @@ FAST = ("trainer=cpu", "trainer.threads=1", "budget.steps=6", "budget.validation
 NET = """
 import os, torch
 
+pytestmark = pytest.mark.long
+
 class Net(torch.nn.Sequential):
     def __init__(self, n_in, n_out, bad):
         super().__init__(torch.nn.Flatten(), torch.nn.Linear(n_in, n_out))

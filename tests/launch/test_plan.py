@@ -77,6 +77,7 @@ def test_how_a_run_is_executed_does_not_matter(trained, tmp_path):
     assert (torch, workers) == (False, False)
 
 
+@pytest.mark.long
 def test_a_longer_list_of_seeds_trains_the_new_ones(trained):
     assert trained("-m", "optimizer=sgd,adam", "seed=0,1", *FAST).runs == {
         f"optimizer={name}/seed={seed}" for name in ("sgd", "adam") for seed in (0, 1)
@@ -116,6 +117,7 @@ def test_the_same_run_under_another_name(trained, tmp_path):
     assert trained("-m", "optimizer.lr=0.001", "optimizer=adam", "optimizer.eps=1e-08", "seed=0", *FAST).runs == set()
 
 
+@pytest.mark.long
 def test_a_changed_configuration_file(trained, tmp_path):
     net = tmp_path / "conf" / "model" / "small.yaml"
     write(net, "defaults:\n  - mlp\nwidths: [8]\n")
@@ -159,6 +161,7 @@ def arrays(path, seed=0):
     np.savez(path, x=x, y=(x[:, 0] > 0).astype("int64"))
 
 
+@pytest.mark.long
 def test_changed_data_of_the_same_size(trained, tmp_path):
     path = tmp_path / "mine.npz"
     arrays(path)
@@ -203,6 +206,7 @@ def test_changed_files_below_the_folder_of_the_data(trained, tmp_path):
     assert len(trained(*sweep).runs) == 2
 
 
+@pytest.mark.long
 def test_data_that_a_function_of_the_user_makes(trained, tmp_path):
     write(
         tmp_path / "made.py",
@@ -265,6 +269,7 @@ def test_a_single_run_that_failed_is_left_until_it_is_asked_for(trained, tmp_pat
     assert trained(*run, "retry=failed").status == 0
 
 
+@pytest.mark.long
 def test_diverged_runs_are_results(trained, outcomes):
     sweep = ("-m", "loss=mse", "optimizer.lr=1e30", "seed=0,1", *FAST)
     first = trained(*sweep)
@@ -314,6 +319,7 @@ def test_two_runs_that_would_share_a_folder_are_refused(bakeoff, outcomes):
     assert (subdir.status, outcomes()) == (2, {})
 
 
+@pytest.mark.long
 def test_runs_that_differ_in_their_metric_alone_are_one_run(bakeoff, outcomes):
     result = bakeoff("-m", "metric=val/accuracy,val/loss", *FAST)
     assert (result.status, len(outcomes())) == (0, 1)

@@ -152,7 +152,7 @@ print(json.dumps(failures))
 """
 
 
-@pytest.mark.parametrize("world", [pytest.param(1, marks=pytest.mark.long), 2])
+@pytest.mark.parametrize("world", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_sharded_parameters(world, tmp_path):
     """DTensors and FSDP's, over gloo on the loopback."""
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}

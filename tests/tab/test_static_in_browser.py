@@ -305,6 +305,7 @@ def test_a_copied_address_restores_the_view(framed, context):
     assert other.page.evaluate("location.hash") == tab.page.evaluate("location.hash")
 
 
+@pytest.mark.long
 def test_the_address_outlives_a_visit_to_another_tab(framed):
     tab = framed
     tab.show("table")
@@ -421,6 +422,7 @@ def test_an_error_of_the_server_is_shown(tab, errors):
     assert "400" in errors.pop()
 
 
+@pytest.mark.long
 def test_a_server_that_is_gone_and_back_is_noticed(tab, errors):
     tab.page.route("**/version?*", lambda route: route.abort())
     expect(tab.find(".notice")).to_contain_text("does not answer")
@@ -545,6 +547,7 @@ def test_it_follows_a_running_sweep(page, screenshot, small_sweep, tmp_path):
         expect(page.locator("#tab-table")).to_have_attribute("aria-selected", "true")
 
 
+@pytest.mark.long
 def test_choices_that_come_later_get_their_controls_unless_somebody_chose_others(
     page, screenshot, small_sweep, tmp_path
 ):
@@ -564,6 +567,7 @@ def test_choices_that_come_later_get_their_controls_unless_somebody_chose_others
         expect(tab.find("select[name=rows]")).to_have_value("")
 
 
+@pytest.mark.long
 def test_a_sweep_that_is_not_there_is_named_and_shown_when_it_comes(page, screenshot, small_sweep, tmp_path):
     shutil.copytree(small_sweep, tmp_path / "one")
     with screenshot.tensorboard(tmp_path) as address:
@@ -574,6 +578,7 @@ def test_a_sweep_that_is_not_there_is_named_and_shown_when_it_comes(page, screen
         expect(tab.find("#tab-table")).to_have_attribute("aria-selected", "true")
 
 
+@pytest.mark.long
 def test_a_first_run_is_seen_while_it_is_trained(page, screenshot, small_sweep, tmp_path):
     arm = next(small_sweep.glob("*=*"))
     shutil.copytree(arm / "seed=0", tmp_path / "sweep" / arm.name / "seed=0")

@@ -31,11 +31,12 @@ CASES = {
 }
 
 
-# Stopped after each step, most cases take long; stopped after every seventh, all are fast.
+# Cases that differ in how they are resumed are stopped after every seventh step; the long tests stop all after each step.
+FAST = {"mini-batches", "schedule", "dropout", "bfloat16", "a data module that shuffles"}
 PIECES = [
     pytest.param(command, steps, id=f"{name}-{steps}", marks=[pytest.mark.long] if long else [])
     for name, command in CASES.items()
-    for steps, long in ((1, name not in {"mini-batches", "clipping, momentum"}), (7, False))
+    for steps, long in ((1, True), (7, name not in FAST))
 ]
 
 
@@ -131,7 +132,9 @@ def test_a_stopped_run_is_recorded_and_costs_no_step(make_run, tmp_path):
     assert (record["status"], record["steps"]) == ("interrupted", 13)
 
 
-@pytest.mark.parametrize("damage", ["cut", "a flipped byte", "empty", "no archive"])
+@pytest.mark.parametrize(
+    "damage", ["cut", *(pytest.param(how, marks=pytest.mark.long) for how in ("a flipped byte", "empty", "no archive"))]
+)
 @pytest.mark.parametrize("both", [False, True], ids=["last", "last and previous"])
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(make_run, tmp_path, caplog, damage, both):
     whole = make_run(*COMMAND).train(tmp_path / "whole")

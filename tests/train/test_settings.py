@@ -37,6 +37,7 @@ def test_threads(make_run, tmp_path):
     assert spied(make_run, tmp_path, "trainer.threads=1").threads == 1
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_compile(make_run, tmp_path):
     assert spied(make_run, tmp_path, "trainer.compile=true").net == "OptimizedModule"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 CLUSTER = Path(__file__).with_name("ray_cluster.py")
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "PYTHONWARNINGS": "ignore"}
 CHOICES = ["-m", "optimizer=sgd,adam", "seed=0,1,2", "trainer=cpu", "trainer.threads=1", "batch_size=16"]

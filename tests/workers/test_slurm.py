@@ -13,6 +13,8 @@ import time
 import psutil
 import pytest
 
+pytestmark = pytest.mark.long
+
 CLUSTER = "slurm" if os.environ.get("BAKEOFF_SLURM") else "local"
 CHOICES = ["-m", "optimizer=sgd,adam", "seed=0,1,2", "trainer=cpu", "trainer.threads=1", "batch_size=16"]
 JOBS = ["workers=2", "hydra/launcher=bakeoff_slurm", f"hydra.launcher.backend.cluster={CLUSTER}"]

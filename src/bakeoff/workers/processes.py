@@ -21,6 +21,7 @@ from bakeoff.runs import StopRequest
 from bakeoff.workers.messages import Reply, Task, WorkerContext, WorkerDied
 
 STOP = "stop"
+NAME = "bakeoff-worker-"
 JOIN_TIMEOUT = 5.0  # seconds that an idle worker has to end
 
 
@@ -71,8 +72,10 @@ class ProcessPool:
 
     def kill(self) -> None:
         """See `WorkerPool`."""
-        for process, _ in self._workers.values():
-            process.kill()
+        # one that was being started when Ctrl-C came is not among `_workers`, and Python waits for it at its exit
+        for process in multiprocessing.active_children():
+            if process.name.startswith(NAME):
+                process.kill()
 
     def close(self) -> None:
         """Shuts down the workers; those that train stop at the next step boundary first."""
@@ -88,7 +91,7 @@ class ProcessPool:
     def _start(self, slot: int) -> tuple[BaseProcess, Connection]:
         ours, theirs = self._context.Pipe()
         gpu = self._gpus[slot] if self._gpus else None
-        process = self._context.Process(target=_serve, args=(theirs, self._worker_context, gpu), name=f"bakeoff-{slot}")
+        process = self._context.Process(target=_serve, args=(theirs, self._worker_context, gpu), name=f"{NAME}{slot}")
         process.start()
         theirs.close()
         return process, ours
