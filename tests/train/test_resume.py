@@ -31,7 +31,7 @@ CASES = {
 }
 
 
-# Those that differ in how they are resumed are stopped after each seventh step; the long tests stop all after each step.
+# Those that differ in how they are resumed stop after each seventh step; the long tests stop all after every step.
 FAST = {"mini-batches", "schedule", "dropout", "bfloat16", "a data module that shuffles"}
 PIECES = [
     pytest.param(command, steps, id=f"{name}-{steps}", marks=[pytest.mark.long] if long else [])
