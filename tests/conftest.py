@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -28,7 +29,9 @@ def absent(what: str, remedy: str) -> None:
 
 
 def pytest_configure() -> None:
-    """One thread a process where several test: two that have two threads each take longer than two that have one."""
+    """Ctrl-C reaches the commands that tests start. One thread a process where several test: more take longer."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script; commands would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported, and by commands that tests start
 
@@ -66,6 +69,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
     """`made_once("sweep", make)` is a folder that `make(folder)` has filled, once for all processes that test."""
     common = tmp_path_factory.getbasetemp()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script; commands would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_XDIST_WORKER" in os.environ:
         common = common.parent  # each process has its own folder in there
 

@@ -73,6 +73,7 @@ def test_a_failed_and_a_diverged_run_do_not_stop_the_sweep(bakeoff, tmp_path):
     sys.modules.pop("brittle", None)
 
 
+@pytest.mark.long
 def test_own_conf_adds_options_and_wins_on_equal_names(bakeoff, tmp_path):
     (tmp_path / "conf" / "optimizer").mkdir(parents=True)
     (tmp_path / "conf" / "optimizer" / "adam.yaml").write_text("_target_: torch.optim.Adam\nlr: 0.0123\n")
@@ -182,6 +183,7 @@ def test_the_flag_may_stand_anywhere(bakeoff, tmp_path):
     assert len(outcomes(tmp_path)) == 2
 
 
+@pytest.mark.long
 def test_threads_of_one_run_do_not_reach_the_next(bakeoff, tmp_path):
     (tmp_path / "conf" / "experiment").mkdir(parents=True)
     for steps, threads in ((2, 2), (3, 1), (4, "null")):  # steps too: what differs in threads alone is one run

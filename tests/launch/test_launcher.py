@@ -181,6 +181,7 @@ def test_a_pipe_is_told_little(start, net):
     assert out.split("\nrank")[0].count("hello") == 12  # what a user's net prints is not lost
 
 
+@pytest.mark.long
 def test_a_terminal_sees_one_line(start, net, tmp_path):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))  # lines, columns

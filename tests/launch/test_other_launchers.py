@@ -2,11 +2,11 @@
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 FAST = ("trainer=cpu", "trainer.threads=1", "budget.steps=6", "budget.validations=1", "checkpoint_every=0")
 NET = """
 import os, torch
-
-pytestmark = pytest.mark.long
 
 class Net(torch.nn.Sequential):
     def __init__(self, n_in, n_out, bad):

@@ -258,6 +258,7 @@ def test_failed_runs_are_left_until_they_are_asked_for(trained, tmp_path, outcom
     assert all(record["error"] is None for record in outcomes().values())
 
 
+@pytest.mark.long
 def test_a_single_run_that_failed_is_left_until_it_is_asked_for(trained, tmp_path):
     write(tmp_path / "brittle.py", BRITTLE)
     run = ("model._target_=brittle.Net", "+model.bad=true", *FAST)

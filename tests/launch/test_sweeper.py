@@ -71,12 +71,14 @@ def test_an_interval_on_the_command_line(bakeoff, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_parameters_of_the_configuration_join_the_command(trained, outcomes):
     swept = trained("-m", "+hydra.sweeper.params.seed='0,1'", "+hydra.sweeper.params.loss=mse", "loss=hinge", *FAST)
     assert swept.status == 0, swept.err
     assert {(record["seed"], record["arm"]["loss"]) for record in outcomes().values()} == {(0, "hinge"), (1, "hinge")}
 
 
+@pytest.mark.long
 def test_batches_of_a_sweep(trained):
     sweep = ("-m", "hydra.sweeper.max_batch_size=2", "optimizer=sgd", "seed=0,1,2", *FAST)
     asked = trained(*sweep, "dry_run=true")
@@ -85,6 +87,7 @@ def test_batches_of_a_sweep(trained):
     assert trained(*sweep).runs == set()
 
 
+@pytest.mark.long
 def test_batches_under_another_launcher(trained, tmp_path):
     sweep = ("-m", "hydra/launcher=basic", "hydra.sweeper.max_batch_size=2", "seed=0,1,2", *FAST)
     first = trained(*sweep)

@@ -57,6 +57,7 @@ def check_results(sweep, undisturbed, *, without_curves=()) -> None:
         assert curves == expected_curves or run in without_curves
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("checkpoint", "record", "events"),
     [

@@ -3,6 +3,8 @@
 import json
 import time
 
+import pytest
+
 from bakeoff.workers.scheduler import MAX_DEATHS
 
 from .records import records, statuses
@@ -46,6 +48,7 @@ def content(sweep) -> dict:
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sweep.glob("*/seed=*/outcome.json")}
 
 
+@pytest.mark.long
 def test_one_that_raises(bakeoff, tmp_path):
     (tmp_path / "brittle.py").write_text(BRITTLE)
     sweep, command = tmp_path / "outputs" / "main", ("-m", "+model.fault=raises,none", *SETTINGS)
@@ -99,6 +102,7 @@ def test_one_that_takes_its_process_with_it(bakeoff, tmp_path):
     assert "already finished: 2 completed, 2 failed" in again.out
 
 
+@pytest.mark.long
 def test_one_that_takes_its_process_with_it_while_it_is_built(bakeoff, tmp_path):
     """Always: no run is started. Once, as it happens for want of memory: another process builds it."""
     (tmp_path / "brittle.py").write_text(BRITTLE)

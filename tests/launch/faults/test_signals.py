@@ -48,6 +48,7 @@ def check_that_no_step_was_taken_twice(sweep) -> None:
         assert taken == sorted(set(taken)), run
 
 
+@pytest.mark.long
 @BOTH
 def test_once_to_a_sweep(start, bakeoff, tmp_path, eight_runs, undisturbed, number):
     sweep = tmp_path / "outputs" / "main"
@@ -81,6 +82,7 @@ def test_once_to_a_worker(bakeoff, tmp_path, eight_runs, undisturbed):
     check_that_no_step_was_taken_twice(sweep)
 
 
+@pytest.mark.long
 @BOTH
 def test_once_to_a_single_run(start, bakeoff, tmp_path, settings, undisturbed, number):
     sweep = tmp_path / "outputs" / "main"

@@ -39,6 +39,7 @@ def test_a_full_disk(bakeoff, small_disk, eight_runs, undisturbed):
     check_whole(sweep, undisturbed, 8)
 
 
+@pytest.mark.long
 def test_a_full_disk_under_a_single_run(bakeoff, small_disk):
     command = ("trainer=cpu", "trainer.threads=1", "budget.steps=2000", f"root={small_disk.path}")
     small_disk.mount("size=48k")

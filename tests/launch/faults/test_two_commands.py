@@ -6,6 +6,7 @@ from .processes import wait_for
 from .records import check_whole, in_the_middle, steps_by_process
 
 
+@pytest.mark.long
 def test_two_commands_share_the_work(start, tmp_path, eight_runs, undisturbed):
     commands = [start(*eight_runs), start(*eight_runs)]
     said = [command.wait() for command in commands]
