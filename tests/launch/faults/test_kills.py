@@ -106,6 +106,7 @@ def kill_often(kills, seed, start, tmp_path, command, undisturbed) -> str:
     )
 
 
+@pytest.mark.long
 def test_a_few_kills(start, tmp_path, eight_runs, undisturbed):
     print(kill_often(6, 3, start, tmp_path, eight_runs, undisturbed))
 
