@@ -107,6 +107,9 @@ class RunSession:
             **{name: member for name, member in optional.items() if member is not None},
             "checkpoints": self._checkpoints,
         }
+        # found once, not in every step
+        members = self._members.values()
+        self._step_members = [m for m in members if type(m).stepped is not SessionMember.stepped]
 
     @property
     def needs_gradients(self) -> bool:
@@ -152,7 +155,7 @@ class RunSession:
     def stepped(self, step: int) -> None:
         """An optimizer step has been made; `step` counts them from 1."""
         self.step = step
-        for member in self._members.values():
+        for member in self._step_members:
             member.stepped(step)
 
     def points(self, step: int, values: Mapping[str, float]) -> None:
