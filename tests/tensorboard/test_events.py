@@ -5,6 +5,7 @@ import math
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from bakeoff.report.curves import read_curves
 from bakeoff.tensorboard import EventFile
 
 
@@ -55,6 +56,24 @@ def test_two_files_of_one_second_have_two_names(tmp_path):
         file.scalars({"x": 1.0}, 1)
         file.close()
     assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("clock", [0, -3])
+def test_a_file_that_follows_another_sorts_behind_it(tmp_path, monkeypatch, clock):
+    """A process with a lower number resumes a run within the second, or on a machine whose clock is behind."""
+    for process, seconds, steps in ((99, 0, range(4)), (100, clock, range(2, 8))):
+        monkeypatch.setattr("os.getpid", lambda process=process: process)
+        monkeypatch.setattr("time.time", lambda seconds=seconds: 1_700_000_000.0 + seconds)
+        file = EventFile(tmp_path)
+        if steps[0]:
+            file.restart(steps[0])
+        for step in steps:
+            file.scalars({"train/loss": process + step}, step)
+        file.close()
+    points = EventAccumulator(str(tmp_path), size_guidance={"scalars": 0}).Reload().Scalars("train/loss")
+    expected = [99, 100, *(100 + step for step in range(2, 8))]
+    assert [(point.step, point.value) for point in points] == list(enumerate(expected))
+    assert read_curves(tmp_path)["train/loss"].values.tolist() == expected
 
 
 def test_nothing_is_made_for_nothing(tmp_path):

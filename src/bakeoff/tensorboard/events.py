@@ -19,7 +19,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from bakeoff.tensorboard.tfrecord import encode_record
 
-_count = itertools.count()  # two files made in one second by one process must differ in name
+PREFIX = "events.out.tfevents."
+_count = itertools.count()  # a file made anew in the second in which it was deleted must differ in name
 
 
 class EventFile:
@@ -69,10 +70,20 @@ class EventFile:
         if self.path is not None:
             return self.path.open("ab")
         now = time.time()
-        # names sort in the order of creation
-        name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.{next(_count):06d}"
         self.folder.mkdir(parents=True, exist_ok=True)
+        second = max(int(now), _last_second(self.folder) + 1)
+        name = f"{PREFIX}{second:010d}.{socket.gethostname()}.{os.getpid()}.{next(_count):06d}"
         self.path = self.folder / name
         file = self.path.open("wb")
         file.write(encode_record(Event(wall_time=now, file_version="brain.Event:2").SerializeToString()))
         return file
+
+
+def _last_second(folder: Path) -> int:
+    """The second in the name of the newest event file in `folder`; 0 if there is none.
+
+    Readers take the files of a folder in the order of their names, and forget at `restart` what they have read: a
+    process that resumes a run within the second, or by a clock that is behind, must not sort before the one it follows.
+    """
+    seconds = (path.name.removeprefix(PREFIX).partition(".")[0] for path in folder.glob(f"{PREFIX}*"))
+    return max((int(second) for second in seconds if second.isdigit()), default=0)
