@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.util.tensor_util import make_ndarray
 
-from bakeoff.overview import Overview
+from bakeoff.overview import Overview, bands
+from bakeoff.overview.overview import MAX_PASSES
+from bakeoff.runs import Outcome
 from bakeoff.tensorboard import EventFile
 
 UNITS = {"band": 1, "band_by_samples": 1, "band_by_milliepochs": 1000, "band_by_milliseconds": 1000}
@@ -31,6 +34,43 @@ def points(events, tag):
 
 def texts(events, tag):
     return [make_ndarray(e.tensor_proto).item().decode() for e in events.Tensors(tag)]
+
+
+@pytest.fixture
+def two_arms(sweep):
+    """Two arms of two seeds."""
+    for arm in sorted(sweep.glob("*=*"))[2:]:
+        shutil.rmtree(arm)
+    return sweep
+
+
+def set_status(run, status):
+    record = json.loads((run / "outcome.json").read_text()) | {"status": status}
+    (run / "outcome.json").write_text(json.dumps(record))
+
+
+def shown(sweep):
+    """Every value that TensorBoard would show of the sweep and of its arms, but pictures as their bytes."""
+    found = {}
+    for folder in (sweep, *sorted(sweep.glob("*=*"))):
+        events = read(folder)
+        tags = events.Tags()
+        found[folder.name, "scalars"] = {tag: points(events, tag) for tag in tags["scalars"]}
+        found[folder.name, "images"] = {tag: events.Images(tag)[-1].encoded_image_string for tag in tags["images"]}
+        tensors = {tag: events.Tensors(tag)[-1].tensor_proto.SerializeToString() for tag in tags["tensors"]}
+        found[folder.name, "tensors"] = tensors
+        hparams = events.PluginTagToContent("hparams") if "hparams" in events._plugin_to_tag_to_content else {}
+        found[folder.name, "hparams"] = dict(hparams)
+    return found
+
+
+def made_anew(sweep, tmp_path):
+    """What is shown of a copy that holds the runs alone."""
+    copy = shutil.copytree(sweep, tmp_path / "anew" / sweep.name)
+    for path in [*copy.glob("events.*"), *copy.glob("*/events.*")]:
+        path.unlink()
+    Overview(copy, "val/accuracy").update()
+    return shown(copy)
 
 
 @pytest.fixture
@@ -119,8 +159,7 @@ def test_only_what_changed_is_written_again(sweep):
     overview.update()
     before = {arm.name: sorted(p.name for p in arm.glob("events.*")) for arm in sweep.glob("*=*")}
     arm = next(sweep.glob("*=*"))
-    record = json.loads((arm / "seed=1" / "outcome.json").read_text()) | {"status": "diverged"}
-    (arm / "seed=1" / "outcome.json").write_text(json.dumps(record))
+    set_status(arm / "seed=1", "diverged")
     overview.update()
     after = {arm.name: sorted(p.name for p in arm.glob("events.*")) for arm in sweep.glob("*=*")}
     assert {name for name in after if after[name] != before[name]} == {arm.name}
@@ -138,6 +177,118 @@ def test_a_run_that_was_removed_leaves_the_band(sweep):
     shutil.rmtree(arm / "seed=1")
     overview.update()
     assert set(points(read(arm), "band/val/loss/seeds").values()) == {1.0}
+
+
+def test_an_arm_of_which_no_run_is_left_shows_no_band(two_arms, tmp_path):
+    Overview(two_arms, "val/accuracy").update()
+    arm = next(two_arms.glob("*=*"))
+    for run in arm.glob("seed=*"):
+        shutil.rmtree(run)
+    Overview(two_arms, "val/accuracy").update()
+    assert read(arm).Tags()["scalars"] == []
+    before = {path.name: path.stat() for path in arm.glob("events.*")}
+    Overview(two_arms, "val/accuracy").update()
+    assert {path.name: path.stat() for path in arm.glob("events.*")} == before  # once is enough
+
+
+def end_during(monkeypatch, run, *, of):
+    """Lets `run` complete after its record was read, while the bands of the arm `of` are written."""
+    original = bands.write_bands
+
+    def write_bands(arm):
+        if arm.folder == of.name:
+            set_status(run, "completed")
+        original(arm)
+
+    monkeypatch.setattr("bakeoff.overview.overview.write_bands", write_bands)
+
+
+@pytest.mark.parametrize("passes", [1, MAX_PASSES])
+def test_a_seed_that_ends_while_bands_are_written_is_in_them_next(two_arms, monkeypatch, passes):
+    """It had been read as running 2 ms before, and the bands were younger than its outcome for good."""
+    arm = sorted(two_arms.glob("*=*"))[0]
+    set_status(arm / "seed=1", "diverged")
+    Overview(two_arms, "val/accuracy").update()
+    set_status(arm / "seed=1", "interrupted")
+    monkeypatch.setattr("bakeoff.overview.overview.MAX_PASSES", passes)
+    end_during(monkeypatch, arm / "seed=1", of=arm)
+    overview = Overview(two_arms, "val/accuracy")
+    overview.update()
+    monkeypatch.undo()
+    os.utime(arm / "seed=1" / "outcome.json", (0, 0))  # whatever the times say
+    if passes == 1:
+        assert set(points(read(arm), "band/val/loss/seeds").values()) == {1.0}
+        overview.update()
+    assert set(points(read(arm), "band/val/loss/seeds").values()) == {2.0}
+
+
+def test_what_is_younger_than_all_runs_but_was_made_from_others_is_written_again(two_arms, tmp_path):
+    Overview(two_arms, "val/accuracy").update()
+    arm = sorted(two_arms.glob("*=*"))[0]
+    set_status(arm / "seed=1", "diverged")
+    for path in [*two_arms.glob("events.*"), *two_arms.glob("*/events.*")]:
+        os.utime(path)
+    Overview(two_arms, "val/accuracy").update()
+    assert shown(two_arms) == made_anew(two_arms, tmp_path)
+
+
+def test_what_is_current_is_not_written_again_whatever_its_time(two_arms):
+    Overview(two_arms, "val/accuracy").update()
+    files = {path: path.read_bytes() for path in [*two_arms.glob("events.*"), *two_arms.glob("*/events.*")]}
+    for path in [*files, *two_arms.glob("*/seed=*/outcome.json")]:
+        os.utime(path, (0, 0))
+    Overview(two_arms, "val/accuracy").update()
+    assert {path: path.read_bytes() for path in [*two_arms.glob("events.*"), *two_arms.glob("*/events.*")]} == files
+
+
+def test_a_file_that_a_killed_process_left_half_written_is_written_anew(two_arms):
+    Overview(two_arms, "val/accuracy").update()
+    arm = next(two_arms.glob("*=*"))
+    (path,) = (path for path in arm.glob("events.*") if path.stat().st_size)
+    before = shown(two_arms)
+    os.truncate(path, path.stat().st_size // 2)
+    assert shown(two_arms) != before
+    Overview(two_arms, "val/accuracy").update()
+    assert shown(two_arms) == before
+
+
+def test_an_update_that_another_one_overtook_repairs_what_it_wrote_over(two_arms, tmp_path, monkeypatch):
+    """The other reads later and writes earlier: what this one had read before lies over it."""
+    arm = sorted(two_arms.glob("*=*"))[0]
+    set_status(arm / "seed=1", "diverged")
+    Overview(two_arms, "val/accuracy").update()
+    set_status(arm / "seed=1", "interrupted")
+    original, calls = bands.write_bands, []
+
+    def write_bands(changed):
+        calls.append(changed.folder)
+        if len(calls) == 1:
+            set_status(arm / "seed=1", "completed")
+            Overview(two_arms, "val/accuracy").update()
+        original(changed)
+
+    monkeypatch.setattr("bakeoff.overview.overview.write_bands", write_bands)
+    Overview(two_arms, "val/accuracy").update()
+    assert calls == [arm.name] * 3
+    assert shown(two_arms) == made_anew(two_arms, tmp_path)
+
+
+def test_threads_that_update_and_end_runs_at_once_end_with_what_the_records_say(two_arms, tmp_path):
+    runs = sorted(two_arms.glob("*=*/seed=*"))
+    for run in runs:
+        set_status(run, "interrupted")
+
+    def end_some(these):
+        overview = Overview(two_arms, "val/accuracy")
+        for run in these:
+            outcome = Outcome.read(run)
+            outcome.status = "completed"
+            outcome.write(run)
+            overview.update()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(end_some, (runs[::2], runs[1::2])))
+    assert shown(two_arms) == made_anew(two_arms, tmp_path)
 
 
 def test_hostile_text_stays_inside_its_fence(sweep):
@@ -158,15 +309,13 @@ def test_damaged_event_files_leave_the_rest(sweep, content):
     arm = next(sweep.glob("*=*"))
     for path in arm.glob("seed=0/events.*"):
         path.write_bytes(content)
-    os.utime(arm / "seed=0" / "outcome.json")  # the arm counts as changed
     Overview(sweep, "val/accuracy").update()
     assert points(read(arm), "band/val/loss/seeds").keys() == points(read(arm / "seed=1"), "val/loss").keys()
     assert set(points(read(arm), "band/val/loss/seeds").values()) == {1.0}
 
 
 def test_an_error_is_logged_and_stops_nothing(sweep, caplog, monkeypatch):
-    arm = next(sweep.glob("*=*"))
-    os.utime(arm / "seed=0" / "outcome.json")
+    set_status(next(sweep.glob("*=*")) / "seed=0", "diverged")
     full = OSError(28, "No space left on device")
     monkeypatch.setattr("bakeoff.overview.bands.EventFile.scalars", lambda *_: (_ for _ in ()).throw(full))
     before = {path: path.read_bytes() for path in sweep.glob("*/events.*")}

@@ -1,5 +1,7 @@
 """In which folder a run lives, and that two identities never share a name."""
 
+import os
+
 import pytest
 
 from bakeoff.runs import Outcome, arm_folder, belongs_to_other_arm
@@ -79,3 +81,17 @@ def test_a_folder_that_another_arm_has_taken_meanwhile(tmp_path):
     assert not belongs_to_other_arm(run, own)
     record(tmp_path, "optimizer=sgd", 0, "other", optimizer="sgd")
     assert belongs_to_other_arm(tmp_path / "optimizer=sgd" / "seed=1", own)
+
+
+def test_a_folder_that_was_removed_and_made_again_by_another_arm_is_that_arms(tmp_path):
+    """Also within a tick of the clock: what is kept of a folder is kept with the state of its file."""
+    arm = {"optimizer": "adam"}
+    record(tmp_path, "optimizer=adam", 0, "own0-------", **arm)
+    assert arm_folder(tmp_path, arm, own) == "optimizer=adam"
+    path = tmp_path / "optimizer=adam" / "seed=0" / "outcome.json"
+    before = path.stat()
+    Outcome(arm, 0, "two0-------", []).write(path.parent)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    assert arm_folder(tmp_path, arm, own) == "optimizer=adam~own0----"
+    assert belongs_to_other_arm(path.parent, own)

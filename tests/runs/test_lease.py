@@ -257,6 +257,18 @@ def test_another_machine_is_dead_without_heartbeats(run, elsewhere):
     assert acquire(run).number == 1
 
 
+@pytest.mark.parametrize("ahead", [-3600, 3600])
+def test_a_clock_of_our_own_that_is_wrong_takes_no_run_from_a_live_process(run, elsewhere, monkeypatch, ahead):
+    """Heartbeats have the time of the file system; so has what they are compared with."""
+    right = time.time
+    monkeypatch.setattr("bakeoff.runs.lease.time.time", lambda: right() + ahead)
+    assert acquire(run) is None
+    then = right() - DEAD_AFTER - 5
+    os.utime(elsewhere.path, (then, then))
+    assert acquire(run).number == 1
+    assert {path.name for path in run.iterdir()} == {"lease.0", "lease.1"}
+
+
 def test_who_was_thought_dead_finds_out(run, elsewhere):
     age(elsewhere.path, DEAD_AFTER + 5)
     successor = acquire(run)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from omegaconf import DictConfig, read_write
 from bakeoff.errors import USAGE_STATUS, UserError
 from bakeoff.launch.console import print_dry_run
 from bakeoff.launch.result import SweepResult
-from bakeoff.launch.summary import failed_folders, print_summary
+from bakeoff.launch.summary import failed_folders, print_summary, record_contents
 from bakeoff.report.records import read_sweep
 from bakeoff.runs import constant_keys
 
@@ -63,17 +62,16 @@ class SweepSummary(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before the first run."""
-        self._started = time.time()
+        self._before = record_contents(Path(config.hydra.sweep.dir))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra when all runs have ended."""
         if config.dry_run:  # under another launcher
             return
         sweep = read_sweep(Path(config.hydra.sweep.dir))
-        result = self.sweep_result or SweepResult()
-        result.failed |= failed_folders(sweep.records, since=self._started)
+        result = self.sweep_result or SweepResult(failed_folders(sweep.records, self._before))
         try:
-            print_summary(sweep, config, since=self._started)
+            print_summary(sweep, config)
             sys.stdout.flush()
         except BrokenPipeError:  # `bakeoff -m ... | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -12,16 +13,17 @@ from bakeoff.overview import Overview, comparison, time_series
 from bakeoff.report.arms import group_arms
 from bakeoff.report.leaderboard import render
 from bakeoff.report.metric import resolve_metric
-from bakeoff.report.records import Record, Sweep
+from bakeoff.report.records import Record, Sweep, run_folders
 from bakeoff.report.table import shorten, visible
 from bakeoff.runs import write_atomically
+from bakeoff.runs.outcome import FILE_NAME
 
 MAX_REASONS = 5  # for which runs failed; bakeoff-runs knows the others
 MAX_WIDTH = 100  # characters of one
 
 
-def print_summary(sweep: Sweep, config: DictConfig, since: float) -> None:
-    """Prints the summary of a multirun that started at `since`, seconds since the epoch."""
+def print_summary(sweep: Sweep, config: DictConfig) -> None:
+    """Prints the summary of a multirun."""
     folder = Path(config.hydra.sweep.dir)
     _keep_tuning_note(folder, config.tuning_note)
     metric = resolve_metric(sweep.records, config.metric)
@@ -33,8 +35,7 @@ def print_summary(sweep: Sweep, config: DictConfig, since: float) -> None:
         tuning_note=config.tuning_note,
     )
     print(f"\n{leaderboard}")
-    if any(_ended_since(record, since) for record in sweep.records) or not any(folder.glob("events.out.tfevents.*")):
-        Overview(folder, config.metric).update()
+    Overview(folder, config.metric).update()  # nothing is written that is up to date
     for line in _failures(folder, sweep.records):
         print(line)
     print(f"TensorBoard: tensorboard --logdir {shlex.quote(str(folder))}")
@@ -42,14 +43,19 @@ def print_summary(sweep: Sweep, config: DictConfig, since: float) -> None:
     print(f"curves:      {time_series(group_arms(sweep.records), metric)}")
 
 
-def failed_folders(records: Sequence[Record], since: float) -> set[str]:
-    """The folders of the runs that failed since then; there may be failures of earlier commands."""
-    failed = (record for record in records if record.status == "failed" and _ended_since(record, since))
-    return {str(record.path.absolute()) for record in failed}
+def record_contents(folder: Path) -> dict[Path, bytes]:
+    """The records of a sweep as they are on disk, to be asked before its runs are trained."""
+    found = {}
+    for run in run_folders(folder):
+        with suppress(OSError):
+            found[run] = (run / FILE_NAME).read_bytes()
+    return found
 
 
-def _ended_since(record: Record, since: float) -> bool:
-    return (record.path / "outcome.json").stat().st_mtime >= since - 1
+def failed_folders(records: Sequence[Record], before: Mapping[Path, bytes]) -> set[str]:
+    """The folders of the runs that failed since the records were `before`: earlier commands have failures, too."""
+    failed = [record.path for record in records if record.status == "failed"]
+    return {str(run.absolute()) for run in failed if (run / FILE_NAME).read_bytes() != before.get(run)}
 
 
 def _failures(folder: Path, records: Sequence[Record]) -> Iterator[str]:

@@ -76,7 +76,7 @@ def train(config: DictConfig) -> float | None:
 
 
 def _train_or_wait(config: DictConfig, run: Run, folder: Path, *, progress_bar: bool) -> Outcome:
-    stop, is_announced = StopRequest(), False
+    stop, is_announced, before = StopRequest(), False, Outcome.read(folder)
     search_path = GlobalHydra.instance().config_loader().get_search_path()
     configuration = configuration_hash(search_path, HydraConfig.get().searchpath)
     with stop.on_signals():
@@ -87,6 +87,7 @@ def _train_or_wait(config: DictConfig, run: Run, folder: Path, *, progress_bar: 
                 configuration,
                 stop,
                 save_configuration=lambda: save_configuration(folder, config),
+                before=before,
                 progress_bar=progress_bar,
             )
             if outcome is not None:
@@ -94,10 +95,12 @@ def _train_or_wait(config: DictConfig, run: Run, folder: Path, *, progress_bar: 
             if not is_announced:
                 print_waiting(folder)
                 is_announced = True
-            while is_leased(folder):
+            while True:  # once at least: by the clock of the file system its process may be alive, not by ours
                 time.sleep(WAIT_INTERVAL)
                 if stop.requested:
                     raise SystemExit(INTERRUPTED_STATUS)
+                if not is_leased(folder):
+                    break
 
 
 def _remove_empty(folder: Path) -> None:

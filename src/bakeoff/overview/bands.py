@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from bakeoff.overview.axes import AXES, Axis, band_tag
-from bakeoff.overview.rewrite import replace_events
+from bakeoff.overview.rewrite import replace_events, written_state
+from bakeoff.overview.state import arm_state
 from bakeoff.report.arms import Arm
 from bakeoff.report.bands import METHOD, Band, axis_values, band
 from bakeoff.report.curves import Curve, read_curves
@@ -20,6 +22,7 @@ from bakeoff.tensorboard import EventFile
 from bakeoff.tensorboard.summaries import text
 
 MAIN_CURVES = ("train/loss", "val/")
+NO_RUNS = "0" * 64  # in place of the state of an arm
 
 
 def write_bands(arm: Arm) -> None:
@@ -27,13 +30,30 @@ def write_bands(arm: Arm) -> None:
 
     Main curves are `train/loss` and the validation metrics.
     """
+    state = arm_state(arm)
     runs = [read_curves(record.path) for record in arm.records if record.status == "completed"]
     metrics = dict.fromkeys(tag for run in runs for tag in run if tag.startswith(MAIN_CURVES))
-    with replace_events(arm.records[0].path.parent) as file:
+    with replace_events(arm.records[0].path.parent, state) as file:
         file.summary(text("seeds", _seeds(arm)))
         for metric in metrics:
             for axis in AXES:
                 _write(file, metric, axis, runs)
+
+
+def bands_are_current(arm: Arm) -> bool:
+    """Whether the bands of an arm were made from its runs as they are now."""
+    return written_state(arm.records[0].path.parent) == arm_state(arm)
+
+
+def clear_bands(folder: Path) -> None:
+    """Replaces the event file in the folder of an arm of which no run can be read any more."""
+    with replace_events(folder, NO_RUNS) as file:
+        file.summary(text("seeds", "No run of this arm can be read."))
+
+
+def bands_are_cleared(folder: Path) -> bool:
+    """Whether `clear_bands` was the last to write there."""
+    return written_state(folder) == NO_RUNS
 
 
 def _seeds(arm: Arm) -> str:

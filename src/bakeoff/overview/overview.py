@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from bakeoff.errors import UserError
-from bakeoff.overview.bands import write_bands
+from bakeoff.overview.bands import bands_are_cleared, bands_are_current, clear_bands, write_bands
 from bakeoff.overview.columns import (
     differing_columns,
     metric_columns,
@@ -20,19 +21,28 @@ from bakeoff.overview.columns import (
     with_kinds_separated,
 )
 from bakeoff.overview.layout import custom_scalars
-from bakeoff.overview.rewrite import PATTERN, replace_events
+from bakeoff.overview.rewrite import PATTERN, replace_events, written_state
+from bakeoff.overview.state import sweep_state
 from bakeoff.report.arms import Arm, group_arms
 from bakeoff.report.leaderboard import render
 from bakeoff.report.metric import resolve_metric
 from bakeoff.report.records import Sweep, read_sweep
-from bakeoff.runs.outcome import FILE_NAME
 from bakeoff.tensorboard import EventFile
-from bakeoff.tensorboard.hparams import Hyperparameter, experiment
+from bakeoff.tensorboard.hparams import HParamColumn, Hyperparameter, experiment
 from bakeoff.tensorboard.summaries import code_block, image, text
 
 log = logging.getLogger(__name__)
 MIN_INTERVAL = 5.0  # seconds between two updates
 MAX_FRACTION = 0.02  # of the time is spent on updates while runs are trained
+MAX_PASSES = 4  # over the records in one update: whoever makes more of them necessary updates after that itself
+
+
+class _Root(NamedTuple):
+    """What the root of a sweep is made from, besides its records."""
+
+    metric: str
+    columns: Sequence[HParamColumn]
+    state: str
 
 
 class Overview:
@@ -59,7 +69,8 @@ class Overview:
         self._planned = list(planned)
         self.sweep.mkdir(parents=True, exist_ok=True)
         with self._log_errors():
-            self._write_root(read_sweep(self.sweep))
+            sweep = read_sweep(self.sweep)
+            self._write_root(sweep, self._root(sweep))
 
     def run_ended(self) -> None:
         """Updates what has changed, if the last update is long enough ago."""
@@ -71,13 +82,32 @@ class Overview:
         self._due = ended + max(MIN_INTERVAL, (ended - started) / MAX_FRACTION)
 
     def update(self) -> None:
-        """Brings everything up to date."""
+        """Brings everything up to date.
+
+        What it has written is compared with the records once more, until nothing is left to do: runs end meanwhile, and
+        another process of the same sweep may have written over it what it had read before.
+        """
         with self._log_errors():
-            sweep = read_sweep(self.sweep)
-            for arm in group_arms(sweep.records):
-                if not _is_current(arm):
-                    write_bands(arm)
-            self._write_root(sweep)
+            for _ in range(MAX_PASSES):
+                if not self._write_what_changed():
+                    return
+
+    def _write_what_changed(self) -> bool:
+        """Whether anything had."""
+        sweep = read_sweep(self.sweep)
+        arms = group_arms(sweep.records)
+        changed = [arm for arm in arms if not bands_are_current(arm)]
+        for arm in changed:
+            write_bands(arm)
+        written = {path.parent for path in self.sweep.glob(f"*/{PATTERN}")}
+        empty = [path for path in written - {self.sweep / arm.folder for arm in arms} if not bands_are_cleared(path)]
+        for folder in empty:
+            clear_bands(folder)
+        root = self._root(sweep)
+        if written_state(self.sweep) != root.state:
+            self._write_root(sweep, root)
+            return True
+        return bool(changed or empty)
 
     @contextmanager
     def _log_errors(self) -> Iterator[None]:
@@ -87,24 +117,18 @@ class Overview:
         except Exception as error:  # a full disk, a run folder that was removed meanwhile, what a figure cannot show
             log.warning("TensorBoard's overview of %s is out of date: %s: %s", self.sweep, type(error).__name__, error)
 
-    def _write_root(self, sweep: Sweep) -> None:
+    def _root(self, sweep: Sweep) -> _Root:
         metric = resolve_metric(sweep.records, self.metric)
         columns = differing_columns(with_kinds_separated(session_hparams(self.sweep), self._planned))
-        with replace_events(self.sweep) as file:
-            file.summary(experiment(columns, metric_columns(sweep.records, metric)))
-            file.summary(custom_scalars(_curves(sweep, metric)))
+        return _Root(metric, columns, sweep_state(sweep, metric, columns))
+
+    def _write_root(self, sweep: Sweep, root: _Root) -> None:
+        with replace_events(self.sweep, root.state) as file:
+            file.summary(experiment(root.columns, metric_columns(sweep.records, root.metric)))
+            file.summary(custom_scalars(_curves(sweep, root.metric)))
             if sweep.records:
-                file.summary(text("leaderboard", _leaderboard(sweep, metric)), len(sweep.records))
-                _draw(file, group_arms(sweep.records), metric)
-
-
-def _is_current(arm: Arm) -> bool:
-    """Whether the aggregate run was written after the last of the runs had changed."""
-    folder = arm.records[0].path.parent
-    written = [path.stat().st_mtime_ns for path in folder.glob(PATTERN)]
-    # the folder's own time changes when a run is removed
-    changed = [(record.path / FILE_NAME).stat().st_mtime_ns for record in arm.records] + [folder.stat().st_mtime_ns]
-    return bool(written) and max(written) >= max(changed)
+                file.summary(text("leaderboard", _leaderboard(sweep, root.metric)), len(sweep.records))
+                _draw(file, group_arms(sweep.records), root.metric)
 
 
 def _curves(sweep: Sweep, metric: str) -> list[str]:

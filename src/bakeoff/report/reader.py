@@ -31,7 +31,9 @@ from bakeoff.runs.outcome import FILE_NAME
 from bakeoff.tensorboard.hparams import Hyperparameter, read_session_start
 
 T = TypeVar("T")
-FileStates = tuple[tuple[str, int, int], ...]  # name, time of the last change, size
+# name, size, number, and times of the last changes: whether two are equal matters, not which is later. A file that is
+# replaced within a tick of the clock by one of its size has another number.
+FileStates = tuple[tuple[str, int, int, int, int], ...]
 ALIVE = "/"  # in place of a file's name, which it cannot be
 EVENTS = "events.out.tfevents."
 MAX_DEPTH = 3  # folders between the logdir and a sweep: further down, a search would cost more than it finds
@@ -137,9 +139,9 @@ def _file_states(run: Path, *prefixes: str) -> FileStates:
             if entry.name.startswith(prefixes or ""):
                 with suppress(FileNotFoundError):  # replaced in this very moment
                     state = entry.stat()
-                    found.append((entry.name, state.st_mtime_ns, state.st_size))
-    if any(name.startswith(LEASE) for name, _, _ in found):
-        found.append((ALIVE, int(is_leased(run)), 0))
+                    found.append((entry.name, state.st_size, state.st_ino, state.st_mtime_ns, state.st_ctime_ns))
+    if any(name.startswith(LEASE) for name, *_ in found):
+        found.append((ALIVE, int(is_leased(run)), 0, 0, 0))
     return tuple(sorted(found))
 
 

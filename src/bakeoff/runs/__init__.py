@@ -2,7 +2,13 @@
 
 from bakeoff.runs.arm import arm_of, constant_keys, folder_name
 from bakeoff.runs.files import write_atomically
-from bakeoff.runs.finished import finished_outcome, is_finished, resumable_outcome
+from bakeoff.runs.finished import (
+    finished_outcome,
+    finished_outcome_since,
+    is_finished,
+    is_finished_since,
+    resumable_outcome,
+)
 from bakeoff.runs.folder import arm_folder, belongs_to_other_arm, default_folder_name
 from bakeoff.runs.identity import identity_of
 from bakeoff.runs.metrics import METRICS, Direction, direction_of, find_metric, is_better, metric_names
@@ -25,10 +31,12 @@ __all__ = [
     "direction_of",
     "find_metric",
     "finished_outcome",
+    "finished_outcome_since",
     "folder_name",
     "identity_of",
     "is_better",
     "is_finished",
+    "is_finished_since",
     "metric_names",
     "objective",
     "parse_outcome",

@@ -51,6 +51,9 @@ def belongs_to_other_arm(run: Path, identity: Callable[[int], str]) -> bool:
     return record is not None and record.identity != identity(record.seed)
 
 
+_FileState = tuple[int, int, int]
+
+
 class _Record(NamedTuple):
     """What tells an arm's folder from another's."""
 
@@ -60,7 +63,8 @@ class _Record(NamedTuple):
     path: str
 
 
-_cache: dict[str, _Record] = {}  # arm's folder -> record: a sweep of a thousand jobs asks a thousand times for each
+# arm's folder -> a record, and the state of its file: a sweep of a thousand jobs asks a thousand times for each
+_cache: dict[str, tuple[_Record, _FileState]] = {}
 
 
 def _folders(sweep: Path) -> list[Path]:
@@ -74,15 +78,26 @@ def _folders(sweep: Path) -> list[Path]:
 def _first_record(folder: Path) -> _Record | None:
     """Of the first run that has one that can be read; a damaged one claims no name."""
     key = os.path.abspath(folder)
-    if key in _cache and not os.path.exists(_cache[key].path):  # removed by its owner, who wants it anew
-        del _cache[key]
-    if key not in _cache:
-        for path in sorted(folder.glob(f"seed=*/{FILE_NAME}")):
-            record = _read(path)
-            if record is not None:
-                _cache[key] = record
-                break
-    return _cache.get(key)
+    known = _cache.get(key)
+    if known is not None and _file_state(known[0].path) == known[1]:
+        return known[0]
+    _cache.pop(key, None)  # removed or replaced by its owner
+    for path in sorted(folder.glob(f"seed=*/{FILE_NAME}")):
+        state = _file_state(path)  # before it is read: what is replaced meanwhile is read again
+        record = _read(path)
+        if record is not None and state is not None:
+            _cache[key] = record, state
+            return record
+    return None
+
+
+def _file_state(path: str | Path) -> _FileState | None:
+    """Equal as long as the file is; a file that is replaced by one of its size has another number."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _read(path: Path) -> _Record | None:

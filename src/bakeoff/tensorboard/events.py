@@ -17,7 +17,7 @@ from typing import BinaryIO
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from bakeoff.tensorboard.tfrecord import encode_record
+from bakeoff.tensorboard.tfrecord import encode_record, read_records
 
 PREFIX = "events.out.tfevents."
 _count = itertools.count()  # a file made anew in the second in which it was deleted must differ in name
@@ -49,6 +49,10 @@ class EventFile:
         """Tells readers to forget the points that older files of this folder hold from `step` on."""
         self._write(Event(wall_time=time.time(), step=step, session_log=SessionLog(status=SessionLog.START)))
 
+    def closing_message(self, message: str) -> None:
+        """The last record of a file, by which `read_closing_message` knows that it is whole; TensorBoard shows none."""
+        self._write(_closing_event(message, time.time()))
+
     def flush(self) -> None:
         """Passes everything written so far to the operating system."""
         if self._file is not None:
@@ -77,6 +81,26 @@ class EventFile:
         file = self.path.open("wb")
         file.write(encode_record(Event(wall_time=now, file_version="brain.Event:2").SerializeToString()))
         return file
+
+
+def read_closing_message(path: Path, length: int = 64) -> str | None:
+    """The closing message of `length` ASCII characters at the end of an event file; None if there is none.
+
+    Raises:
+        OSError: the file cannot be read.
+
+    """
+    size = len(encode_record(_closing_event("x" * length, 1.0).SerializeToString()))
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+        for data in read_records(file.read(size)):
+            log = Event.FromString(data).session_log
+            return log.msg if log.status == SessionLog.STOP else None
+    return None
+
+
+def _closing_event(message: str, wall_time: float) -> Event:
+    return Event(wall_time=wall_time, session_log=SessionLog(status=SessionLog.STOP, msg=message))
 
 
 def _last_second(folder: Path) -> int:

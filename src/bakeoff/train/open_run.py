@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bakeoff.errors import UserError
-from bakeoff.runs import Outcome, StopRequest, belongs_to_other_arm, finished_outcome
+from bakeoff.runs import Outcome, StopRequest, belongs_to_other_arm, finished_outcome_since
 from bakeoff.runs.fingerprint import command_fingerprint, file_fingerprints
 from bakeoff.runs.lease import acquire
 from bakeoff.runs.outcome import FILE_NAME
@@ -27,7 +27,7 @@ def train_if_unclaimed(
     stop: StopRequest,
     *,
     save_configuration: Callable[[], None],
-    launched: str | None = None,
+    before: Outcome | None,
     threads: int | None = None,
     progress_bar: bool = False,
 ) -> Outcome | None:
@@ -39,7 +39,7 @@ def train_if_unclaimed(
         configuration: hash of the configuration files, by which the run is recognized when it is asked for again.
         stop: whether it is asked to stop.
         save_configuration: writes the composed configuration into the folder; called when the run is to be trained.
-        launched: when the command was, by which failures from before are known.
+        before: the record that was there when the run was asked for: a failure that is not that one is final.
         threads: of torch, where the settings give none.
         progress_bar: whether to show one.
 
@@ -52,7 +52,7 @@ def train_if_unclaimed(
     if lease is None:
         return None
     with lease:
-        finished = finished_outcome(folder, run.identity, run.settings.retry, launched)
+        finished = finished_outcome_since(folder, run.identity, run.settings.retry, before)
         if finished is not None:  # by another process, while this one was on its way
             return finished
         if belongs_to_other_arm(folder, run.identity_with):

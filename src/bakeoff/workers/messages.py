@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from bakeoff.runs import Direction, utc_now
+from bakeoff.runs import Direction, Outcome
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class WorkerContext:
 
     `set_up` is what the application does in each process before it composes configurations; `threads` are those of a
     run whose settings give none; `retry` is as on the command line; `configuration` is the hash of the configuration
-    files; `folder` is where the command was given, and `launched` when (ISO 8601).
+    files; `folder` is where the command was given.
     """
 
     hydra: HydraContext
@@ -28,7 +28,6 @@ class WorkerContext:
     threads: int | None = None
     retry: str | None = None
     folder: str = field(default_factory=os.getcwd)
-    launched: str = field(default_factory=utc_now)
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ class BuiltRun:
     """A job whose run could be built. `config` is its pickled configuration, which the launcher never opens.
 
     `finished` is the status of a run that is not to be trained again: completed, diverged, or failed without `retry`.
+    `before` is the record that the run had when it was built: a failure that is not that one is of this command's time.
     """
 
     job: Job
@@ -54,6 +54,7 @@ class BuiltRun:
     direction: Direction
     config: bytes = field(repr=False)
     finished: str | None = None
+    before: Outcome | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from hydra.core.utils import run_job, setup_globals
 from omegaconf import DictConfig, open_dict, read_write
 
 from bakeoff.errors import UserError
-from bakeoff.runs import Direction, Outcome, StopRequest, finished_outcome, objective
+from bakeoff.runs import Direction, Outcome, StopRequest, finished_outcome, finished_outcome_since, objective
 from bakeoff.train.error import was_stopped
 from bakeoff.train.open_run import record_build_failure, train_if_unclaimed
 from bakeoff.train.prepare import build_failure, prepare, run_folder, save_configuration
@@ -28,6 +28,7 @@ class Worker:
     """One process's part of a sweep."""
 
     _error: Exception | None
+    _before: Outcome | None
 
     def __init__(self, context: WorkerContext, stop: StopRequest) -> None:
         self._context, self._stop = context, stop
@@ -61,6 +62,7 @@ class Worker:
         folder = run_folder(run, sweep / str(config.hydra.sweep.subdir))
         with read_write(config.hydra):
             config.hydra.sweep.subdir = os.path.relpath(folder, sweep)
+        before = Outcome.read(folder)  # first: a failure after it is of this command's time
         finished = finished_outcome(folder, run.identity, self._context.retry)
         return BuiltRun(
             job,
@@ -71,15 +73,16 @@ class Worker:
             run.direction,
             pickle.dumps(picklable(config)),
             finished.status if finished else None,
+            before,
         )
 
     def _train(self, built: BuiltRun) -> RunResult:
         context = self._context
-        finished = finished_outcome(Path(built.folder), built.identity, context.retry, context.launched)
+        finished = finished_outcome_since(Path(built.folder), built.identity, context.retry, built.before)
         if finished is not None:  # another worker has trained it
             return _as_result(finished, built.metric, built.direction)
         config: DictConfig = pickle.loads(built.config)
-        self._result, self._error = RunResult("failed"), None
+        self._result, self._error, self._before = RunResult("failed"), None, built.before
         try:
             run_job(
                 hydra_context=context.hydra,
@@ -125,7 +128,7 @@ class Worker:
             context.configuration,
             self._stop,
             save_configuration=lambda: save_configuration(folder, config),
-            launched=context.launched,
+            before=self._before,
             threads=context.threads,
         )
         self._result = RunResult("elsewhere") if outcome is None else _as_result(outcome, run.metric, run.direction)
