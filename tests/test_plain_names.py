@@ -68,7 +68,7 @@ IDENTIFIERS = {
     "agrees": "matches_reference",
     "usual_metric": "resolve_metric",
     "Problem": "UnreadableRun",
-    "_plain": "what it does: _to_hparam, _to_json, _finite_or_none",
+    "_plain": "what it does: _to_hparam, to_json, _finite_or_none",
     "usual": "default",
     "policy": "tuning_note",
     "LOOK": "*_INTERVAL",

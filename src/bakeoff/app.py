@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import traceback
 
 import hydra
 from hydra.core.plugins import Plugins
@@ -37,6 +38,11 @@ def main() -> None:
         if _wants_trace:
             raise
         sys.stderr.write(f"bakeoff: {explain(error)}\n")
+        sys.exit(USAGE_STATUS)
+    except KeyError as error:
+        if _wants_trace or not _is_of_environment(error):
+            raise
+        sys.stderr.write(f"bakeoff: the environment variable {error.args[0]} is not set\n")
         sys.exit(USAGE_STATUS)
     except KeyboardInterrupt:
         sys.stderr.write("\nbakeoff: stopped\n")
@@ -76,6 +82,12 @@ def explain(error: BaseException) -> str:
     return text
 
 
+def _is_of_environment(error: KeyError) -> bool:
+    """Whether a lookup in `os.environ` raised it, as Hydra's for `hydra.job.env_copy` does."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_code is type(os.environ).__getitem__.__code__
+
+
 def _unreadable(error: OverrideParseException) -> str:
     """The parser's own words are about its grammar."""
     what = f"Error parsing override '{error.override}'"
@@ -96,7 +108,7 @@ def _unknown_key(key: str) -> str:
     hint = did_you_mean(key, siblings)
     place = f"in {group}" if group in _groups(known) else "at the top"
     there = ", ".join(k.rpartition(".")[2] for k in siblings)
-    adding = f"; to add a key of your own, write +{key}=..." if group else ""
+    adding = f"; to add an argument of its class, write +{key}=..." if f"{group}._target_" in known else ""
     return f"unknown key {key}{hint}; {place} there are {there}{adding}"
 
 

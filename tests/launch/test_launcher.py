@@ -234,3 +234,26 @@ def test_ctrl_c_while_runs_are_trained(start, net, tmp_path):
     assert "stopping after the next checkpoint; press Ctrl-C again to stop immediately" in err
     assert "stopped: 2 interrupted, 1 not started; run the same command again to resume" in err
     assert statuses(tmp_path) == ["interrupted", "interrupted"]
+
+
+NEEDS = """
+import os, torch
+
+class Net(torch.nn.Sequential):
+    def __init__(self, n_in, n_out):
+        assert os.environ["SCALE"] in ("on", "1"), os.environ["SCALE"]
+        super().__init__(torch.nn.Flatten(), torch.nn.Linear(n_in, n_out))
+"""
+
+
+def test_the_environment_of_a_job_reaches_its_building_and_its_training(trained, tmp_path):
+    (tmp_path / "needs.py").write_text(NEEDS)
+    needs = ("model._target_=needs.Net", *FAST, "workers=1")
+    constant = trained("-m", "+hydra.job.env_set.SCALE=on", "seed=0,1", *needs)
+    assert (constant.status, len(constant.runs)) == (0, 2), constant.err
+    own = trained("-m", '+hydra.job.env_set={SCALE: "${seed}"}', "seed=1,2", "sweep=own", *needs)
+    assert own.status == 2  # refused for seed 2, and none was started
+    assert "model: 2" in own.err
+    assert "Traceback" not in own.err
+    missing = trained("-m", "seed=0,1", "sweep=missing", *needs)
+    assert (missing.status, missing.err) == (2, "bakeoff: model: KeyError: 'SCALE'\n")

@@ -316,8 +316,19 @@ def test_two_runs_that_would_share_a_folder_are_refused(bakeoff, outcomes):
     assert "1 of 2 runs cannot be built; none was started" in result.err
     assert "its folder would be that of another run" in result.err
     assert outcomes() == {}
-    subdir = bakeoff("-m", "optimizer=sgd,adam", "hydra.sweep.subdir=x", *FAST)
-    assert (subdir.status, outcomes()) == (2, {})
+
+
+OWN_FOLDERS = ("hydra.sweep.subdir=x", "hydra.sweep.subdir=${hydra.job.num}", "hydra.sweep.dir=elsewhere")
+
+
+@pytest.mark.parametrize("folder", OWN_FOLDERS)
+def test_a_folder_of_ones_own_is_refused(trained, tmp_path, folder):
+    """No report would find the runs there, and one could replace another."""
+    result = trained("-m", "optimizer=sgd,adam", folder, *FAST)
+    assert (result.status, result.runs) == (2, set())
+    assert "hydra.sweep.subdir cannot be chosen: a run is written to outputs/main/<arm>/seed=0" in result.err
+    assert result.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.long

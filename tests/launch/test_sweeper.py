@@ -49,6 +49,14 @@ def test_the_jobs_are_those_of_hydras_own_sweeper(parse, command):
     assert product(parse(command)) == expected
 
 
+def test_a_dictionary_adds_to_what_its_key_has(parse):
+    """Hydra's own sweeper drops the choice; without a sweep Hydra applies both."""
+    assert product(parse(["optimizer=sgd,adam", "optimizer={lr:0.1},{lr:0.2}"])) == [
+        [f"optimizer={name}", f"optimizer={{lr:{rate}}}"] for name in ("sgd", "adam") for rate in (0.1, 0.2)
+    ]
+    assert product(parse(["clip={norm:1.0}", "clip={value:2.0}"])) == [["clip={norm:1.0}", "clip={value:2.0}"]]
+
+
 def test_the_last_key_changes_fastest(parse):
     assert product(parse(["a=1,2", "b=x", "c=3,4"])) == [
         ["a=1", "b=x", "c=3"],

@@ -118,11 +118,11 @@ def test_a_run_goes_to_the_folder_that_it_has_already(bakeoff, outcomes, tmp_pat
     }
 
 
-def test_a_folder_of_the_users_own(bakeoff, tmp_path):
-    assert bakeoff("hydra.run.dir=mine/here/run", *FAST).status == 0
-    assert Outcome.read(tmp_path / "mine" / "here" / "run").status == "completed"
-    assert bakeoff("-m", "hydra.sweep.subdir=mine/run${seed}", "seed=3", *FAST).status == 0
-    assert Outcome.read(tmp_path / "outputs" / "main" / "mine" / "run3").status == "completed"
+def test_a_folder_of_the_users_own_is_refused(bakeoff, tmp_path):
+    refused = bakeoff("hydra.run.dir=mine/here/run", *FAST)
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert "a run is written to outputs/main/<arm>/seed=0" in refused.err
+    assert not list(tmp_path.iterdir())
 
 
 def folder_of(bakeoff, *command) -> Path:

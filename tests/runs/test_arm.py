@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,3 +56,41 @@ def test_what_one_command_gives_to_all_its_runs_is_known():
 def test_runs_that_differ_in_their_seed_alone_are_named_by_what_they_share():
     assert constant_keys(["optimizer=adam", "loss=mse", "seed=0,1,2"]) == []
     assert constant_keys(["optimizer=adam"]) == []
+
+
+def test_a_dictionary_sets_the_keys_in_it():
+    given = [
+        "optimizer=sgd",
+        "++optimizer={lr:0.01,betas:[0.9,0.99]}",
+        "+callbacks.a={_target_:m.C,steps:{0:4}}",
+        "clip={}",
+    ]
+    assert arm_of(given) == {
+        "optimizer": "sgd",
+        "optimizer.lr": 0.01,
+        "optimizer.betas": [0.9, 0.99],
+        "callbacks.a._target_": "m.C",
+        "callbacks.a.steps.0": 4,
+        "clip": {},
+    }
+
+
+def test_what_is_no_number_is_told_apart():
+    values = ("inf", "-inf", "nan", "null", "1.0")
+    arms = [arm_of([f"clip.norm={value}"]) for value in values]
+    assert [arm["clip.norm"] for arm in arms] == ["inf", "-inf", "nan", None, 1.0]
+    assert [folder_name(arm) for arm in arms] == [f"clip.norm={value}" for value in values]
+    assert arm_of(["+x=[1.0,inf,{a:nan}]"]) == {"x": [1.0, "inf", {"a": "nan"}]}
+
+
+@pytest.mark.parametrize(
+    ("command", "constant"),
+    [
+        (["optimizer=adam,sgd", "++optimizer={lr:0.1},{lr:0.2}", "batch_size=3"], ["batch_size"]),
+        (["optimizer=adam,sgd", "++optimizer={lr:0.1}"], ["optimizer.lr"]),
+        (["optimizer=adam,sgd", "++optimizer={lr:0.1}", "optimizer.lr=1,2"], []),
+        (["seed=0,1", "++optimizer={lr:0.1}"], []),
+    ],
+)
+def test_what_a_dictionary_gives_to_all_runs_of_a_command(command, constant):
+    assert constant_keys(command) == constant

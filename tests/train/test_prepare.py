@@ -10,6 +10,7 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
+from bakeoff.errors import UserError
 from bakeoff.launch.resolvers import register_resolvers
 from bakeoff.launch.search_path import package_conf
 from bakeoff.runs import Outcome, arm_of
@@ -58,11 +59,9 @@ def test_what_one_command_gives_to_all_its_runs_is_left_out(compose, tmp_path):
     assert run_folder(run, Path(config.hydra.run.dir)) == tmp_path / "outputs" / "main" / "optimizer=adam" / "seed=0"
 
 
-def test_a_folder_of_the_users_own_is_kept(compose, tmp_path):
-    assert folder_of(compose("optimizer=adam", "hydra.run.dir=mine/here")) == tmp_path / "mine" / "here"
-    _, run = compose("optimizer=adam", "seed=1")
-    record(tmp_path / "outputs" / "main" / "older" / "seed=1", run)  # even if the run has another one already
-    assert run_folder(run, tmp_path / "mine") == tmp_path / "mine"
+def test_a_folder_of_the_users_own_is_refused(compose):
+    with pytest.raises(UserError, match=r"written to outputs/main/<arm>/seed=0, where reports find it"):
+        folder_of(compose("optimizer=adam", "hydra.run.dir=mine/here"))
 
 
 def test_an_arm_that_is_there_under_another_name_keeps_its_folder(compose, tmp_path):

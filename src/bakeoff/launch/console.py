@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from bakeoff.launch.duplicates import describe_duplicates
 from bakeoff.runs import Outcome, finished_outcome
 from bakeoff.runs.lease import holder_of, is_leased
-from bakeoff.workers import BuiltRun, RunResult
+from bakeoff.workers import BuiltRun, Job, RunResult
 
 STOPPING = b"\nbakeoff: stopping after the next checkpoint; press Ctrl-C again to stop immediately\n"
 
@@ -68,6 +69,13 @@ def print_finished(statuses: Iterable[str]) -> None:
         words = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         again = "; retry=failed trains the failed ones again" if counts["failed"] else ""
         print(f"already finished: {words}{again}", flush=True)
+
+
+def print_duplicates(jobs: Sequence[Job], duplicate_of: Mapping[int, int]) -> None:
+    """Which runs are asked for more than once."""
+    said = describe_duplicates(jobs, duplicate_of)
+    if said is not None:
+        print(said, flush=True)
 
 
 def print_stopped(why: str, ended: Mapping[str, int], not_started: int, finished: int) -> None:

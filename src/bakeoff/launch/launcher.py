@@ -21,7 +21,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from bakeoff.errors import USAGE_STATUS, UserError
-from bakeoff.launch.console import STOPPING, print_finished, print_stopped, print_unrecorded
+from bakeoff.launch.console import STOPPING, print_duplicates, print_finished, print_stopped, print_unrecorded
 from bakeoff.launch.dry_run import describe
 from bakeoff.launch.plan import Plan, plan, raise_if_invalid
 from bakeoff.launch.progress import SweepProgress, preparing_bar
@@ -76,6 +76,7 @@ class SweepLauncher(Launcher):
         backend = self._backend = self._backend or self._start_backend(len(jobs), configuration)
         try:
             planned = self._plan(jobs, sweep, configuration, backend)
+            print_duplicates(jobs, planned.duplicate_of)
             if self.config.dry_run:
                 backend.close()
                 print(describe(planned, sweep, backend.workers))

@@ -46,8 +46,10 @@ class ProductSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Called by Hydra. A command that is refused, or only asks what it would do, leaves nothing behind."""
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        given = [f"{key}={value}" for key, value in self.params.items()]
-        jobs = product(parser.parse_overrides([*given, *arguments]))
+        given = parser.parse_overrides(arguments)
+        keys = {override.get_key_element() for override in given}
+        defaults = [f"{key}={value}" for key, value in self.params.items() if key not in keys]
+        jobs = product([*parser.parse_overrides(defaults), *given])
         size = self.max_batch_size or len(jobs)
         if isinstance(self.launcher, SweepLauncher):
             return self._launch(self.launcher, jobs, len(jobs) if self.config.dry_run else size)
@@ -77,12 +79,23 @@ class ProductSweeper(Sweeper):
 def product(overrides: Iterable[Override]) -> list[list[str]]:
     """The overrides of each job: one value of each key, all combinations, the last key changing fastest.
 
+    Of a key that is given twice the last value counts; but a dictionary only adds to what the key has, as it does in
+    Hydra without a sweep: `optimizer=sgd,adam optimizer={lr: 0.1}`.
+
     Raises:
         HydraException: a key is given an interval, of which there is no end of values.
 
     """
-    values = {override.get_key_element(): list(_values(override)) for override in overrides}  # the last one wins
+    values: dict[object, list[str]] = {}
+    for position, override in enumerate(overrides):
+        key = override.get_key_element()
+        values[(key, position) if _is_dictionary(override) else key] = list(_values(override))
     return [list(job) for job in itertools.product(*values.values())]
+
+
+def _is_dictionary(override: Override) -> bool:
+    value = override.value()
+    return all(isinstance(item, Mapping) for item in (getattr(value, "list", None) or [value]))
 
 
 def _values(override: Override) -> Iterator[str]:

@@ -47,6 +47,7 @@ def train(config: DictConfig) -> float | None:
     overrides = list(hydra.overrides.task)
     try:
         run = prepare(config, overrides, GlobalHydra.instance().config_loader())
+        folder = run_folder(run, chosen)
     except UserError as error:
         _remove_empty(chosen)
         if alone:
@@ -54,7 +55,6 @@ def train(config: DictConfig) -> float | None:
         failure = build_failure(config.seed, overrides, str(error))
         record_build_failure(chosen, failure, lambda: save_configuration(chosen, config))
         return None
-    folder = run_folder(run, chosen)
     if folder != chosen.absolute():
         _remove_empty(chosen)
     if run.settings.dry_run:  # under another launcher; else it has not come so far

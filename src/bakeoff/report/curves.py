@@ -55,7 +55,7 @@ def _scalars(event: Event) -> Iterator[tuple[str, float]]:
 
 
 def _curve(points: list[tuple[int, float]], steps: np.ndarray) -> Curve:
-    """`steps` are those of all events of the run, in the order of writing: by the names of its files, not by a clock."""
+    """`steps` are those of all events of the run, in the order of writing: by the names of its files, by no clock."""
     events = np.array([event for event, _ in points])
     values = np.array([value for _, value in points], dtype=np.float64)
     steps = steps[events]

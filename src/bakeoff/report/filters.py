@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from bakeoff.errors import UserError, did_you_mean
 from bakeoff.report.arms import as_text, natural_key
 from bakeoff.report.record import Record
+from bakeoff.runs.arm import to_json
 from bakeoff.runs.outcome import STATUSES
 
 DEFAULT = "-"  # as tables show a choice that a run leaves at its default
@@ -66,7 +67,7 @@ def _typed(key: str, text: str) -> list[Any]:
     try:
         override = OverridesParser.create().parse_override(f"{key}={text}")
         values = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
-        return [_unquoted(value) for value in values]
+        return [to_json(_unquoted(value)) for value in values]
     except HydraException:  # as with `name=<b>`, which a command line takes in quotes alone
         return [text]
 

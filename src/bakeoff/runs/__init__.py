@@ -1,6 +1,6 @@
 """What a run is called, what it is, who trains it, and its record on disk. Imports no torch."""
 
-from bakeoff.runs.arm import arm_of, constant_keys, folder_name
+from bakeoff.runs.arm import arm_of, constant_keys, folder_name, override_values
 from bakeoff.runs.files import write_atomically
 from bakeoff.runs.finished import (
     finished_outcome,
@@ -39,6 +39,7 @@ __all__ = [
     "is_finished_since",
     "metric_names",
     "objective",
+    "override_values",
     "parse_outcome",
     "resumable_outcome",
     "utc_now",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -23,9 +24,21 @@ def arm_of(overrides: Iterable[str]) -> dict[str, Any]:
 
     `["optimizer=adam", "optimizer.lr=1e-2", "seed=3"]` gives `{"optimizer": "adam", "optimizer.lr": 0.01}`.
     """
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    values = {_key(override): None if override.is_delete() else _to_json(override.value()) for override in parsed}
-    return {key: value for key, value in values.items() if is_arm_key(key)}
+    values = override_values(OverridesParser.create().parse_overrides(list(overrides)))
+    return {key: to_json(value) for key, value in values.items() if is_arm_key(key)}
+
+
+def override_values(overrides: Iterable[Override]) -> dict[str, Any]:
+    """Key -> value that it is given, None where it is deleted; the last one counts.
+
+    A dictionary sets the keys in it, as Hydra merges it: `optimizer=sgd optimizer={lr: 0.1}` gives `optimizer` and
+    `optimizer.lr`.
+    """
+    return {
+        key: value
+        for override in overrides
+        for key, value in _leaves(_key(override), None if override.is_delete() else override.value())
+    }
 
 
 def constant_keys(overrides: Iterable[str]) -> list[str]:
@@ -34,22 +47,40 @@ def constant_keys(overrides: Iterable[str]) -> list[str]:
     Empty if there is no other key of an arm: the runs then differ in their seed alone, and what they share names them.
     """
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    swept = {_key(override) for override in parsed if override.is_sweep_override()}
+    swept = {key for override in parsed if override.is_sweep_override() for key in _swept_keys(override)}
     if not any(is_arm_key(key) for key in swept):
         return []
-    return [key for override in parsed if (key := _key(override)) not in swept and is_arm_key(key)]
+    constant = override_values(override for override in parsed if not override.is_sweep_override())
+    return [key for key in constant if key not in swept and is_arm_key(key)]
+
+
+def _swept_keys(override: Override) -> Iterator[str]:
+    """The key; or those in the dictionaries between its commas."""
+    values = getattr(override.value(), "list", None) or [None]  # an interval or a glob has no list
+    for value in values:
+        yield from (key for key, _ in _leaves(_key(override), value))
+
+
+def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for inner, own in value.items():
+            yield from _leaves(f"{key}.{inner}", own)
+    else:
+        yield key, value
 
 
 def _key(override: Override) -> str:
     return override.get_key_element().lstrip("+~")
 
 
-def _to_json(value: Any) -> Any:
-    """JSON's own types: Hydra's quoted strings and nested containers become plain."""
+def to_json(value: Any) -> Any:
+    """JSON's own types: Hydra's quoted strings and nested containers become plain, `inf` and `nan` become text."""
     if isinstance(value, Mapping):
-        return {str(k): _to_json(v) for k, v in value.items()}
+        return {str(k): to_json(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_to_json(v) for v in value]
+        return [to_json(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)
 
 

@@ -5,10 +5,10 @@ Neither kind stands in an arm or in a run's identity. Read by the launcher too, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bakeoff.errors import did_you_mean, require
+from bakeoff.errors import UserError, did_you_mean, require
 
 # How runs are executed.
 EXECUTION_KEYS = frozenset(
@@ -25,6 +25,8 @@ EXECUTION_KEYS = frozenset(
         "tuning_note",
     }
 )
+# Read by the launcher, and by no run.
+LAUNCH_KEYS = frozenset({"workers", "fail_fast", "tuning_note"})
 # How arms are compared: which seeds and trials a sweep is made of.
 COMPARISON_KEYS = frozenset({"seeds", "max_seeds", "tune", "search", "grid", "margin"})
 # What arms are ranked by. With early stopping it decides a result, and then it is part of the identity.
@@ -55,6 +57,26 @@ def check_execution(settings: Mapping[str, Any]) -> None:
     trainer = settings.get("trainer")
     threads = trainer.get("threads") if isinstance(trainer, Mapping) else None  # else no run can be built anyway
     require(threads is None or is_whole(threads, 1), "trainer.threads", "a whole number >= 1 or null", threads)
+
+
+def check_locations(settings: Mapping[str, Any], overrides: Iterable[str]) -> None:
+    """Refuses a name of a folder that was read as something else: `sweep=2026_11_25` is the number 20261125.
+
+    Raises:
+        UserError: says how to quote it.
+
+    """
+    for key in ("root", "sweep"):
+        value, typed = settings[key], _typed_value(key, overrides)
+        if not isinstance(value, str) and (isinstance(value, bool) or str(value) != typed):
+            quoted = f"{key}=\"'{typed or value}'\""
+            raise UserError(f"{key} must be text, got {value} ({type(value).__name__}); quote it twice: {quoted}")
+
+
+def _typed_value(key: str, overrides: Iterable[str]) -> str | None:
+    """What was typed behind the key, as it was typed."""
+    typed = [value for name, _, value in (override.partition("=") for override in overrides) if name == key]
+    return typed[-1] if typed else None
 
 
 def is_whole(value: Any, minimum: int) -> bool:

@@ -26,8 +26,8 @@ def hyperparameters(
         choices: group -> option chosen; a part that is not among them goes by the name of its class.
         n_train: training examples in an epoch, where that is known.
 
-    Numbers stay numbers and text stays text, so that no name is both; a list is text, and what is null, or a number
-    that is not finite, is left out.
+    Numbers stay numbers and text stays text, so that no name is both; a list is text, as a number is that is not
+    finite; what is null is left out.
 
     """
     found: dict[str, Any] = {part: choices.get(part) or _class_name(settings.part(part)) for part in PARTS}
@@ -63,7 +63,7 @@ def _to_hparam(value: Any) -> float | bool | str | None:
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (int, float)):
-        return value if abs(value) <= sys.float_info.max else None
+        return value if abs(value) <= sys.float_info.max else str(value)  # TensorBoard's page is JSON, which has no inf
     return json.dumps(value, default=str) if isinstance(value, (list, tuple)) else str(value)
 
 

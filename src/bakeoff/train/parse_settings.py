@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bakeoff.errors import UserError, did_you_mean, require
-from bakeoff.runs.execution import check_execution
+from bakeoff.runs import override_values
+from bakeoff.runs.execution import check_execution, check_locations
 from bakeoff.train.check_ranges import check_ranges
 from bakeoff.train.settings import (
     PARTS,
@@ -24,6 +25,7 @@ from bakeoff.train.settings import (
     Settings,
     TrainerSettings,
 )
+from bakeoff.train.unread_keys import refuse_unread_keys
 
 GROUPS = (*PARTS, "budget", "trainer", "clip", "early_stopping", "callbacks")
 T = TypeVar("T")
@@ -47,15 +49,17 @@ def resolve_settings(config: DictConfig, overrides: Iterable[str]) -> Settings:
     for part in PARTS:
         if f"{part}._target_" in given:
             plain[part] = {k: v for k, v in plain[part].items() if f"{part}.{k}" in given or k == "_partial_"}
+    refuse_unread_keys(config)
     check_execution(plain)
+    check_locations(plain, overrides)
     settings = _parse(plain)
     check_ranges(settings)
     return settings
 
 
 def overridden_keys(overrides: Iterable[str]) -> set[str]:
-    """The keys that a command line sets, without the `+` that adds one."""
-    return {override.get_key_element().lstrip("+") for override in _parse_overrides(overrides)}
+    """The keys that a command line sets, without the `+` that adds one; those in a dictionary, too."""
+    return set(override_values(_parse_overrides(overrides)))
 
 
 def _to_plain(config: DictConfig) -> dict[str, Any]:
@@ -101,8 +105,8 @@ def _parse_once(overrides: tuple[str, ...]) -> tuple[Override, ...]:
 
 
 def _choice(group: str, overrides: Iterable[str]) -> str | None:
-    chosen = [str(o.value()) for o in _parse_overrides(overrides) if o.get_key_element() == group]
-    return chosen[-1] if chosen else None
+    chosen = override_values(_parse_overrides(overrides)).get(group)
+    return None if chosen is None else str(chosen)
 
 
 def _resolve_budget(budget: dict[str, Any], given: set[str], choice: str | None) -> None:

@@ -15,7 +15,7 @@ import torch
 from hydra.errors import InstantiationException
 from torch import Tensor, nn
 
-from bakeoff.data import Arrays, DataSpec, as_datamodule
+from bakeoff.data import Arrays, DatasetDataModule, DataSpec, InMemoryDataModule, as_datamodule
 from bakeoff.errors import UserError
 from bakeoff.train.settings import Settings
 
@@ -35,6 +35,11 @@ class Parts:
     schedule: Callable[[float], float] | None
     task: str
     n_out: int
+
+    @property
+    def batches_are_ours(self) -> bool:
+        """Whether we make the batches: a user's own data module makes them as it likes."""
+        return isinstance(self.data, (InMemoryDataModule, DatasetDataModule))
 
 
 def build(settings: Settings) -> Parts:
@@ -114,7 +119,8 @@ def _first_cause(error: BaseException) -> BaseException:
 
 
 def _one_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    text = (str(error) or type(error).__name__).splitlines()[0]
+    return f"{type(error).__name__}: {text}" if isinstance(error, KeyError) else text  # the key alone says nothing
 
 
 def _task(spec: DataSpec, loss: Any, settings: Settings) -> str:

@@ -13,6 +13,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from bakeoff.errors import UserError
 from bakeoff.runs import Outcome, arm_folder, arm_of, default_folder_name
 from bakeoff.train.options import losses_for
 from bakeoff.train.parse_settings import resolve_settings
@@ -51,8 +52,11 @@ def run_folder(run: Run, chosen: Path) -> Path:
 
     Args:
         run: the run.
-        chosen: the folder that Hydra has chosen, by the overrides alone. Where that is not ours by default, because
-            `hydra.run.dir` or `hydra.sweep.subdir` were given, it is kept.
+        chosen: the folder that Hydra has chosen, by the overrides alone.
+
+    Raises:
+        UserError: `hydra.run.dir`, `hydra.sweep.dir` or `hydra.sweep.subdir` choose another place: no report would find
+            the run there, and nothing would keep it from replacing another one.
 
     """
     settings, arm, hydra = run.settings, arm_of(run.overrides), HydraConfig.get()
@@ -60,8 +64,16 @@ def run_folder(run: Run, chosen: Path) -> Path:
     base, seed = Path(hydra.runtime.cwd), f"seed={settings.seed}"
     sweep = _normal(base / settings.root / str(settings.sweep))
     if _normal(base / chosen) != sweep / default_folder_name(arm, constant) / seed:
-        return _normal(base / chosen)
+        where = f"{_relative(sweep, base)}/<arm>/{seed}"
+        raise UserError(
+            f"hydra.run.dir, hydra.sweep.dir and hydra.sweep.subdir cannot be chosen: a run is written to {where}, "
+            "where reports find it; give root=... and sweep=..."
+        )
     return sweep / arm_folder(sweep, arm, run.identity_with, constant) / seed
+
+
+def _relative(path: Path, base: Path) -> Path:
+    return path.relative_to(base) if path.is_relative_to(base) else path
 
 
 def _normal(path: Path) -> Path:

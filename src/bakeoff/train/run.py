@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -42,7 +42,13 @@ class Run:
     @cached_property
     def identity_with(self) -> Callable[[int], str]:
         """Seed -> identity of the run that differs from this one in its seed alone."""
-        return identity_by_seed(self.settings, self.parts.spec.digest)
+        return identity_by_seed(self._as_trained(), self.parts.spec.digest)
+
+    def _as_trained(self) -> Settings:
+        """A batch size of all samples or more is the full batch, where we make the batches."""
+        size, spec = self.settings.batch_size, self.parts.spec
+        is_full = self.parts.batches_are_ours and spec.n_train is not None and size != "full" and size >= spec.n_train
+        return replace(self.settings, batch_size="full") if is_full else self.settings
 
     @property
     def identity(self) -> str:

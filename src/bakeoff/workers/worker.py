@@ -9,12 +9,13 @@ import os
 import pickle
 import sys
 from pathlib import Path
+from typing import Any
 
 from hydra import version
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.core.utils import run_job, setup_globals
-from omegaconf import DictConfig, open_dict, read_write
+from hydra.core.utils import env_override, run_job, setup_globals
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from bakeoff.errors import UserError
 from bakeoff.runs import Direction, Outcome, StopRequest, finished_outcome, finished_outcome_since, objective
@@ -57,7 +58,11 @@ class Worker:
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = job.number
         HydraConfig.instance().set_config(config)  # `${hydra:...}` sees this job, as it will when it is trained
-        run = prepare(config, list(config.hydra.overrides.task), self._loader)
+        with read_write(config.hydra):  # resolved here, where the whole configuration is: Hydra sees only its own part
+            environment: Any = OmegaConf.to_container(config.hydra.job.env_set, resolve=True)
+            config.hydra.job.env_set = environment
+        with env_override(environment):  # as Hydra does when it is trained
+            run = prepare(config, list(config.hydra.overrides.task), self._loader)
         sweep = Path(str(config.hydra.sweep.dir))
         folder = run_folder(run, sweep / str(config.hydra.sweep.subdir))
         with read_write(config.hydra):
