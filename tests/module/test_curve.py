@@ -1,11 +1,16 @@
 """The curve of training losses: window means, at whole windows, with the rate of each step."""
 
+from functools import partial
+
 import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
+from torch.nn.functional import cross_entropy
 
 from bakeoff.module.curve import LossCurve
+from bakeoff.optim import SGD
 from bakeoff.tensorboard import EventFile
 
 from .event_logger import EventLogger
@@ -82,3 +87,45 @@ def test_a_batch_without_a_step_adds_nothing():
 def test_the_window_is_checked():
     with pytest.raises(ValueError, match="window must be >= 1, got 0"):
         LossCurve(0)
+
+
+@pytest.mark.parametrize("batches", [1, 2, 3, 4])
+def test_the_loss_of_a_step_is_the_mean_over_its_batches(tmp_path, batches):
+    """10 batches of 12: with 3 or 4 to a step, the last step of the epoch has fewer."""
+    made = module(log_every_n_steps=1)
+    made._optimizer_factory = partial(SGD, lr=0.0)  # so that the loss of every batch is known
+    logger = EventLogger(EventFile(tmp_path))
+    options = {"accumulate_grad_batches": batches, "logger": logger, "log_every_n_steps": 1}
+    trainer(tmp_path, **options).fit(made, loader(Y, batch_size=12), loader(Y, batch_size=12))
+    with torch.no_grad():
+        losses = [cross_entropy(made.net(x), y).item() for x, y in loader(Y, batch_size=12)]
+    expected = [np.mean(losses[i : i + batches]) for i in range(0, 10, batches)] * 2
+    points = curves(tmp_path)["train/loss"]
+    assert [e.step for e in points] == list(range(1, len(expected) + 1))
+    assert [e.value for e in points] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_callback_that_accumulates_is_counted_too(tmp_path):
+    made = module(log_every_n_steps=1)
+    made._optimizer_factory = partial(SGD, lr=0.0)
+    options = {"callbacks": [GradientAccumulationScheduler({1: 5})], "logger": EventLogger(EventFile(tmp_path))}
+    trainer(tmp_path, log_every_n_steps=1, **options).fit(made, loader(Y, batch_size=12), loader(Y, batch_size=12))
+    with torch.no_grad():
+        losses = [cross_entropy(made.net(x), y).item() for x, y in loader(Y, batch_size=12)]
+    expected = [*losses, np.mean(losses[:5]), np.mean(losses[5:])]
+    assert [e.value for e in curves(tmp_path)["train/loss"]] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_batches_of_a_step_outlive_a_checkpoint():
+    curve, resumed = LossCurve(1), LossCurve(1)
+    curve.add(torch.tensor(1.0))
+    resumed.load_state_dict(curve.state_dict())
+    resumed.lr = 0.1
+    resumed.add(torch.tensor(3.0))
+    assert list(resumed.points()) == [(1, 2.0, 0.1)]
+
+
+def test_a_state_of_version_0_2_is_read():
+    curve = LossCurve(1)
+    curve.load_state_dict({"losses": [torch.tensor(1.0)], "lrs": [0.1], "steps": 3})
+    assert list(curve.points()) == [(4, 1.0, 0.1)]

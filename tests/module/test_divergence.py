@@ -5,6 +5,7 @@ from functools import partial
 import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -16,12 +17,13 @@ X = torch.ones(64, 2)
 Y = torch.zeros(64, 1)
 
 
-def train(tmp_path, guard, *, lr=0.01, loss=None, steps=100, net=None):
+def train(tmp_path, guard, *, lr=0.01, loss=None, steps=100, net=None, **options):
     torch.manual_seed(0)
     module = SupervisedModule(net or nn.Linear(2, 1), loss or MSE(), partial(SGD, lr=lr), n_out=1, task="regression")
     trainer = pl.Trainer(
-        accelerator="cpu", limit_val_batches=0, max_steps=steps, max_epochs=-1, callbacks=[guard], logger=False,
-        default_root_dir=tmp_path, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        accelerator="cpu", limit_val_batches=0, max_steps=steps, max_epochs=-1, logger=False, default_root_dir=tmp_path,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        **{"callbacks": [guard], **options},
     )  # fmt: skip
     loader = DataLoader(TensorDataset(X, Y), batch_size=8)
     trainer.fit(module, loader, loader)
@@ -84,3 +86,28 @@ def test_a_finite_training_runs_to_its_end(tmp_path):
 def test_the_interval_is_checked():
     with pytest.raises(ValueError, match="every_n_steps must be >= 1, got 0"):
         StopOnDivergence(0)
+
+
+@pytest.mark.parametrize("bad", [1, 4, 5, 8, 9, 10, 11, 16])
+@pytest.mark.parametrize("every", [1, 3, 100])
+def test_with_accumulated_gradients_it_is_the_step_of_the_bad_batch(tmp_path, bad, every):
+    """8 batches an epoch, 3 to a step: the third step of an epoch has 2."""
+    guard = StopOnDivergence(every_n_steps=every)
+    train(tmp_path, guard, loss=BadAt(bad), steps=6, accumulate_grad_batches=3)
+    epoch, batch = divmod(bad - 1, 8)
+    assert guard.divergence == Divergence("the loss", 3 * epoch + batch // 3 + 1)
+
+
+def test_also_where_a_callback_accumulates_from_an_epoch_on(tmp_path):
+    guard = StopOnDivergence(every_n_steps=100)
+    train(tmp_path, guard, loss=BadAt(13), steps=10, callbacks=[guard, GradientAccumulationScheduler({1: 4})])
+    assert guard.divergence == Divergence("the loss", 8 + 2)
+
+
+def test_a_resumed_guard_knows_the_steps_of_what_it_kept(tmp_path):
+    first, resumed = StopOnDivergence(every_n_steps=100), StopOnDivergence(every_n_steps=100)
+    train(tmp_path, first, steps=1)
+    first._losses, first._steps = [torch.tensor(1.0), torch.tensor(float("nan"))], [7, 9]
+    resumed.load_state_dict(first.state_dict())
+    train(tmp_path, resumed, steps=5)
+    assert resumed.divergence == Divergence("the loss", 9)

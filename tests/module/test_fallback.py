@@ -54,6 +54,6 @@ def test_every_step_method_is_one_of_lightnings(name):
 
 def test_a_method_set_on_the_instance_overrides_too():
     made = module()
-    assert not overrides(made, pl.LightningModule, "on_train_start")
-    made.on_train_start = lambda: None
-    assert overrides(made, pl.LightningModule, "on_train_start")
+    assert not overrides(made, pl.LightningModule, "on_fit_start")
+    made.on_fit_start = lambda: None
+    assert overrides(made, pl.LightningModule, "on_fit_start")

@@ -3,11 +3,13 @@
 from bakeoff.module.divergence import Divergence, StopOnDivergence
 from bakeoff.module.fallback import fallback_reason
 from bakeoff.module.loop import LeanEpochLoop, use_lean_loop
+from bakeoff.module.loss_parameters import registered
 from bakeoff.module.metrics import Metrics, metrics_for
 from bakeoff.module.probe import StepProbe, StepSample
 from bakeoff.module.random_states import RandomState, random_state, set_random_state
 from bakeoff.module.resume import Resumable
 from bakeoff.module.supervised import SupervisedModule
+from bakeoff.module.trained import check_optimizer, trained_parameters
 
 __all__ = [
     "Divergence",
@@ -19,9 +21,12 @@ __all__ = [
     "StepSample",
     "StopOnDivergence",
     "SupervisedModule",
+    "check_optimizer",
     "fallback_reason",
     "metrics_for",
     "random_state",
+    "registered",
     "set_random_state",
+    "trained_parameters",
     "use_lean_loop",
 ]

@@ -25,16 +25,21 @@ class LossCurve:
         self.window = window
         self._losses: list[Tensor] = []
         self._lrs: list[float] = []
+        self._of_this_step: list[Tensor] = []  # of its batches before the last one
         self._steps = 0
         self.lr: float | None = None  # of the current step; None between steps
 
     def add(self, loss: Tensor) -> bool:
         """Keeps a detached scalar loss, still on its device. Returns whether the losses are due to be fetched.
 
-        A batch without an optimizer step adds nothing, as with accumulated gradients: points are counted in steps.
+        Points are counted in steps: the loss of a step whose gradient several batches have given is their mean.
         """
         if self.lr is None:
+            self._of_this_step.append(loss)
             return False
+        if self._of_this_step:
+            loss = torch.stack([*self._of_this_step, loss]).mean()
+            self._of_this_step = []
         self._losses.append(loss)
         self._lrs.append(self.lr)
         self.lr = None
@@ -55,8 +60,10 @@ class LossCurve:
 
     def state_dict(self) -> dict[str, Any]:
         """The losses and rates that are collected and not written yet."""
-        return {"losses": [loss.cpu() for loss in self._losses], "lrs": self._lrs[:], "steps": self._steps}
+        losses, of_this_step = ([loss.cpu() for loss in kept] for kept in (self._losses, self._of_this_step))
+        return {"losses": losses, "lrs": self._lrs[:], "steps": self._steps, "of_this_step": of_this_step}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores the state."""
         self._losses, self._lrs, self._steps = list(state["losses"]), list(state["lrs"]), state["steps"]
+        self._of_this_step = list(state.get("of_this_step", ()))  # version 0.2 did not keep them

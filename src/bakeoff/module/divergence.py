@@ -42,13 +42,26 @@ class StopOnDivergence(pl.Callback):
         self.every_n_steps = every_n_steps
         self.divergence: Divergence | None = None
         self._losses: list[Tensor] = []
+        self._steps: list[int] = []  # to which these losses belong
+        self._step = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Reads where training starts."""
+        self._step = trainer.global_step
+        if not self._steps:  # version 0.2 kept losses alone, one for each step
+            self._steps = list(range(self._step - len(self._losses) + 1, self._step + 1))
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Keeps the loss; checks every `every_n_steps`."""
+        if trainer.accumulate_grad_batches == 1:  # asking Lightning for its step would take microseconds
+            step = self._step = self._step + 1
+        else:
+            step, self._step = self._step + 1, trainer.global_step
         if isinstance(outputs, dict) and "loss" in outputs:
             self._losses.append(outputs["loss"])
+            self._steps.append(step)
         if len(self._losses) >= self.every_n_steps:
             self._check(trainer, pl_module)
 
@@ -58,27 +71,28 @@ class StopOnDivergence(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The losses that are not checked yet: a resumed training checks at the same steps."""
-        return {"losses": [loss.cpu() for loss in self._losses]}
+        return {"losses": [loss.cpu() for loss in self._losses], "steps": self._steps[:]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the state."""
-        self._losses = list(state_dict["losses"])
+        self._losses, self._steps = list(state_dict["losses"]), list(state_dict.get("steps", ()))
 
     def _check(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if self.divergence is None:
-            self.divergence = self._find_bad_loss(trainer.global_step) or _find_bad_weight(module, trainer.global_step)
+            self.divergence = self._find_bad_loss() or _find_bad_weight(module, trainer.global_step)
         self._losses.clear()
+        self._steps.clear()
         if self.divergence is not None:
             trainer.should_stop = True
 
-    def _find_bad_loss(self, step: int) -> Divergence | None:
+    def _find_bad_loss(self) -> Divergence | None:
         if not self._losses:
             return None
         device = self._losses[-1].device  # losses from before a resume may be on another device
         finite = torch.isfinite(torch.stack([loss.to(device) for loss in self._losses])).tolist()
         if all(finite):
             return None
-        return Divergence("the loss", step - len(finite) + finite.index(False) + 1)
+        return Divergence("the loss", self._steps[finite.index(False)])
 
 
 def _find_bad_weight(module: pl.LightningModule, step: int) -> Divergence | None:

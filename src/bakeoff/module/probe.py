@@ -19,6 +19,8 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
+from bakeoff.module.trained import trained_parameters
+
 PHASES = ("forward", "loss", "backward", "update")
 
 
@@ -59,7 +61,8 @@ class StepProbe(pl.Callback):
     """Logs `grad/norm`, `update/ratio` and `time/*` (milliseconds) at the first and then at every n-th step.
 
     The ratio is ||theta' - theta|| / ||theta||; about 1e-3 is often called healthy (Karpathy 2015, CS231n). The norm is
-    taken before clipping. The module that is trained must have its network in the attribute `net`.
+    taken before clipping. The module that is trained must have its network in the attribute `net`; the parameters
+    of a loss in its attribute `loss` are taken in.
 
     Raises:
         ValueError: `every_n_steps` is below 1.
@@ -103,9 +106,9 @@ class StepProbe(pl.Callback):
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
         """Measures the gradients, then marks the start of the update. Mixed precision has unscaled them already."""
         if self._watch:
-            grads = [p.grad for p in pl_module.net.parameters() if p.grad is not None]
+            grads = [p.grad for p in _parameters(pl_module) if p.grad is not None]
             self._grad_norm = _norm(grads)
-            self._before = [p.detach().clone() for p in pl_module.net.parameters()]
+            self._before = [p.detach().clone() for p in _parameters(pl_module)]
             self._watch.mark()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -115,7 +118,7 @@ class StepProbe(pl.Callback):
         if watch is None or not self._before:  # no optimizer step, as with accumulated gradients
             return
         watch.mark()
-        change = [p.detach() - old for p, old in zip(pl_module.net.parameters(), self._before, strict=True)]
+        change = [p.detach() - old for p, old in zip(_parameters(pl_module), self._before, strict=True)]
         ratio = _norm(change) / _norm(self._before).clamp_min(torch.finfo(torch.float32).tiny)
         self._before = []
         self._sample = StepSample(trainer.global_step, self._grad_norm, ratio, watch)
@@ -140,6 +143,10 @@ class StepProbe(pl.Callback):
         values = {"grad/norm": float(norm), "update/ratio": float(ratio), **_phases(watch)}
         for logger in trainer.loggers:
             logger.log_metrics(values, step=step)
+
+
+def _parameters(module: Any) -> list[nn.Parameter]:
+    return trained_parameters(module.net, getattr(module, "loss", None))
 
 
 def _phases(watch: Stopwatch) -> dict[str, float]:

@@ -10,11 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from bakeoff.module.compiled import use_names_of_net
 from bakeoff.module.curve import LossCurve
+from bakeoff.module.loss_parameters import Loss, registered
 from bakeoff.module.metrics import metrics_for
+from bakeoff.module.optimizer_mode import OptimizerMode
 from bakeoff.module.probe import StepProbe
+from bakeoff.module.trained import check_optimizer, trained_parameters
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+TRAINING_WEIGHTS, IN_EVAL_MODE = "training_weights", "optimizer_in_eval_mode"  # keys of a checkpoint
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
@@ -23,8 +27,10 @@ class SupervisedModule(pl.LightningModule):
 
     Args:
         net: maps (N, ...) to logits (N, n_out), or to predictions (N, n_out) in regression.
-        loss: called with (output, target); returns (N,) or a scalar. The mean is minimised.
-        optimizer: called with the parameters, such as `functools.partial(Adam, lr=1e-3)`.
+        loss: called with (output, target); returns (N,) or a scalar. The mean is minimised. Its own parameters that
+            require a gradient are trained with the net's.
+        optimizer: called with the parameters, such as `functools.partial(Adam, lr=1e-3)`. One with `train()` and
+            `eval()` is in the mode `eval` in validations and tests, for the weights of checkpoints, and at the end.
         n_out: number of classes, or width of the target in regression.
         task: `classification` or `regression`; by default the attribute `task` of the loss.
         lr_factor: optimizer step, counted from 0, -> factor of the learning rate. None keeps it constant.
@@ -54,24 +60,41 @@ class SupervisedModule(pl.LightningModule):
         task = task or getattr(loss, "task", None)
         if task not in ("classification", "regression"):
             raise ValueError(f"task must be classification or regression where the loss fits both, got {task}")
-        self.net, self.loss, self.task = net, loss, task
+        self.net, self.loss, self.task = net, registered(loss, net), task
         self._optimizer_factory, self._lr_factor = optimizer, lr_factor
         self.val_metrics = metrics_for(task, n_out, target_std)
         self.test_metrics = metrics_for(task, n_out, target_std)
         self._sample_every_n_steps = sample_every_n_steps
         self._curve = LossCurve(log_every_n_steps)
+        self._batches_a_step = 1
+        self._mode, self._trains = OptimizerMode(), False
+        self._resumes_in_eval_mode = self._validates_in_training = False
+        use_names_of_net(self)
 
     def forward(self, x: Tensor) -> Any:
         """The output of the net: (N, n_out)."""
         return self.net(x)
 
     def configure_optimizers(self) -> Any:
-        """The optimizer over the parameters of the net, and the schedule, applied once a step."""
-        optimizer = self._optimizer_factory(self.net.parameters())
+        """The optimizer over the parameters of the net and of the loss, and the schedule, applied once a step.
+
+        Raises:
+            ValueError: the optimizer lacks a parameter that requires a gradient, or has one of another module.
+
+        """
+        optimizer = self._optimizer_factory(trained_parameters(self.net, self.loss))
+        check_optimizer(optimizer, self.net, self.loss)
+        self._mode = OptimizerMode(optimizer)
+        if not self._resumes_in_eval_mode:  # before its state is restored, which is that of training
+            self._mode.train()
         if self._lr_factor is None:
             return optimizer
         scheduler = {"scheduler": LambdaLR(optimizer, self._lr_factor), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+    def setup(self, stage: str) -> None:
+        """Called before a checkpoint is loaded."""
+        self._trains = stage == "fit"
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """Adds the probe to any `Trainer`."""
@@ -83,32 +106,75 @@ class SupervisedModule(pl.LightningModule):
         loss = self.loss(self.net(x), y)
         return loss.mean() if loss.ndim else loss
 
+    def on_train_start(self) -> None:
+        """Brings the weights of a checkpoint that was written in a validation back to those of training."""
+        self._mode.train()
+        self._batches_a_step = self.trainer.accumulate_grad_batches
+
+    def on_train_epoch_start(self) -> None:
+        """Reads how many batches make a step; a callback may have changed it for this epoch."""
+        self._batches_a_step = self.trainer.accumulate_grad_batches
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Keeps the rate of this step; a schedule may change it before the batch ends."""
         self._curve.lr = optimizer.param_groups[0]["lr"]
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Keeps the loss on its device, if the batch ended in an optimizer step; writes the curve if it is due."""
-        if "loss" in outputs and self._curve.add(outputs["loss"]):
+        """Keeps the loss on its device; writes the curve if it is due."""
+        if "loss" not in outputs:
+            return
+        loss = outputs["loss"]
+        if self._batches_a_step != 1:
+            loss = loss * self._batches_a_step  # Lightning has divided it
+        if self._curve.add(loss):
             self._write_curve()
 
     def on_train_end(self) -> None:
-        """Writes the rest of the curve."""
+        """Writes the rest of the curve. The weights that are left are those to use."""
         self._write_curve(last=True)
+        self._mode.eval()
+
+    def on_validation_model_eval(self) -> None:
+        """Lightning's, and the optimizer's mode: before any callback looks at the weights."""
+        super().on_validation_model_eval()
+        self._validates_in_training = self._mode.is_training
+        self._mode.eval()
+
+    def on_validation_model_train(self) -> None:
+        """The same after every callback."""
+        super().on_validation_model_train()
+        # where training ends here the weights stay those that were validated, to the bit
+        if self._validates_in_training and not self.trainer.fit_loop.done:
+            self._mode.train()
 
     def on_validation_start(self) -> None:
         """Writes the curve up to this step."""
         self._write_curve()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Writes the curve and saves the rest of it: a resumed training writes no point a second time."""
+        """Writes the curve and saves the rest of it: a resumed training writes no point a second time.
+
+        `state_dict` holds the weights to use; where the optimizer trains others, those are kept beside them.
+        """
         self._write_curve()
         checkpoint["curve"] = self._curve.state_dict()
+        if self._mode.switches:
+            self._save_weights(checkpoint)
+
+    def _save_weights(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[IN_EVAL_MODE] = not self._mode.is_training
+        if self._mode.is_training:
+            checkpoint[TRAINING_WEIGHTS] = checkpoint["state_dict"]
+            with self._mode.evaluating():
+                checkpoint["state_dict"] = {name: t.detach().clone() for name, t in self.state_dict().items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restores the curve; a checkpoint of another module has none."""
+        """Restores the curve, and to train further the weights that were trained; not every checkpoint has them."""
         if "curve" in checkpoint:
             self._curve.load_state_dict(checkpoint["curve"])
+        self._resumes_in_eval_mode = checkpoint.get(IN_EVAL_MODE, False)
+        if TRAINING_WEIGHTS in checkpoint and self._trains:
+            checkpoint["state_dict"] = checkpoint[TRAINING_WEIGHTS]
 
     def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Adds one batch to the validation metrics. Returns the output (N, n_out), for callbacks."""

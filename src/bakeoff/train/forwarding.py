@@ -13,6 +13,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
+from bakeoff.errors import UserError
 from bakeoff.runs.stop import SIGNALS
 from bakeoff.train.run_state import RunState
 from bakeoff.train.session import RunSession
@@ -78,22 +79,66 @@ class LastGradients(pl.Callback):
         self.gradients = {name: p.grad for name, p in self._net.named_parameters() if p.grad is not None}
 
 
-class AfterOthers(pl.Callback):
-    """Forwards the end of a validation, when all callbacks have logged their metrics."""
+class ValidatedWeights(pl.Callback):
+    """Keeps the weights that were validated; to stand before the callbacks that may have put them there.
 
-    def __init__(self, session: RunSession, gradients: LastGradients | None) -> None:
-        self._session, self._gradients = session, gradients
+    A callback that averages weights puts the average into the module for the batches of a validation, and has taken it
+    out again when all have logged their metrics, by which one knows whether these weights are the best.
+    """
+
+    def __init__(self) -> None:
+        self.weights: dict[str, Tensor] = {}
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The last batch has been validated."""
+        self.weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
+
+
+class AfterOthers(pl.Callback):
+    """Forwards the end of a validation, when all callbacks have logged their metrics.
+
+    Args:
+        session: the run's.
+        validated: what keeps the validated weights; None where no callback can have changed them since.
+        gradients: what holds the gradients of the last step, if they are wanted.
+
+    """
+
+    def __init__(
+        self, session: RunSession, validated: ValidatedWeights | None, gradients: LastGradients | None
+    ) -> None:
+        self._session, self._validated, self._gradients = session, validated, gradients
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """When callbacks have changed what they change for an epoch."""
+        _refuse_accumulation(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """They may have changed it within one."""
+        _refuse_accumulation(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stops the training if that follows."""
-        gradients = self._gradients
+        _refuse_accumulation(trainer)
+        gradients, validated = self._gradients, self._validated
         decision = self._session.validated(
             {name: float(value) for name, value in trainer.callback_metrics.items()},
-            weights=pl_module.state_dict,
+            weights=lambda: validated.weights if validated else pl_module.state_dict(),
             parameters=lambda: {name: p.detach() for name, p in self._session.run.parts.net.named_parameters()},
             gradients=lambda: gradients.gradients if gradients else {},
         )
         trainer.should_stop = trainer.should_stop or decision.stop
+        if validated:
+            validated.weights = {}
+
+
+def _refuse_accumulation(trainer: pl.Trainer) -> None:
+    """A batch is a step: budget, samples and curves are counted so."""
+    if trainer.accumulate_grad_batches != 1:
+        raise UserError(
+            f"callbacks: one of them sets trainer.accumulate_grad_batches={trainer.accumulate_grad_batches}; "
+            "give batch_size=... instead"
+        )
 
 
 class SessionLogger(Logger):

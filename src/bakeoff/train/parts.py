@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from bakeoff.data import Arrays, DatasetDataModule, DataSpec, InMemoryDataModule, as_datamodule
 from bakeoff.errors import UserError
+from bakeoff.module import check_optimizer, registered, trained_parameters
 from bakeoff.train.settings import Settings
 
 NO_CLASSES = "data: the number of classes is unknown; give your data class an attribute num_classes"
@@ -25,11 +26,12 @@ FILLED_FROM_DATA = ("n_in", "n_out", "in_shape")
 
 @dataclass
 class Parts:
-    """What one run is made of, wired and checked against each other."""
+    """What one run is made of, wired and checked against each other. `model` is the node that builds the net again."""
 
     data: pl.LightningDataModule
     spec: DataSpec
     net: nn.Module
+    model: dict[str, Any]
     loss: Callable[[Tensor, Tensor], Tensor]
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
     schedule: Callable[[float], float] | None
@@ -54,12 +56,13 @@ def build(settings: Settings) -> Parts:
     loss = instantiate("loss", settings.loss)
     task = _task(spec, loss, settings)
     pl.seed_everything(settings.seed, workers=True, verbose=False)
-    net = _net(settings.model, spec)
-    optimizer = _optimizer(settings.optimizer, net)
+    net, model = _net(settings.model, spec)
+    loss = registered(loss, net)
+    optimizer = _optimizer(settings.optimizer, net, loss)
     schedule = _schedule(settings.schedule)
     if spec.n_out is None:
         raise UserError(NO_CLASSES)
-    return Parts(data, spec, net, loss, optimizer, schedule, task, spec.n_out)
+    return Parts(data, spec, net, model, loss, optimizer, schedule, task, spec.n_out)
 
 
 def load(settings: Mapping[str, Any]) -> Any:
@@ -142,8 +145,10 @@ class LossDoesNotFitError(UserError):
         self.loss, self.fits, self.task = loss, fits, task
 
 
-def _net(settings: Mapping[str, Any], spec: DataSpec) -> nn.Module:
+def _net(settings: Mapping[str, Any], spec: DataSpec) -> tuple[nn.Module, dict[str, Any]]:
+    """The net, and its node with the arguments that are filled in from the data."""
     target = _locate("model", settings)
+    _refuse_lightning_module(settings, target)
     filled = {name: getattr(spec, name) for name in _arguments_from_data(target) if name not in settings}
     unknown = [name for name, value in filled.items() if value is None]
     if unknown == ["n_out"]:
@@ -153,8 +158,19 @@ def _net(settings: Mapping[str, Any], spec: DataSpec) -> nn.Module:
     net = instantiate("model", settings, **filled)
     if not isinstance(net, nn.Module):
         raise UserError(f"model: {settings['_target_']} gave a {type(net).__name__}, not a torch.nn.Module")
+    _refuse_lightning_module(settings, type(net))
     _check_forward(net, spec)
-    return net
+    return net, {**settings, **filled}
+
+
+def _refuse_lightning_module(settings: Mapping[str, Any], kind: Any) -> None:
+    """By name, since `lightning` and `pytorch_lightning` have a class each."""
+    if inspect.isclass(kind) and any(base.__name__ == "LightningModule" for base in kind.__mro__):
+        raise UserError(
+            f"model: {settings['_target_']} is a LightningModule, whose own training_step, optimizers and metrics are "
+            "not used yet (a later version will); give model._target_= the class of the net that it trains, "
+            "and choose loss and optimizer here"
+        )
 
 
 def _locate(part: str, settings: Mapping[str, Any]) -> Any:
@@ -204,10 +220,10 @@ def _schedule(settings: Mapping[str, Any]) -> Any:
     return schedule
 
 
-def _optimizer(settings: Mapping[str, Any], net: nn.Module) -> Any:
+def _optimizer(settings: Mapping[str, Any], net: nn.Module, loss: Any) -> Any:
     factory = instantiate("optimizer", settings, partial=True)
     try:
-        factory(net.parameters())
+        check_optimizer(factory(trained_parameters(net, loss)), net, loss)
     except Exception as error:  # whatever a user's optimizer, or torch's on odd settings, raises
         raise UserError(f"optimizer: {_one_line(error)}") from error
     return factory

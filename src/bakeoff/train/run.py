@@ -12,10 +12,11 @@ import lightning.pytorch as pl
 from bakeoff.runs import Direction
 from bakeoff.tensorboard.hparams import Hyperparameter
 from bakeoff.train.budget import Budget, budget_from
+from bakeoff.train.callbacks import build_callbacks
 from bakeoff.train.hyperparameters import hyperparameters
 from bakeoff.train.identity import identity_by_seed
 from bakeoff.train.parse_settings import overridden_keys
-from bakeoff.train.parts import Parts, build, instantiate
+from bakeoff.train.parts import Parts, build
 from bakeoff.train.ranking_metric import resolve_metric
 from bakeoff.train.settings import PARTS, Settings
 from bakeoff.train.trainer import check_device
@@ -81,7 +82,7 @@ def build_run(settings: Settings, overrides: Sequence[str], choices: Mapping[str
         steps_per_epoch=spec.steps_per_epoch,
         batch_size=settings.batch_size,
     )
-    callbacks = [instantiate(f"callbacks.{name}", node) for name, node in settings.callbacks.items()]
+    callbacks = build_callbacks(settings.callbacks)
     check_device(settings.trainer)
     shown = hyperparameters(settings, named, spec.n_train)
     return Run(settings, list(overrides), parts, shown, metric, direction, budget, callbacks)

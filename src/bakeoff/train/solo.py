@@ -10,7 +10,7 @@ import torch
 from bakeoff.module import StopOnDivergence, SupervisedModule
 from bakeoff.runs import Outcome
 from bakeoff.train.error import as_error, stopped_error
-from bakeoff.train.forwarding import AfterOthers, BeforeOthers, LastGradients, SessionLogger
+from bakeoff.train.forwarding import AfterOthers, BeforeOthers, LastGradients, SessionLogger, ValidatedWeights
 from bakeoff.train.lightning_checkpoint import IN_MEMORY, RunStateIO
 from bakeoff.train.run import Run
 from bakeoff.train.run_state import RunState
@@ -50,14 +50,15 @@ def _train(session: RunSession, state: RunState | None, guard: StopOnDivergence,
     run, checkpoint_io = session.run, RunStateIO(state)
     torch.set_num_threads(session.threads)
     gradients = LastGradients(run.parts.net) if session.needs_gradients else None
-    before, after = BeforeOthers(session, state), AfterOthers(session, gradients)
+    validated = ValidatedWeights() if run.callbacks else None
+    ours = [callback for callback in (BeforeOthers(session, state), validated, gradients) if callback is not None]
     trainer = trainer_for(
         run.settings,
         session.budget,
         session.folder,
         logger=SessionLogger(session),
         # what follows from a validation comes last, when a user's own callbacks have logged what they log
-        callbacks=[guard, before, *([gradients] if gradients else []), *run.callbacks, after],
+        callbacks=[guard, *ours, *run.callbacks, AfterOthers(session, validated, gradients)],
         checkpoint_io=checkpoint_io,
         on_step_boundary=lambda: _at_boundary(session, trainer, checkpoint_io),
         progress_bar=progress_bar,

@@ -1,0 +1,48 @@
+"""Callbacks of one's own, and those of Lightning's that would make a run's records untrue: these are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch import callbacks
+
+from bakeoff.errors import UserError
+from bakeoff.train.parts import instantiate
+from bakeoff.train.settings import Node
+
+BATCH_SIZE = "give batch_size=... instead"
+LEARNING_RATE = "sweep over optimizer.lr=... instead"
+AVERAGE = "use lightning.pytorch.callbacks.WeightAveraging or EMAWeightAveraging instead"
+
+REFUSED: Mapping[type[pl.Callback], str] = {
+    callbacks.GradientAccumulationScheduler: f"accumulates gradients, and a batch would not be a step; {BATCH_SIZE}",
+    callbacks.BatchSizeFinder: f"changes the batch size behind the run's records; {BATCH_SIZE}",
+    callbacks.LearningRateFinder: f"changes the learning rate behind the run's records; {LEARNING_RATE}",
+    callbacks.StochasticWeightAveraging: (
+        "replaces the schedule, counts in max_epochs, which a budget does not set, and gives its average weights "
+        f"after the last validation; {AVERAGE}"
+    ),
+    callbacks.ModelPruning: "keeps masks that no checkpoint holds, and its run could not resume; prune in the net",
+}
+
+
+def build_callbacks(nodes: Mapping[str, Node]) -> list[pl.Callback]:
+    """The callbacks of a run, in their order.
+
+    Raises:
+        UserError: one cannot be built, is no callback, or is one with which the records would not be true.
+
+    """
+    return [_checked(name, instantiate(f"callbacks.{name}", node)) for name, node in nodes.items()]
+
+
+def _checked(name: str, callback: Any) -> pl.Callback:
+    kind = type(callback).__name__
+    if not isinstance(callback, pl.Callback):
+        raise UserError(f"callbacks.{name}: {kind} is not a lightning.pytorch.Callback; derive its class from that")
+    for refused, reason in REFUSED.items():
+        if isinstance(callback, refused):
+            raise UserError(f"callbacks.{name}: {kind} {reason}")
+    return callback
