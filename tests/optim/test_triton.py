@@ -36,7 +36,7 @@ def rmsprop(p, g, v, m=None, b=None, *, lr, alpha, eps, weight_decay, momentum, 
     g = g + weight_decay * p if weight_decay else g
     v = alpha * v + (1 - alpha) * g**2
     m = None if m is None else alpha * m + (1 - alpha) * g
-    step = g / (np.sqrt(v if m is None else v - m**2) + eps)
+    step = g / (np.sqrt(v if m is None else np.maximum(v - m**2, 0)) + eps)
     if b is not None and momentum:
         step = b = momentum * b + step
     return p - lr * step, v, m, b
@@ -148,6 +148,16 @@ def test_follows_the_equations(kernels, case, dtype):
     run(kernels, case, lists)
     assert_close(lists, wanted, dtype)
     assert_same([lists[1]], [grads])
+
+
+def test_a_variance_below_zero_is_zero_and_nan_stays_nan(kernels):
+    """Centered: v - m² falls below 0 by rounding."""
+    case = CASES["rmsprop centered"]
+    lists = [[torch.full((3,), value, device=DEVICE)] for value in (1.0, 1.0, 0.5, 1.0)] + [[]]
+    lists[2][0][2] = float("nan")
+    run(kernels, case, lists, values=[{"lr": 0.5, "alpha": 0.5, "eps": 4.0}])
+    assert lists[0][0].tolist()[:2] == [1 - 0.5 / 4.0] * 2
+    assert lists[0][0][2].isnan()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)

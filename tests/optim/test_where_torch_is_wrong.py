@@ -27,11 +27,11 @@ def sgd(theta, g, s, *, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, neste
 
 
 def rmsprop(theta, g, s, *, lr, alpha=0.9, eps=1e-3, weight_decay=0.0, momentum=0.0, centered=False, maximize=False):
-    """Hinton 2012, lecture 6e; Graves 2013, equations (38)-(41)."""
+    """Hinton 2012, lecture 6e; Graves 2013, equations (38)-(41); a variance is never below 0."""
     g = (-g if maximize else g) + weight_decay * theta
     s["v"] = alpha * s.get("v", 0) + (1 - alpha) * g**2
     s["m"] = alpha * s.get("m", 0) + (1 - alpha) * g
-    s["b"] = momentum * s.get("b", 0) + g / (np.sqrt(s["v"] - centered * s["m"] ** 2) + eps)
+    s["b"] = momentum * s.get("b", 0) + g / (np.sqrt(np.maximum(s["v"] - centered * s["m"] ** 2, 0)) + eps)
     return theta - lr * s["b"]
 
 

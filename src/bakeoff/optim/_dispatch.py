@@ -86,7 +86,7 @@ def _part_of_alike(algorithm: Algorithm, tensors: Tensors, group: Group) -> Part
 
 def _without_kernel(algorithm: Algorithm, tensors: Tensors, group: Group) -> Implementation:
     param = tensors.params[0]
-    # on lists half precision is rounded after each operation, by the definition once a step
+    # the lists of a CPU are faster in these; half precision is copied to single either way
     is_fast_and_exact = param.device.type == "cpu" and param.dtype in (torch.float32, torch.float64)
     if algorithm._foreach_step is not None and (group["foreach"] or tensors.on_cuda or is_fast_and_exact):
         return Implementation.FOREACH

@@ -1,7 +1,8 @@
 """The updates as operations on lists: each line of a definition once for all tensors, as torch's foreach does.
 
 Each operation reads and writes memory, so fused kernels are faster where there are some. Temporaries are as large as
-the tensors given: `_step` gives those of a CPU in blocks.
+the tensors given: `_step` gives those of a CPU in blocks, and half precision as single: each operation rounds, and the
+square of 256 is too large for float16.
 """
 
 import torch
@@ -35,6 +36,7 @@ def rmsprop(tensors: Tensors, group: Group) -> None:
         m = tensors.averages["grad_avg"]
         torch._foreach_lerp_(m, grads, 1 - alpha)
         root = torch._foreach_addcmul(v, m, m, value=-1)
+        torch._foreach_clamp_min_(root, 0)
         torch._foreach_sqrt_(root)
     else:
         root = torch._foreach_sqrt(v)
@@ -60,7 +62,11 @@ def adam(tensors: Tensors, group: Group) -> None:
         torch._foreach_mul_(tensors.params, 1 - lr * group["weight_decay"])
     m, v = tensors.averages["exp_avg"], tensors.averages["exp_avg_sq"]
     _average(m, grads, beta1)
-    _average(v, torch._foreach_mul(grads, grads), beta2)
+    torch._foreach_mul_(v, beta2)
+    if isinstance(beta2, Tensor):
+        torch._foreach_addcmul_(v, torch._foreach_mul(grads, 1 - beta2), grads)
+    else:
+        torch._foreach_addcmul_(v, grads, grads, value=1 - beta2)  # not lerp, which makes NaN of an infinite v
     if group["amsgrad"]:
         v_max = tensors.averages["max_exp_avg_sq"]
         torch._foreach_maximum_(v_max, v)

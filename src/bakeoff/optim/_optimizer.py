@@ -89,6 +89,7 @@ class UpdateOptimizer(torch.optim.Optimizer):
             self._expand_replicas(param_group)
             self._check({**self.defaults, **param_group})
         super().add_param_group(param_group)
+        self._separate_tensors()
         try:
             for param in self.param_groups[-1]["params"]:
                 if param.is_neg() or param.is_conj():
@@ -125,6 +126,8 @@ class UpdateOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             for name in self.defaults:
                 group.setdefault(name, self._default(name, otherwise=self.defaults[name]))
+        self._separate_tensors()
+        for group in self.param_groups:
             for param in group["params"]:
                 values = self.state.get(param, {})
                 for name in [name for name, value in values.items() if value is None]:
@@ -187,6 +190,21 @@ class UpdateOptimizer(torch.optim.Optimizer):
             group |= _replicas.as_group(group["replicas"], self._per_replica_names(self.defaults))
         elif "lr" in (self.defaults.get("replicas") or {}) and "lr" not in group:
             raise ValueError("a group without replicas needs an lr of its own: the optimizer's is one for each replica")
+
+    def _separate_tensors(self) -> None:
+        """Gives each group, and the defaults, a tensor of its own where several would share one.
+
+        A scheduler writes into a group's tensor, and torch's shares it: `ReduceLROnPlateau` multiplies it once for each
+        group, and a group that is added later begins with what schedules have made of it. The first group keeps the
+        tensor that was given. One that is learned itself stays shared, so that its gradient is one.
+        """
+        seen: set[int] = set()
+        for group in (*self.param_groups, self.defaults):
+            for name, value in group.items():
+                if isinstance(value, Tensor) and not value.requires_grad:
+                    if id(value) in seen:
+                        group[name] = value = value.clone()
+                    seen.add(id(value))
 
     def _leave_unscaling_to_step_if_fused(self) -> None:
         # GradScaler then passes its scale to `step`, and Lightning refuses to clip: only if the user asked for it

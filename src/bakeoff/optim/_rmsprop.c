@@ -35,9 +35,10 @@ typedef struct {
             /* v_t = alpha v_{t-1} + (1 - alpha) g_t^2 */                                                              \
             T variance = v[i] = alpha * v[i] + rest * g * g;                                                           \
             if (centered) {                                                                                            \
-                /* m_t = alpha m_{t-1} + (1 - alpha) g_t, rounded like torch.lerp;  v_t - m_t^2 */                     \
+                /* m_t = alpha m_{t-1} + (1 - alpha) g_t, rounded like torch.lerp;  max(v_t - m_t^2, 0), NaN kept */   \
                 m[i] = rest < (T)0.5 ? m[i] + rest * (g - m[i]) : g - alpha * (g - m[i]);                              \
                 variance -= m[i] * m[i];                                                                               \
+                variance = variance < 0 ? 0 : variance;                                                                \
             }                                                                                                          \
             T direction = g / (SQRT(variance) + eps);                                                                  \
             /* b_t = mu b_{t-1} + g_t / (sqrt(v_t) + eps) */                                                           \

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from bakeoff.optim import _replicas
-from bakeoff.optim._algorithm import Algorithm, Kernel
+from bakeoff.optim._algorithm import Algorithm, Kernel, ListUpdate
 from bakeoff.optim._dispatch import Implementation, dispatch
 from bakeoff.optim._state import add_one
-from bakeoff.optim._tensors import Group, Tensors
+from bakeoff.optim._tensors import Group, Tensors, in_single, is_half
 
 _BLOCK = 2**18  # elements; what lies between operations on lists then stays in the CPU's cache
 
@@ -40,9 +40,21 @@ def take_step(
             if implementation is Implementation.FOREACH and algorithm._foreach_step is not None:
                 in_cache = not part.on_cuda and not torch.compiler.is_compiling()
                 for block in slices.blocks(_BLOCK) if in_cache else [slices]:
-                    algorithm._foreach_step(block, own)
+                    _step_on_lists(algorithm._foreach_step, block, own)
             else:
                 algorithm._definition_step(slices, own)
+
+
+def _step_on_lists(update: ListUpdate, tensors: Tensors, group: Group) -> None:
+    """Half precision is updated in single, and rounded once, when it is stored, as by the definition."""
+    if not any(map(is_half, tensors.params)):
+        update(tensors, group)
+        return
+    single = tensors.with_lists([list(map(in_single, of_kind)) for of_kind in tensors.lists()])
+    update(single, group)
+    torch._foreach_copy_(tensors.params, single.params)
+    for name, stored in tensors.averages.items():
+        torch._foreach_copy_(stored, single.averages[name])
 
 
 def _step_on_cuda(

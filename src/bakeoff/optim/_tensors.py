@@ -77,9 +77,14 @@ class Tensors:
             yield self.at(indices)
 
 
+def is_half(tensor: Tensor) -> bool:
+    """Whether it is of half precision, float16 or bfloat16."""
+    return tensor.dtype in (torch.float16, torch.bfloat16)
+
+
 def in_single(tensor: Tensor) -> Tensor:
     """Half precision as single: updates compute in single, as fused kernels do, and round once, when they store."""
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+    return tensor.float() if is_half(tensor) else tensor
 
 
 def before_step(tensor: Tensor, group: Group) -> Tensor:

@@ -176,8 +176,9 @@ def _rmsprop(
                 # m_t = α m_{t-1} + (1 - α) g_t
                 m = _lerp(m, g, alpha, weight)
                 tl.store(m_at, m, mask=mask)
-                # v_t - m_t²
+                # max(v_t - m_t², 0), NaN kept
                 v -= m * m
+                v = tl.where(v < 0, 0.0, v)
             # g_t / (√v_t + ε)
             g = _divide(g, _sqrt(v) + eps)
             if MOMENTUM:

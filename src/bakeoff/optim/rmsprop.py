@@ -2,7 +2,7 @@
 
     g_t = ∇f_t(θ_{t-1}) + λ θ_{t-1}
     v_t = α v_{t-1} + (1 - α) g_t²
-    m_t = α m_{t-1} + (1 - α) g_t                centered: the variance v_t - m_t² replaces v_t below
+    m_t = α m_{t-1} + (1 - α) g_t                centered: the variance max(v_t - m_t², 0) replaces v_t below
     b_t = μ b_{t-1} + g_t / (√v_t + ε)
     θ_t = θ_{t-1} - γ b_t
 
@@ -10,7 +10,8 @@
 
 Hinton 2012, "Neural networks for machine learning", lecture 6e; centered and with momentum: Graves 2013,
 "Generating sequences with recurrent neural networks", equations (38)-(41). Two departures from Graves, both
-torch's: ε is outside the root, and γ outside the buffer b.
+torch's: ε is outside the root, and γ outside the buffer b. One that torch lacks: the variance is cut off at 0, below
+which it falls by rounding where the gradient hardly changes, and its root would be NaN.
 """
 
 import torch
@@ -60,8 +61,8 @@ def rmsprop_update(
     if m is not None:
         # m_t = α m_{t-1} + (1 - α) g_t
         m = m.lerp(g, 1 - alpha)
-        # v_t - m_t²
-        variance = v - m**2
+        # max(v_t - m_t², 0): never below 0 but by rounding
+        variance = (v - m**2).clamp(min=0)
     # g_t / (√v_t + ε)
     step = g / (variance.sqrt() + eps)
     if b is not None:
