@@ -6,6 +6,7 @@ import torch
 
 from bakeoff.data import as_datamodule
 from bakeoff.data.infer import is_pair
+from bakeoff.errors import UserError
 
 from .datasets import Bare
 
@@ -36,6 +37,47 @@ def test_fields_follow_a_sample_and_common_attributes(make, attributes, expected
     _, spec = as_datamodule(source, batch_size=4, seed=0)
     assert (spec.task, spec.in_shape, spec.n_out) == expected
     assert (spec.n_train, spec.steps_per_epoch) == (12, 3)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda i: (torch.rand(2), float(i % 2)),
+            "y holds only 0 and 1 in Bare: give whole numbers .* task=",
+        ),
+        (lambda i: (torch.rand(2), (torch.rand(5) > 0.5).float()), "y holds only 0 and 1 in 5 columns .* in Bare"),
+        (lambda i: (torch.rand(2), torch.rand(3).softmax(0)), "in 3 columns that sum to 1"),
+        (lambda i: (torch.rand(2), float(i > 100)), "y holds only 0 and 1 in Bare"),
+    ],
+    ids=["binary", "multi-label", "probabilities", "sorted"],
+)
+def test_classes_in_floating_point_are_regressed_on_only_when_asked_to(make, message):
+    source = Bare(make, n=200)
+    with pytest.raises(UserError, match=message):
+        as_datamodule(source, batch_size=4, seed=0)
+    source.task = "regression"
+    assert as_datamodule(source, batch_size=4, seed=0)[1].task == "regression"
+
+
+def test_quantities_that_begin_with_0_are_quantities():
+    source = Bare(lambda i: (torch.rand(2), max(0.0, i - 100.0)), n=200)
+    assert as_datamodule(source, batch_size=4, seed=0)[1].task == "regression"
+
+
+@pytest.mark.parametrize(("task", "y"), [("regression", 1), ("classification", 1.5)])
+def test_a_task_that_does_not_fit_the_targets_is_refused(task, y):
+    source = Bare(lambda i: (torch.rand(2), y))
+    source.task = task
+    with pytest.raises(UserError, match=f"Bare says task={task}, which needs targets of .* numbers, but they are"):
+        as_datamodule(source, batch_size=4, seed=0)
+
+
+@pytest.mark.parametrize("task", ["detection", 3, None, np.zeros(2)])
+def test_another_packages_attribute_of_that_name_says_nothing(task):
+    source = Bare(lambda i: (torch.rand(2), i))
+    source.task = task
+    assert as_datamodule(source, batch_size=4, seed=0)[1].task == "classification"
 
 
 @pytest.mark.parametrize(

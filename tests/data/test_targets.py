@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.preprocessing import StandardScaler
 
 from bakeoff.data import array
 from bakeoff.errors import UserError
@@ -45,15 +46,59 @@ def test_task_can_be_overridden():
     assert array(x=X, y=Y.astype(float), task="classification").digest() == array(x=X, y=Y).digest()
 
 
-def test_targets_of_several_columns_share_one_scale():
-    data = array(x_train=X, y_train=X * [1, 2, 3], x_val=X, y_val=X * [1, 2, 3])
+def test_each_column_is_scaled_by_its_own_mean_and_deviation():
+    y = StandardScaler().fit(X * [1, 20, 300] + [0, -5, 1e6])
+    raw = X * [1, 20, 300] + [0, -5, 1e6]
+    data = array(x_train=X, y_train=raw, x_val=X[:9], y_val=raw[:9], x_test=X[:9], y_test=raw[:9])
     assert data.n_out == 3
-    assert data.target_std == pytest.approx((X[data_rows(data)] * [1, 2, 3]).std(), rel=1e-5)
+    assert data.target_mean == pytest.approx(y.mean_)
+    assert data.target_std == pytest.approx(y.scale_)
+    np.testing.assert_allclose(data.train[1], y.transform(raw), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(data.val[1], y.transform(raw[:9]), rtol=1e-4, atol=1e-5)
 
 
-def data_rows(data):
-    y = data.train[1].numpy()[:, 0] * data.target_std + data.target_mean
-    return [int(np.abs(X[:, 0] - value).argmin()) for value in y]
+def test_one_column_keeps_plain_numbers():
+    flat, column = array(x=X, y=X[:, 0]), array(x=X, y=X[:, :1])
+    assert type(flat.target_mean) is type(flat.target_std) is float
+    assert flat.digest() == column.digest()
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (
+            (X > 0).astype(float),
+            r"y holds only 0 and 1 in 3 columns \(multi-label or one-hot\) in the arrays given: .*"
+            "not supported yet; if they are quantities, data.task=regression",
+        ),
+        (np.eye(3)[Y], "y holds only 0 and 1 in 3 columns"),
+        (
+            (X[:, 0] > 0).astype(np.float32),
+            "y holds only 0 and 1 in the .*task=classification .*, data.task=regression",
+        ),
+        ((X[:, :1] > 0).astype(float), "y holds only 0 and 1 in the arrays given: .*task=classification"),
+        (
+            np.exp(X) / np.exp(X).sum(1, keepdims=True),
+            r"y holds numbers >= 0 in 3 columns that sum to 1 \(class probab",
+        ),
+    ],
+    ids=["multi-label", "one-hot", "binary", "binary column", "probabilities"],
+)
+def test_classes_in_floating_point_are_ranked_by_rmse_only_when_asked_to(y, message):
+    with pytest.raises(UserError, match=message) as caught:
+        array(x=X, y=y)
+    assert "\n" not in str(caught.value)
+    assert array(x=X, y=y, task="regression").task == "regression"
+
+
+@pytest.mark.parametrize("y", [Y.astype(float), (X > 0) * 2.0, np.abs(X), -np.eye(3)[Y]])
+def test_other_reals_are_quantities(y):
+    assert array(x=X, y=y).task == "regression"
+
+
+def test_binary_labels_may_be_asked_for():
+    y = (X[:, 0] > 0).astype(float)
+    assert array(x=X, y=y, task="classification").digest() == array(x=X, y=y.astype(int)).digest()
 
 
 @pytest.mark.parametrize(
@@ -61,6 +106,12 @@ def data_rows(data):
     [
         ({"x": X, "y": np.zeros(60, int)}, "y must hold at least 2 classes in the arrays given, got only 0"),
         ({"x": X, "y": np.ones(60)}, r"y must vary .* every training target is 1\.0"),
+        ({"x": X, "y": X * [1, 0, 1]}, r"y must vary .* column 1 of every training target is -?0\.0"),
+        ({"x": X, "y": np.where(Y == 1, -100, Y)}, "y holds -100 .* which losses ignore: drop these samples"),
+        (
+            {"x": X, "y": np.zeros((60, 4, 4), int)},
+            r"got \(60, 4, 4\); for labels of pixels or tokens give a Dataset class",
+        ),
         ({"x": X, "y": X, "task": "classification"}, "one label a sample"),
         ({"x": X, "y": X[:, 0], "task": "classification"}, "whole numbers for classification .* set task=regression"),
         ({"x": X, "y": RNG.normal(size=(60, 2, 2))}, r"must be \(N,\) or \(N, 4\)"),

@@ -9,7 +9,7 @@ from bakeoff.data import DataSpec, InMemoryDataModule, as_datamodule, digits
 from bakeoff.data.batch_size import BatchSize
 from bakeoff.errors import UserError
 
-from .datasets import Bare, random_states
+from .datasets import random_states
 
 SAMPLES = TensorDataset(torch.rand(50, 4), torch.arange(50) % 3)
 
@@ -119,44 +119,82 @@ class Own(L.LightningDataModule):
         return self.loader
 
 
-def test_module_without_a_batch_size_keeps_its_own_with_a_warning():
+class Batches:
+    """Batches of these sizes."""
+
+    def __init__(self, *sizes):
+        self.sizes = sizes
+
+    def __len__(self):
+        return len(self.sizes)
+
+    def __iter__(self):
+        return ((torch.rand(n, 2), torch.rand(n)) for n in self.sizes)
+
+
+def test_a_module_with_batches_of_its_own_is_called_by_their_size():
     source = TensorDataset(torch.rand(50, 2), torch.rand(50, 3))
-    with pytest.warns(UserWarning, match="Own has no attribute batch_size: its own batches are used, .*batch_size=20"):
-        _, spec = as_datamodule(Own(DataLoader(source, batch_size=25)), batch_size=20, seed=0)
+    _, spec = as_datamodule(Own(DataLoader(source, batch_size=25)), batch_size=25, seed=0)
     assert (spec.n_train, spec.steps_per_epoch, spec.task, spec.n_out) == (50, 2, "regression", 3)
 
 
-def endless():
-    while True:
-        yield torch.rand(8, 2), torch.rand(8)
-
-
-@pytest.mark.filterwarnings("ignore:Own has no attribute batch_size")
 @pytest.mark.parametrize(
-    ("loader", "expected"),
+    ("loader", "asked", "given"),
     [
-        (endless(), (None, None, "regression", (2,))),
-        (DataLoader(Stream(), batch_size=3), (None, None, "classification", (2,))),
-        (DataLoader(SAMPLES, batch_sampler=[[0, 1], [2]]), (None, 2, "classification", (4,))),
-        (DataLoader(Bare(lambda i: {"x": 1.0}, n=4), batch_size=2), (4, 2, None, None)),
-        ([], (None, 0, None, None)),
+        (DataLoader(SAMPLES, batch_size=25), 20, 25),
+        (DataLoader(SAMPLES, batch_size=25), "full", 25),
+        (DataLoader(SAMPLES, batch_size=25), 100, 25),
+        (DataLoader(Stream(), batch_size=3), 4, 3),
+        (DataLoader(SAMPLES, batch_sampler=[[0, 1], [2]]), 20, 2),
+        (Batches(8, 8), 4, 8),
     ],
-    ids=["generator", "stream", "batch sampler", "dictionaries", "empty"],
 )
-def test_unknown_fields_are_none(loader, expected):
-    _, spec = as_datamodule(Own(loader), batch_size=20, seed=0)
+def test_batches_of_another_size_than_the_run_is_called_by_are_refused(loader, asked, given):
+    asked_for = 50 if asked == "full" else asked
+    message = f"Own gives batches of {given}, not of batch_size={asked_for}: give it an attribute batch_size, or say "
+    with pytest.raises(UserError, match=f"{message}batch_size={given}"):
+        as_datamodule(Own(loader), batch_size=asked, seed=0)
+
+
+def test_an_attribute_that_the_loader_does_not_use_is_refused():
+    class Fixed(Module):
+        def train_dataloader(self):
+            return DataLoader(self.data, batch_size=25)
+
+    with pytest.raises(UserError, match="Fixed gives batches of 25, not of batch_size=20: use it in train_dataloader"):
+        as_datamodule(Fixed(), batch_size=20, seed=0)
+
+
+def test_a_training_set_smaller_than_a_batch_is_one_batch():
+    for loader in (DataLoader(SAMPLES, batch_size=64), Batches(50)):
+        assert as_datamodule(Own(loader), batch_size=64, seed=0)[1].steps_per_epoch == 1
+
+
+class Anew:
+    """An iterable of batches without a length, which starts anew in every pass."""
+
+    def __iter__(self):
+        while True:
+            yield torch.rand(8, 2), torch.rand(8)
+
+
+@pytest.mark.parametrize(
+    ("loader", "size", "expected"),
+    [
+        (Anew(), 8, (None, None, "regression", (2,))),
+        (DataLoader(Stream(), batch_size=3), 3, (None, None, "classification", (2,))),
+        (DataLoader(SAMPLES, batch_sampler=[[0, 1], [2]]), 2, (None, 2, "classification", (4,))),
+    ],
+    ids=["iterable", "stream", "batch sampler"],
+)
+def test_unknown_fields_are_none(loader, size, expected):
+    _, spec = as_datamodule(Own(loader), batch_size=size, seed=0)
     assert (spec.n_train, spec.steps_per_epoch, spec.task, spec.in_shape) == expected
 
 
 def test_full_batch_needs_a_known_length():
     with pytest.raises(UserError, match=r'batch_size="full" needs a training set of known length, which Own'):
-        as_datamodule(Own(endless()), batch_size="full", seed=0)
-
-
-def test_full_batch_needs_an_attribute_to_set():
-    source = Own(DataLoader(TensorDataset(torch.rand(50, 2), torch.rand(50)), batch_size=25))
-    with pytest.warns(UserWarning, match="its own batches are used, not those of batch_size=full"):
-        as_datamodule(source, batch_size="full", seed=0)
+        as_datamodule(Own(Anew()), batch_size="full", seed=0)
 
 
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true")  # by Lightning
@@ -164,8 +202,7 @@ def test_module_from_datasets_has_its_loaders_on_the_instance():
     data = TensorDataset(torch.rand(50, 2), torch.arange(50) % 2)
     train, val, test = random_split(data, [30, 10, 10])
     module = L.LightningDataModule.from_datasets(train, val, test, batch_size=6)
-    with pytest.warns(UserWarning, match="no attribute batch_size"):
-        _, spec = as_datamodule(module, batch_size=6, seed=0)
+    _, spec = as_datamodule(module, batch_size=6, seed=0)
     assert (spec.n_train, spec.steps_per_epoch, spec.has_test) == (30, 5, True)
 
 

@@ -1,15 +1,24 @@
-"""Metrics against scikit-learn, and their names against the one table of metrics."""
+"""Metrics against scikit-learn and torch, and their names against the one table of metrics."""
 
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, log_loss, r2_score
+from sklearn.metrics import (
+    accuracy_score,
+    log_loss,
+    mean_absolute_error,
+    mean_squared_error,
+    r2_score,
+    top_k_accuracy_score,
+)
+from torch import nn
 from torchmetrics import MeanMetric
 
 from bakeoff.losses import Huber
 from bakeoff.module import metrics_for
 from bakeoff.module.metrics import Metrics
 from bakeoff.runs import METRICS, metric_names
+from bakeoff.runs.metrics import column_names
 
 from .small import REAL, X, Y, loader, module, trainer
 
@@ -61,6 +70,92 @@ def test_r2_of_several_outputs_is_a_mean_over_columns():
     metrics = metrics_for("regression", 2)
     metrics.update(torch.zeros(120), y.mean(dim=0).expand(120, 2), y)
     assert float(metrics.compute()["r2"]) == pytest.approx(0.0, abs=1e-6)
+
+
+def in_batches(metrics, loss, output, target, size=7):
+    """What `metrics` says of all batches, whose last one is short."""
+    for o, y in zip(output.split(size), target.split(size), strict=True):
+        metrics.update(loss(o, y), o, y)
+    return {name: float(value) for name, value in metrics.compute().items()}
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (4, 3)], ids=["flat", "tokens", "pixels"])
+@pytest.mark.parametrize("ignored", [None, -100, 255, 2])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_every_label_that_is_not_ignored_counts_once(shape, ignored, weighted):
+    generator = torch.Generator().manual_seed(1)
+    output, target = (
+        torch.randn(60, 7, *shape, generator=generator),
+        torch.randint(0, 7, (60, *shape), generator=generator),
+    )
+    if ignored is not None:
+        target[torch.rand(target.shape, generator=generator) < 0.3] = ignored
+        target[:7] = ignored  # a whole batch
+    weight = torch.linspace(0.5, 2, 7) if weighted else None
+    loss = nn.CrossEntropyLoss(weight, **({} if ignored is None else {"ignore_index": ignored}))
+    measured = in_batches(metrics_for("classification", 7, loss=loss), loss, output, target)
+
+    keep = torch.ones_like(target, dtype=torch.bool) if ignored is None else target != ignored
+    keep = keep.flatten().numpy()
+    probabilities = output.double().softmax(1).movedim(1, -1).reshape(-1, 7).numpy()[keep]
+    labels, classes = target.flatten().numpy()[keep], range(7)
+    assert measured["accuracy"] == pytest.approx(accuracy_score(labels, probabilities.argmax(1)), rel=1e-6)
+    assert measured["nll"] == pytest.approx(log_loss(labels, probabilities, labels=classes), rel=1e-5)
+    assert measured["top5"] == pytest.approx(top_k_accuracy_score(labels, probabilities, k=5, labels=classes), rel=1e-6)
+    assert measured["ece"] == pytest.approx(_ece(probabilities, labels), abs=1e-5)
+    assert measured["loss"] == pytest.approx(float(loss(output, target)), rel=1e-5)  # torch's, over the whole set
+
+
+def test_a_loss_of_every_element_is_averaged_over_the_set():
+    output, target = torch.randn(20, 3, 4), torch.randint(0, 3, (20, 4))
+    loss = nn.CrossEntropyLoss(reduction="none")
+    measured = in_batches(metrics_for("classification", 3, loss=loss), loss, output, target)
+    assert measured["loss"] == pytest.approx(float(loss(output, target).mean()), rel=1e-5)
+
+
+def test_a_second_pass_forgets_the_first():
+    loss = nn.CrossEntropyLoss(ignore_index=0)
+    metrics = metrics_for("classification", 3, loss=loss)
+    for _ in range(2):
+        output, target = torch.randn(20, 3, 4), torch.randint(0, 3, (20, 4))
+        measured = in_batches(metrics, loss, output, target)
+        metrics.reset()
+        assert measured["loss"] == pytest.approx(float(loss(output, target)), rel=1e-5)
+
+
+@pytest.mark.parametrize("label", [-100, -1, 3, 255])
+def test_a_label_that_the_loss_does_not_say_it_ignores_is_named(label):
+    target = torch.tensor([0, label, 1])
+    with pytest.raises(ValueError, match=f"label {label}, but there are 3 classes.* attribute ignore_index={label}"):
+        metrics_for("classification", 3).update(torch.zeros(3), torch.zeros(3, 3), target)
+
+
+@pytest.mark.parametrize("columns", [2, 5, 16])
+def test_each_column_is_measured_in_its_own_units(columns):
+    generator = torch.Generator().manual_seed(2)
+    std = tuple(10.0 ** (k % 4) for k in range(columns))
+    target = torch.randn(50, columns, generator=generator)
+    output = target + 0.3 * torch.randn(50, columns, generator=generator)
+    measured = in_batches(metrics_for("regression", columns, std), nn.MSELoss(), output, target)
+
+    y, p = (t.double().numpy() * np.array(std) for t in (target, output))
+    assert measured["rmse"] == pytest.approx(np.sqrt(mean_squared_error(y, p)), rel=1e-5)
+    assert measured["mae"] == pytest.approx(mean_absolute_error(y, p), rel=1e-5)
+    assert measured["r2"] == pytest.approx(r2_score(y, p), rel=1e-9)
+    each = {
+        "rmse": np.sqrt(mean_squared_error(y, p, multioutput="raw_values")),
+        "r2": r2_score(y, p, multioutput="raw_values"),
+    }
+    for name, values in each.items():
+        assert [measured[f"{name}/{d}"] for d in range(columns)] == pytest.approx(values, rel=1e-6)
+
+
+@pytest.mark.parametrize(("columns", "expected"), [(1, []), (2, ["rmse/0", "r2/0", "rmse/1", "r2/1"]), (17, [])])
+def test_columns_are_measured_where_there_are_a_few(columns, expected):
+    metrics = metrics_for("regression", columns)
+    metrics.update(torch.zeros(3), torch.randn(3, columns), torch.randn(3, columns))
+    assert column_names(columns) == expected
+    assert sorted(metrics.compute()) == sorted([*metric_names("regression"), *expected])
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])

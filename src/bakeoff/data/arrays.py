@@ -13,6 +13,7 @@ from bakeoff.errors import UserError
 
 Task = Literal["classification", "regression"]
 Part = tuple[Tensor, Tensor]
+Scale = float | tuple[float, ...]  # one number, or one for each of several columns
 
 
 @dataclass(frozen=True, eq=False)  # comparing tensors gives no single truth value: compare digests
@@ -20,8 +21,8 @@ class Arrays:
     """Training, validation and test data, each a pair `(x, y)` of tensors with samples along the first axis.
 
     `y` is int64 `(N,)` in `[0, n_out)` for classification and `(N, n_out)` for regression. Metrics undo the
-    standardisation of regression targets: `y * target_std + target_mean`. Raises UserError if the parts do
-    not fit together. They are not checked for NaN: the factories do that, and name the file.
+    standardisation of regression targets: `y * target_std + target_mean`, column by column. Raises UserError
+    if the parts do not fit together. They are not checked for NaN: the factories do that, and name the file.
     """
 
     train: Part
@@ -29,8 +30,8 @@ class Arrays:
     test: Part
     task: Task
     n_out: int
-    target_mean: float = 0.0
-    target_std: float = 1.0
+    target_mean: Scale = 0.0
+    target_std: Scale = 1.0
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):

@@ -5,6 +5,7 @@ from collections.abc import Sized
 
 import lightning as L
 from lightning.pytorch.utilities.seed import isolate_rng
+from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, TensorDataset, default_collate
 
 from bakeoff.data.arrays import Arrays
@@ -13,7 +14,7 @@ from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_per_bat
 from bakeoff.data.checks import as_numpy
 from bakeoff.data.dataset_datamodule import DatasetDataModule
 from bakeoff.data.in_memory import InMemoryDataModule
-from bakeoff.data.infer import infer_fields, is_pair
+from bakeoff.data.infer import LOOKED_AT, describe, infer_fields, is_pair
 from bakeoff.data.order import check_seed
 from bakeoff.data.spec import DataSpec, spec_of
 from bakeoff.data.split import Sizes
@@ -35,6 +36,9 @@ def as_datamodule(
     """A data module over `source`, and its DataSpec. Raises UserError for a source that cannot be served.
 
     - Arrays: served from the memory of the training device.
+    The attribute `task` of a source, `classification` or `regression`, says what its targets are; without it their
+    dtype does.
+
     - a TensorDataset of `(x, y)`: split, then the same. Its values are not standardised, since they may be
       prepared already or be indices for an embedding; floats become float32 and labels are mapped to 0..C-1.
     - any other map-style Dataset of `(x, y)`: split, and served by DataLoaders.
@@ -62,22 +66,34 @@ def as_datamodule(
 
 
 def _from_tensors(source: TensorDataset, sizes: Sizes, split_seed: int) -> Arrays:
-    x, y = (as_numpy(tensor, name, "the TensorDataset") for tensor, name in zip(source.tensors, "xy", strict=True))
-    return assemble({"train": (x, y)}, where="the TensorDataset", sizes=sizes, split_seed=split_seed, scale=False)
+    where, task = "the TensorDataset", getattr(source, "task", None)
+    x, y = (as_numpy(tensor, name, where) for tensor, name in zip(source.tensors, "xy", strict=True))
+    return assemble({"train": (x, y)}, where=where, sizes=sizes, split_seed=split_seed, task=task, scale=False)
 
 
 def _spec_of_dataset(data: DatasetDataModule) -> DataSpec:
     n = len(data.indices["train"])
     with isolate_rng(include_cuda=False):  # reading CUDA's state would start CUDA in this process
-        sample = data.dataset[int(data.indices["train"][0])]
+        fields = infer_fields(data.dataset, _sample(data, 0), (_sample(data, i)[1] for i in _spread(n)))
+    steps = math.ceil(n / samples_per_batch(data.batch_size, n))
+    return DataSpec(n_train=n, steps_per_epoch=steps, **fields)
+
+
+def _sample(data: DatasetDataModule, i: int) -> tuple[Tensor, Tensor]:
+    """The training sample at position `i`, as a batch of one."""
+    name, sample = type(data.dataset).__name__, data.dataset[int(data.indices["train"][i])]
     try:
         batch = default_collate([sample])
     except TypeError as error:
         raise UserError(
-            f"{type(data.dataset).__name__} must give (x, y) of tensors, arrays or numbers: add a transform "
+            f"{name} must give (x, y) of tensors, arrays or numbers: add a transform "
             f"such as ToTensor ({' '.join(str(error).split())})"
         ) from error
     if not is_pair(batch):
-        raise UserError(f"{type(data.dataset).__name__} must give (x, y), got {type(sample).__name__}")
-    steps = math.ceil(n / samples_per_batch(data.batch_size, n))
-    return DataSpec(n_train=n, steps_per_epoch=steps, **infer_fields(data.dataset, batch))
+        raise UserError(f"{name} must give (x, y), got {describe(sample)}")
+    return batch
+
+
+def _spread(n: int) -> list[int]:
+    """Positions spread evenly over `n` samples, which may be sorted by their targets; the first one is left out."""
+    return [i * (n - 1) // LOOKED_AT for i in range(1, LOOKED_AT + 1)] if n > 1 else []

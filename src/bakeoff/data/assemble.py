@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bakeoff.data.arrays import Arrays, Task
+from bakeoff.data.arrays import Arrays, Scale, Task
 from bakeoff.data.checks import RawPart, check_parts
 from bakeoff.data.split import Sizes, split
 from bakeoff.data.standardise import moments, standardise
@@ -32,7 +32,8 @@ def assemble(
     xs: ByPart = {part: x for part, (x, _) in parts.items()}
     ys: ByPart = {part: y for part, (_, y) in parts.items()}
     task = find_task(ys["train"], task, where)
-    mean, std = 0.0, 1.0
+    mean: Scale = 0.0
+    std: Scale = 1.0
     if task == "classification":
         labels, classes = flat_labels(ys, where)
         xs, labels = _split_missing(xs, labels, sizes, split_seed, stratified=True)
@@ -42,7 +43,7 @@ def assemble(
         n_out = ys["train"].shape[1]
         if scale:
             mean, std = mean_and_std(ys["train"], where)
-            ys = {part: (y - mean) / std for part, y in ys.items()}
+            ys = {part: (y - np.asarray(mean)) / np.asarray(std) for part, y in ys.items()}
     if scale:
         statistics = moments(xs["train"])
         xs = {part: standardise(x, *statistics) for part, x in xs.items()}

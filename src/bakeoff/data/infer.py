@@ -1,12 +1,16 @@
 """DataSpec fields of a user's data, inferred from a batch and from attributes that data sets often have."""
 
-from collections.abc import Sized
-from typing import Any, TypeGuard
+from collections.abc import Iterator, Mapping, Sized
+from typing import Any, TypeGuard, get_args
 
 import torch
 from torch import Tensor
 
 from bakeoff.data.arrays import Task
+from bakeoff.data.meaning import Meaning, meaning_of_reals
+from bakeoff.errors import UserError
+
+LOOKED_AT = 64  # samples, before targets that look like classes are taken for that
 
 
 def is_pair(batch: object) -> TypeGuard[tuple[Tensor, Tensor]]:
@@ -18,14 +22,60 @@ def is_pair(batch: object) -> TypeGuard[tuple[Tensor, Tensor]]:
     )
 
 
-def infer_fields(source: object, batch: tuple[Tensor, Tensor]) -> dict[str, Any]:
+def describe(batch: object) -> str:
+    """What a batch that is no pair is: `a dict of pixel_values, labels`, `a tuple of 3`."""
+    kind = type(batch).__name__
+    if isinstance(batch, Mapping):
+        return f"a {kind} of {', '.join(str(key) for key in batch)}"
+    if isinstance(batch, (tuple, list)):
+        items = f" ({', '.join(type(item).__name__ for item in batch)})" if len(batch) == 2 else ""
+        return f"a {kind} of {len(batch)}{items}"
+    return f"a {kind}"
+
+
+def infer_fields(source: object, batch: tuple[Tensor, Tensor], more: Iterator[Tensor]) -> dict[str, Any]:
     """Task, input shape, output width and examples, as fields of a DataSpec.
 
-    Floating-point targets mean regression, all others classification.
+    The attribute `task` of the source says the task; without it floating-point targets mean regression, all others
+    classification. `more` gives targets of further samples; it is read only where those of the batch look like classes
+    in floating point.
+
+    Raises UserError if they do, or if `task` does not fit them.
     """
     x, y = batch
-    task: Task = "regression" if y.is_floating_point() else "classification"
-    return {"task": task, "in_shape": tuple(x.shape[1:]), "n_out": _n_out(source, y), "example": x[:2]}
+    task = _task(source, y, more)
+    examples = {"example": x[:2], "example_target": y[:2]}
+    return {"task": task, "in_shape": tuple(x.shape[1:]), "n_out": _n_out(source, y), **examples}
+
+
+def _task(source: object, y: Tensor, more: Iterator[Tensor]) -> Task:
+    name, task = type(source).__name__, _stated_task(source)
+    if task is not None:
+        needed = "floating-point numbers" if task == "regression" else "whole numbers"
+        if (task == "regression") != y.is_floating_point():
+            raise UserError(f"{name} says task={task}, which needs targets of {needed}, but they are {y.dtype}")
+        return task
+    if not y.is_floating_point():
+        return "classification"
+    meaning = _meaning(y, more)
+    if meaning is not None:
+        raise UserError(f"y {meaning.text} in {name}: {meaning.remedy}")
+    return "regression"
+
+
+def _stated_task(source: Any) -> Task | None:
+    task = getattr(source, "task", None)  # of another package's class it may be anything
+    return next((known for known in get_args(Task) if isinstance(task, str) and known == task), None)
+
+
+def _meaning(y: Tensor, more: Iterator[Tensor]) -> Meaning | None:
+    seen = y
+    while (meaning := meaning_of_reals(seen.double().numpy())) is not None and len(seen) < LOOKED_AT:
+        following = next(more, None)
+        if following is None:
+            break
+        seen = torch.cat([seen, following])
+    return meaning
 
 
 def _n_out(source: object, y: Tensor) -> int | None:

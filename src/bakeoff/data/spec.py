@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from bakeoff.data.arrays import Arrays, Task
+from bakeoff.data.arrays import Arrays, Scale, Task
 from bakeoff.data.batch_size import BatchSize, samples_per_batch
 
 
@@ -14,8 +14,9 @@ class DataSpec:
     """Facts about a data set as it is served; None where one would have to read all of it.
 
     `n_out` is the number of classes, or the width of regression targets. `n_train` is the number of samples in
-    an epoch. Regression targets in their original units are `y * target_std + target_mean`. `digest` identifies
-    the content. `example` holds a few inputs, to check a net's forward pass before training.
+    an epoch. Regression targets in their original units are `y * target_std + target_mean`, where several columns have
+    one of each a column. `digest` identifies the content. `example` holds a few inputs, to check a net's forward pass
+    before training, and `example_target` what belongs to them.
     """
 
     task: Task | None = None
@@ -23,10 +24,11 @@ class DataSpec:
     n_out: int | None = None
     n_train: int | None = None
     steps_per_epoch: int | None = None
-    target_mean: float = 0.0
-    target_std: float = 1.0
+    target_mean: Scale = 0.0
+    target_std: Scale = 1.0
     digest: str | None = None
     example: Tensor | None = field(default=None, compare=False, repr=False)
+    example_target: Tensor | None = field(default=None, compare=False, repr=False)
     has_test: bool = True
 
     @property
@@ -48,4 +50,5 @@ def spec_of(arrays: Arrays, batch_size: BatchSize) -> DataSpec:
         target_std=arrays.target_std,
         digest=arrays.digest(),
         example=arrays.train[0][:2],
+        example_target=arrays.train[1][:2],
     )

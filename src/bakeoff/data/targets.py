@@ -5,16 +5,27 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.data.arrays import Task
+from bakeoff.data.arrays import Scale, Task
+from bakeoff.data.meaning import meaning_of_reals
 from bakeoff.errors import UserError
 
 Targets = dict[str, NDArray]  # part -> y
+IGNORED = -100  # the default `ignore_index` of torch's losses
 
 
 def find_task(y: NDArray, task: Task | None, where: str) -> Task:
-    """`task` if it is given; otherwise regression for floating-point targets, classification for all others."""
+    """`task` if it is given; otherwise regression for floating-point targets, classification for all others.
+
+    Raises UserError for floating-point targets that look like classes: they are ranked by RMSE only where that is asked
+    for.
+    """
     if task is None:
-        return "regression" if y.dtype.kind == "f" else "classification"
+        if y.dtype.kind != "f":
+            return "classification"
+        meaning = meaning_of_reals(y) if y.size and y.min() < y.max() else None  # constant ones are refused anyway
+        if meaning is not None:
+            raise UserError(f"y {meaning.text} in {where}: {meaning.remedy}")
+        return "regression"
     if task not in get_args(Task):
         raise UserError(f"task must be classification or regression in {where}, got {task!r}")
     return task
@@ -24,9 +35,14 @@ def flat_labels(targets: Targets, where: str) -> tuple[Targets, NDArray]:
     """Labels as `(N,)`, and the classes of all parts in increasing order; a part may lack a class."""
     for part, y in targets.items():
         if y.ndim > 2 or y.size != len(y):
-            raise UserError(f"y of {part} must hold one label a sample, (N,) or (N, 1), in {where}, got {y.shape}")
+            raise UserError(
+                f"y of {part} must hold one label a sample, (N,) or (N, 1), in {where}, got {y.shape}; for labels of "
+                "pixels or tokens give a Dataset class of your own, with an attribute num_classes"
+            )
     flat = {part: y.reshape(-1) for part, y in targets.items()}
     whole = np.concatenate(list(flat.values()))
+    if (whole == IGNORED).any():
+        raise UserError(f"y holds {IGNORED} in {where}, which losses ignore: drop these samples")
     if whole.dtype.kind == "f" and (whole != np.round(whole)).any():
         raise UserError(f"y must hold whole numbers for classification in {where}: set task=regression")
     classes = np.unique(whole)
@@ -44,11 +60,15 @@ def as_columns(targets: Targets, where: str) -> Targets:
     return {part: y.reshape(len(y), width).astype(np.float64) for part, y in targets.items()}
 
 
-def mean_and_std(y: NDArray, where: str) -> tuple[float, float]:
-    """Mean and standard deviation of the training targets.
+def mean_and_std(y: NDArray, where: str) -> tuple[Scale, Scale]:
+    """Mean and standard deviation of the training targets `(N, width)`: a number, or one for each of several columns.
 
-    One mean and one deviation for all columns: metrics need one number, and the loss keeps their proportions.
+    Each column is scaled by its own, so that none decides the loss by its units.
     """
-    if y.min() == y.max():
-        raise UserError(f"y must vary in {where}: every training target is {y.flat[0]}")
-    return float(y.mean()), float(y.std())
+    columns = [np.ascontiguousarray(y[:, d]) for d in range(y.shape[1])]
+    for d, column in enumerate(columns):
+        if column.min() == column.max() or not column.std() > 0:
+            name = "every training target" if len(columns) == 1 else f"column {d} of every training target"
+            raise UserError(f"y must vary in {where}: {name} is {column[0]}")
+    means, stds = (tuple(float(getattr(c, statistic)()) for c in columns) for statistic in ("mean", "std"))
+    return (means[0], stds[0]) if len(columns) == 1 else (means, stds)

@@ -1,14 +1,16 @@
-"""A user's LightningDataModule: its batch size is set, its DataSpec is read off one batch, and it is used unchanged."""
+"""A user's LightningDataModule: its batch size is set, its DataSpec read off its batches, and it is used unchanged."""
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.utilities.seed import isolate_rng
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from bakeoff.data.batch_size import BatchSize
-from bakeoff.data.infer import infer_fields, is_pair
+from bakeoff.data.infer import infer_fields
+from bakeoff.data.loaders import Pair, batches_of, call, epoch_size, is_defined, one_loader
 from bakeoff.data.spec import DataSpec
 from bakeoff.errors import UserError
 
@@ -17,43 +19,61 @@ def configure_datamodule(source: L.LightningDataModule, batch_size: BatchSize) -
     """Sets the module's batch size and reads its DataSpec off its first training batch.
 
     The batch size goes to the attribute `batch_size`, or to the hyperparameter of that name, as Lightning's
-    own tuner does it. A module with neither keeps its batches, with a warning. `prepare_data` and
-    `setup("fit")` are called here, and later by the trainer again. The module fixes the order of its batches:
-    arms of one seed see the same batches only if it uses no global random numbers.
+    own tuner does it. `prepare_data`, `setup("fit")` and, where there is a test loader, `setup("test")` are called
+    here, and later by the trainer again. The module fixes the order of its batches: arms of one seed see the same
+    batches only if it uses no global random numbers.
 
-    Raises UserError if it has no validation data, or if `batch_size` is "full" and its length is unknown.
+    Raises UserError if a loader cannot be used, if there is no validation data, if its batches have another size
+    than `batch_size`, or if that is "full" and the module's length is unknown. Without test data it warns.
     """
     with isolate_rng(include_cuda=False):  # reading CUDA's state would start CUDA in this process
         # before setup, where the module may make its loaders; 1 for "full", since it drops no samples
-        has_batch_size = _set_batch_size(source, 1 if batch_size == "full" else batch_size)
-        source.prepare_data()
-        source.setup("fit")
+        can_be_set = _set_batch_size(source, 1 if batch_size == "full" else batch_size)
+        call(source, source.prepare_data)
+        call(source, lambda: source.setup("fit"))
         if batch_size == "full":
-            _set_batch_size(source, _n_train(source))
-            source.setup("fit")
-        if not has_batch_size:
-            warnings.warn(
-                f"{type(source).__name__} has no attribute batch_size: its own batches are used, "
-                f"not those of batch_size={batch_size}",
-                stacklevel=3,
-            )
-        loader: Any = source.train_dataloader()
-        batch = next(iter(loader), None)
-    n_train, steps = _epoch_size(loader)
-    fields = infer_fields(source, batch) if is_pair(batch) else {}
-    if not _has_loader(source, "val_dataloader"):
-        raise UserError(f"{type(source).__name__} has no val_dataloader: validation data is required")
-    return DataSpec(n_train=n_train, steps_per_epoch=steps, has_test=_has_loader(source, "test_dataloader"), **fields)
+            batch_size = _n_train(source)
+            _set_batch_size(source, batch_size)
+            call(source, lambda: source.setup("fit"))
+        loader = _required(source, "train_dataloader", "training")
+        n_train, steps = epoch_size(loader)
+        batches = batches_of(source, "train_dataloader", loader)
+        batch = _first(source, "train_dataloader", batches)
+        _check_batch_size(source, loader, len(batch[0]), batch_size, can_be_set)
+        fields = infer_fields(source, batch, (y for _, y in batches))
+        val = _required(source, "val_dataloader", "validation")
+        _first(source, "val_dataloader", batches_of(source, "val_dataloader", val))
+        return DataSpec(n_train=n_train, steps_per_epoch=steps, has_test=_has_test(source), **fields)
 
 
-def _has_loader(source: L.LightningDataModule, loader: str) -> bool:
-    # `from_datasets` sets its loaders on the instance
-    overridden = getattr(type(source), loader) is not getattr(L.LightningDataModule, loader)
-    return overridden or loader in vars(source)
+def _required(source: L.LightningDataModule, hook: str, data: str) -> Any:
+    loader = one_loader(source, hook)
+    if loader is None:
+        raise UserError(f"{type(source).__name__} has no {hook}, or it gives none: {data} data is required")
+    return loader
+
+
+def _first(source: L.LightningDataModule, hook: str, batches: Iterator[Pair]) -> Pair:
+    batch = next(batches, None)
+    if batch is None or not len(batch[0]):
+        name = f"{type(source).__name__}.{hook}"
+        raise UserError(f"{name} gives no batch: its data is empty, or smaller than a batch with drop_last")
+    return batch
+
+
+def _has_test(source: L.LightningDataModule) -> bool:
+    if not is_defined(source, "test_dataloader"):
+        return False
+    call(source, lambda: source.setup("test"))
+    loader = one_loader(source, "test_dataloader")
+    if loader is not None and next(batches_of(source, "test_dataloader", loader), None) is not None:
+        return True
+    warnings.warn(f"{type(source).__name__}.test_dataloader gives no batch: there are no test metrics", stacklevel=5)
+    return False
 
 
 def _n_train(source: L.LightningDataModule) -> int:
-    n, _ = _epoch_size(source.train_dataloader())
+    n, _ = epoch_size(_required(source, "train_dataloader", "training"))
     if n is None:
         raise UserError(
             f'batch_size="full" needs a training set of known length, which {type(source).__name__} '
@@ -72,19 +92,13 @@ def _set_batch_size(source: Any, size: int) -> bool:
     return found
 
 
-def _epoch_size(loader: Any) -> tuple[int | None, int | None]:
-    """The numbers of samples and of batches in an epoch; None where unknown."""
-    steps = _len_or_none(loader)
-    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset) or not loader.batch_size:
-        return None, steps
-    n = _len_or_none(loader.sampler)
-    if n is not None and loader.drop_last:
-        n -= n % loader.batch_size
-    return n, steps
-
-
-def _len_or_none(sized: Any) -> int | None:
-    try:
-        return len(sized)
-    except (TypeError, NotImplementedError):
-        return None
+def _check_batch_size(source: object, loader: Any, first: int, asked: int, can_be_set: bool) -> None:
+    """Batches of another size than the run is called by would be counted, and compared, wrongly."""
+    size = (loader.batch_size if isinstance(loader, DataLoader) else None) or first
+    if size == asked or (size < asked and epoch_size(loader)[1] == 1):
+        return
+    remedy = "use it in train_dataloader" if can_be_set else "give it an attribute batch_size"
+    raise UserError(
+        f"{type(source).__name__} gives batches of {size}, not of batch_size={asked}: {remedy}, or say "
+        f"batch_size={size}"
+    )

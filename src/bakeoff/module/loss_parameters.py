@@ -15,15 +15,19 @@ from typing import Any
 from torch import Tensor, nn
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+DECLARED = ("task", "ignore_index")  # read off a loss
 MAX_DEPTH = 4  # of objects and containers in each other
 
 
 class LossModule(nn.Module):
-    """Calls `loss`, and registers what it holds: name -> module or parameter."""
+    """Calls `loss`, says what it says of itself, and registers what it holds: name -> module or parameter."""
 
     def __init__(self, loss: Loss, held: Mapping[str, nn.Module | nn.Parameter]) -> None:
         super().__init__()
         self._loss = loss
+        for name in DECLARED:
+            if hasattr(loss, name):
+                setattr(self, name, getattr(loss, name))
         for name, part in held.items():
             setattr(self, name, part)
 

@@ -1,13 +1,20 @@
 """Metrics that do not depend on the loss, so that arms with different losses can be compared.
 
 Classification: accuracy, top-5 accuracy (with more than five classes), negative log-likelihood of the softmax of the
-logits, expected calibration error (Guo et al. 2017, 15 equal bins). Regression: RMSE, MAE, R², in the target's own
-units. torchmetrics computes them. Their names, directions and units are in `bakeoff.runs.METRICS`.
+logits, expected calibration error (Guo et al. 2017, 15 equal bins), over all labels that the loss does not ignore.
+Regression: RMSE, MAE, R², in the targets' own units. torchmetrics computes them. Their names, directions and units are
+in `bakeoff.runs.METRICS`, the shapes that they fit in `bakeoff.module.shapes`.
+
+Targets of D columns:
+    rmse = sqrt(1/(N D) Σ_nd e_nd²)     the column with the largest errors decides it; rmse/<d> is that of one column
+    mae  = 1/(N D) Σ_nd |e_nd|
+    r2   = 1/D Σ_d r2/<d>               free of units
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +22,11 @@ from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError, Metric, R2Score
 from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError
 
-from bakeoff.runs.metrics import metric_names
+from bakeoff.module.counted import BinnedCalibrationError, CountedLabels, WeightedMean
+from bakeoff.module.shapes import misfit
+from bakeoff.runs.metrics import has_columns, metric_names
+
+N_BINS = 15
 
 
 class Metrics(nn.Module):
@@ -39,9 +50,8 @@ class Metrics(nn.Module):
         self.metrics = nn.ModuleDict({name: every[name] for name in known if name in every})
 
     def update(self, losses: Tensor, output: Tensor, target: Tensor) -> None:
-        """Adds one batch: `losses` (N,) or a scalar, `output` (N, C) or (N, D), `target` (N,) or (N, D)."""
-        # a value for each example: torchmetrics 1.9 ignores weights where it does not check for NaN
-        self._metric("loss").update((losses if losses.ndim else losses.expand(target.shape[0])).float())
+        """Adds one batch: `losses` (N, ...), or a scalar that is their mean; shapes as in `bakeoff.module.shapes`."""
+        raise NotImplementedError
 
     def compute(self) -> dict[str, Tensor]:
         """Name -> value, over all batches since the last `reset`."""
@@ -52,6 +62,16 @@ class Metrics(nn.Module):
         for name in self.metrics:
             self._metric(name).reset()
 
+    def _update_loss(self, losses: Tensor, n: int, weight: Tensor | None = None) -> None:
+        """`weight` is what a scalar weighs in the mean over batches, where that is not the number of examples `n`."""
+        if weight is None:
+            # a value for each example: torchmetrics 1.9 ignores weights where it does not check for NaN
+            self._metric("loss").update((losses if losses.ndim else losses.expand(n)).float())
+            return
+        if not isinstance(self.metrics["loss"], WeightedMean):
+            self.metrics["loss"] = WeightedMean().to(losses.device)
+        self._metric("loss").update(losses, weight)
+
     def _metric(self, name: str) -> Metric:
         metric = self.metrics[name]
         assert isinstance(metric, Metric)
@@ -59,34 +79,62 @@ class Metrics(nn.Module):
 
 
 class ClassificationMetrics(Metrics):
-    """`n_out` is the number of classes; outputs are logits (N, n_out), targets class indices (N,)."""
+    """Outputs are logits (N, n_out, d1, ...), targets class indices (N, d1, ...).
 
-    def __init__(self, n_out: int) -> None:
+    Args:
+        n_out: the number of classes.
+        counted: which labels the loss counts.
+
+    """
+
+    def __init__(self, n_out: int, counted: CountedLabels | None = None) -> None:
         metrics: dict[str, Metric] = {
             "accuracy": MulticlassAccuracy(n_out, average="micro", validate_args=False),
             "nll": MeanMetric(nan_strategy="disable"),
-            "ece": MulticlassCalibrationError(n_out, n_bins=15, validate_args=False),
+            "ece": MulticlassCalibrationError(n_out, n_bins=N_BINS, validate_args=False),
         }
         if n_out > 5:
             metrics["top5"] = MulticlassAccuracy(n_out, average="micro", top_k=5, validate_args=False)
         super().__init__("classification", metrics)
+        self.n_out, self._counted = n_out, counted or CountedLabels()
 
     def update(self, losses: Tensor, output: Tensor, target: Tensor) -> None:
-        """See `Metrics.update`."""
-        super().update(losses, output, target)
+        """See `Metrics.update`.
+
+        Raises:
+            ValueError: shapes or labels that these metrics do not fit.
+
+        """
+        check_fit(output, target, task="classification", n_out=self.n_out)
+        if output.ndim > 2 and not isinstance(self.metrics["ece"], BinnedCalibrationError):
+            self.metrics["ece"] = BinnedCalibrationError(N_BINS).to(output.device)
+        output, labels = _one_row_a_label(output), target.flatten().long()
+        mask = self._counted.mask(labels)
+        if mask is not None:
+            output, labels = output[mask], labels[mask]
+        self._counted.check(labels, self.n_out)
+        self._update_loss(losses, len(target), None if losses.ndim else self._counted.weight(labels))
+        if not len(labels):  # all are ignored; some metrics cannot be given nothing
+            return
         output = output.float()
         # torchmetrics treats values outside [0, 1] as logits and values inside as probabilities: pass the latter
         probabilities = output.softmax(dim=-1)
         for name in ("accuracy", "top5", "ece"):
             if name in self.metrics:
-                self._metric(name).update(probabilities, target)
-        self._metric("nll").update(F.cross_entropy(output, target, reduction="none"))
+                self._metric(name).update(probabilities, labels)
+        self._metric("nll").update(F.cross_entropy(output, labels, reduction="none"))
 
 
 class RegressionMetrics(Metrics):
-    """Outputs and targets are (N,), (N, 1) or (N, D), divided by `std`; metrics are in the units before that."""
+    """Outputs and targets are (N,), (N, 1) or (N, D), divided by `std`; metrics are in the units before that.
 
-    def __init__(self, std: float = 1.0) -> None:
+    Args:
+        std: one number, or one for each column.
+        n_out: the number of columns D. Where there are a few, RMSE and R² are given for each of them, too.
+
+    """
+
+    def __init__(self, std: float | Sequence[float] = 1.0, n_out: int = 1) -> None:
         metrics: dict[str, Metric] = {
             "rmse": MeanSquaredError(squared=False),
             "mae": MeanAbsoluteError(),
@@ -94,15 +142,60 @@ class RegressionMetrics(Metrics):
             "r2": R2Score().set_dtype(torch.float64),
         }
         super().__init__("regression", metrics)
-        self.std = std
+        self.n_out, self.std = n_out, std
+        by_column: dict[str, Metric] = {
+            "rmse": MeanSquaredError(squared=False, num_outputs=n_out).set_dtype(torch.float64),
+            "r2": R2Score(multioutput="raw_values").set_dtype(torch.float64),
+        }
+        self.by_column = nn.ModuleDict(by_column if has_columns(n_out) else {})
 
     def update(self, losses: Tensor, output: Tensor, target: Tensor) -> None:
-        """See `Metrics.update`."""
-        super().update(losses, output, target)
+        """See `Metrics.update`.
+
+        Raises:
+            ValueError: shapes that these metrics do not fit.
+
+        """
+        check_fit(output, target, task="regression", n_out=self.n_out)
+        self._update_loss(losses, len(target))
         output, target = (_squeeze_single_column(t.double()) for t in (output, target))
+        std: Any = self.std
+        if isinstance(std, Sequence):
+            std = torch.tensor(std, dtype=output.dtype, device=output.device)
+        scaled = output * std, target * std
         self._metric("r2").update(output, target)  # the same in any units; a mean over columns
         for name in ("rmse", "mae"):
-            self._metric(name).update((output * self.std).flatten().float(), (target * self.std).flatten().float())
+            self._metric(name).update(*(t.flatten().float() for t in scaled))
+        for metric in self.by_column.values():
+            metric.update(*scaled)  # type: ignore[operator]  # a Metric; ModuleDict knows modules alone
+
+    def compute(self) -> dict[str, Tensor]:
+        """See `Metrics.compute`; with `rmse/0` and so on, for each column."""
+        columns = {name: metric.compute() for name, metric in self.by_column.items()}  # type: ignore[operator]
+        return super().compute() | {f"{name}/{d}": v for name, values in columns.items() for d, v in enumerate(values)}
+
+    def reset(self) -> None:
+        """See `Metrics.reset`."""
+        super().reset()
+        for metric in self.by_column.values():
+            metric.reset()  # type: ignore[operator]
+
+
+def check_fit(output: Any, target: Tensor, *, task: str, n_out: int) -> None:
+    """Refuses shapes that the metrics of a task do not fit.
+
+    Raises:
+        ValueError: says which would.
+
+    """
+    reason = misfit(output, target, task=task, n_out=n_out)
+    if reason is not None:
+        raise ValueError(f"the net {reason}")
+
+
+def _one_row_a_label(output: Tensor) -> Tensor:
+    """(N, C, d1, ...) as (N d1 ..., C)."""
+    return output if output.ndim == 2 else output.movedim(1, -1).flatten(0, -2)
 
 
 def _squeeze_single_column(values: Tensor) -> Tensor:
@@ -110,6 +203,16 @@ def _squeeze_single_column(values: Tensor) -> Tensor:
     return values.squeeze(1) if values.ndim == 2 and values.shape[1] == 1 else values
 
 
-def metrics_for(task: str, n_out: int, std: float = 1.0) -> Metrics:
-    """The metrics that fit a task, `classification` or `regression`; `std` is that of `RegressionMetrics`."""
-    return ClassificationMetrics(n_out) if task == "classification" else RegressionMetrics(std)
+def metrics_for(task: str, n_out: int, std: float | Sequence[float] = 1.0, loss: Any = None) -> Metrics:
+    """The metrics that fit a task, `classification` or `regression`.
+
+    Args:
+        task: the task.
+        n_out: the number of classes, or of columns.
+        std: that of `RegressionMetrics`.
+        loss: whose `ignore_index`, where it has one, is left out of every metric.
+
+    """
+    if task == "classification":
+        return ClassificationMetrics(n_out, CountedLabels(loss))
+    return RegressionMetrics(std, n_out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -26,15 +26,17 @@ class SupervisedModule(pl.LightningModule):
     """Trains `net` on batches (x, y) with any loss and optimizer, and computes metrics that do not depend on the loss.
 
     Args:
-        net: maps (N, ...) to logits (N, n_out), or to predictions (N, n_out) in regression.
+        net: maps (N, ...) to logits (N, n_out, ...), or to predictions (N, n_out) in regression.
         loss: called with (output, target); returns (N,) or a scalar. The mean is minimised. Its own parameters that
-            require a gradient are trained with the net's.
+            require a gradient are trained with the net's. Labels that are its `ignore_index`, where it has one, are
+            left out of every metric.
         optimizer: called with the parameters, such as `functools.partial(Adam, lr=1e-3)`. One with `train()` and
             `eval()` is in the mode `eval` in validations and tests, for the weights of checkpoints, and at the end.
         n_out: number of classes, or width of the target in regression.
         task: `classification` or `regression`; by default the attribute `task` of the loss.
         lr_factor: optimizer step, counted from 0, -> factor of the learning rate. None keeps it constant.
-        target_std: standard deviation that regression targets were divided by; metrics are in the original units.
+        target_std: standard deviation that regression targets were divided by, one number or one a column; metrics are
+            in the original units.
         log_every_n_steps: steps per point of `train/loss` and `lr`; the loss of a point is the mean over its steps.
         sample_every_n_steps: steps between samples of gradient norm, update ratio and the phases of a step.
 
@@ -52,7 +54,7 @@ class SupervisedModule(pl.LightningModule):
         n_out: int,
         task: str | None = None,
         lr_factor: Callable[[int], float] | None = None,
-        target_std: float = 1.0,
+        target_std: float | Sequence[float] = 1.0,
         log_every_n_steps: int = 10,
         sample_every_n_steps: int = 50,
     ) -> None:
@@ -62,8 +64,8 @@ class SupervisedModule(pl.LightningModule):
             raise ValueError(f"task must be classification or regression where the loss fits both, got {task}")
         self.net, self.loss, self.task = net, registered(loss, net), task
         self._optimizer_factory, self._lr_factor = optimizer, lr_factor
-        self.val_metrics = metrics_for(task, n_out, target_std)
-        self.test_metrics = metrics_for(task, n_out, target_std)
+        self.val_metrics = metrics_for(task, n_out, target_std, loss)
+        self.test_metrics = metrics_for(task, n_out, target_std, loss)
         self._sample_every_n_steps = sample_every_n_steps
         self._curve = LossCurve(log_every_n_steps)
         self._batches_a_step = 1

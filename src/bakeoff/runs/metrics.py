@@ -35,17 +35,32 @@ METRICS = {
     "mae": Metric("min", "regression", "the target's own"),
     "r2": Metric("max", "regression", "fraction of the variance"),
 }
+BY_COLUMN = ("rmse", "r2")  # given for each column of regression targets too, where there are a few
+MAX_COLUMNS = 16
 
 
 def find_metric(name: str) -> Metric | None:
-    """The table's entry for a metric such as `val/rmse`; None for a user's own."""
-    split, _, metric = name.rpartition("/")
-    return METRICS.get(metric) if split in SPLITS else None
+    """The table's entry for a metric such as `val/rmse`, or `val/rmse/0` of one column; None for a user's own."""
+    split, _, metric = name.partition("/")
+    base, _, column = metric.partition("/")
+    if split not in SPLITS or (column and not (base in BY_COLUMN and column.isdecimal())):
+        return None
+    return METRICS.get(base if column else metric)
 
 
 def metric_names(task: str) -> list[str]:
     """The names of all metrics of a task, without a split."""
     return [name for name, metric in METRICS.items() if metric.task in (None, task)]
+
+
+def has_columns(n_out: int) -> bool:
+    """Whether regression targets of so many columns are measured by column, too."""
+    return 2 <= n_out <= MAX_COLUMNS
+
+
+def column_names(n_out: int) -> list[str]:
+    """The names of the metrics of each column: `rmse/0`, `r2/0` and so on."""
+    return [f"{name}/{column}" for column in range(n_out) for name in BY_COLUMN] if has_columns(n_out) else []
 
 
 def direction_of(name: str, stated: str | None = None) -> Direction:

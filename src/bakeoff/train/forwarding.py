@@ -46,7 +46,8 @@ class BeforeOthers(pl.Callback):
             self._session.stepped(step)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A validation begins."""
+        """A validation begins. Lightning keeps logged values: one of the last validation is none of this one."""
+        trainer.callback_metrics.pop(self._session.run.metric, None)
         self._session.validation_started()
 
     def on_validation_batch_end(

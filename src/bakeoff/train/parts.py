@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from bakeoff.data import Arrays, DatasetDataModule, DataSpec, InMemoryDataModule, as_datamodule
 from bakeoff.errors import UserError
 from bakeoff.module import check_optimizer, registered, trained_parameters
+from bakeoff.module.counted import check_labels
+from bakeoff.module.shapes import misfit
 from bakeoff.train.settings import Settings
 
 NO_CLASSES = "data: the number of classes is unknown; give your data class an attribute num_classes"
@@ -57,11 +59,13 @@ def build(settings: Settings) -> Parts:
     task = _task(spec, loss, settings)
     pl.seed_everything(settings.seed, workers=True, verbose=False)
     net, model = _net(settings.model, spec)
+    output = _check_forward(net, spec)
+    if spec.n_out is None:
+        raise UserError(NO_CLASSES if task == "classification" else _no_columns(spec))
+    _check_examples(net, output, loss, spec, task)
     loss = registered(loss, net)
     optimizer = _optimizer(settings.optimizer, net, loss)
     schedule = _schedule(settings.schedule)
-    if spec.n_out is None:
-        raise UserError(NO_CLASSES)
     return Parts(data, spec, net, model, loss, optimizer, schedule, task, spec.n_out)
 
 
@@ -152,14 +156,13 @@ def _net(settings: Mapping[str, Any], spec: DataSpec) -> tuple[nn.Module, dict[s
     filled = {name: getattr(spec, name) for name in _arguments_from_data(target) if name not in settings}
     unknown = [name for name, value in filled.items() if value is None]
     if unknown == ["n_out"]:
-        raise UserError(NO_CLASSES)
+        raise UserError(_no_columns(spec) if spec.task == "regression" else NO_CLASSES)
     if unknown:
         raise UserError(f"model: {', '.join(unknown)} cannot be read from the data; give {unknown[0]} in the model")
     net = instantiate("model", settings, **filled)
     if not isinstance(net, nn.Module):
         raise UserError(f"model: {settings['_target_']} gave a {type(net).__name__}, not a torch.nn.Module")
     _refuse_lightning_module(settings, type(net))
-    _check_forward(net, spec)
     return net, {**settings, **filled}
 
 
@@ -189,10 +192,10 @@ def _arguments_from_data(target: Any) -> list[str]:
     return [name for name in FILLED_FROM_DATA if name in parameters]
 
 
-def _check_forward(net: nn.Module, spec: DataSpec) -> None:
-    """Passes two examples through the net, which also gives lazy layers their sizes."""
+def _check_forward(net: nn.Module, spec: DataSpec) -> Any:
+    """Passes two examples through the net, which also gives lazy layers their sizes; returns its output."""
     if spec.example is None:
-        return
+        return None
     training = {module: module.training for module in net.modules()}
     try:
         with torch.no_grad():
@@ -203,9 +206,26 @@ def _check_forward(net: nn.Module, spec: DataSpec) -> None:
         raise UserError(f"model: {name} does not take examples of shape {shape}: {_one_line(error)}") from error
     for module, mode in training.items():  # one by one: a user may have frozen some
         module.training = mode
-    width = output.shape[1] if output.ndim > 1 else 1
-    if spec.n_out is not None and width != spec.n_out:
-        raise UserError(f"model: {type(net).__name__} gives {width} outputs, but the data needs n_out={spec.n_out}")
+    return output
+
+
+def _check_examples(net: nn.Module, output: Any, loss: Any, spec: DataSpec, task: str) -> None:
+    """Refuses what the metrics do not fit."""
+    if spec.example_target is None or spec.n_out is None:
+        return
+    reason = misfit(output, spec.example_target, task=task, n_out=spec.n_out)
+    if reason is not None:
+        raise UserError(f"model: {type(net).__name__} {reason}")
+    if task == "classification":
+        try:
+            check_labels(spec.example_target, spec.n_out, loss)
+        except ValueError as error:
+            raise UserError(f"data: {error}") from error
+
+
+def _no_columns(spec: DataSpec) -> str:
+    shape = tuple(spec.example_target.shape[1:]) if spec.example_target is not None else ()
+    return f"data: a target of shape {shape} is not supported yet; regression needs a number or a row of numbers"
 
 
 def _schedule(settings: Mapping[str, Any]) -> Any:

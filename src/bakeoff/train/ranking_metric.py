@@ -6,6 +6,7 @@ from typing import Any
 
 from bakeoff.errors import UserError, did_you_mean
 from bakeoff.runs import Direction, direction_of, find_metric, metric_names
+from bakeoff.runs.metrics import column_names
 
 DEFAULT_METRIC = "val/accuracy"
 RANKED_BY = {"classification": "val/accuracy", "regression": "val/rmse"}  # what the default metric stands for
@@ -23,7 +24,8 @@ def resolve_metric(metric: Any, stated: str | None, task: str, n_out: int) -> tu
     if metric == DEFAULT_METRIC:
         metric = RANKED_BY[task]
     known = [f"val/{name}" for name in _in_ranking_order(task) if name != "top5" or n_out > 5]
-    if metric in known:
+    by_column = column_names(n_out) if task == "regression" else []
+    if metric in known or metric in [f"val/{name}" for name in by_column]:
         return str(metric), direction_of(metric, stated)
     if str(metric).startswith("test/"):
         raise UserError(f"metric={metric}: test data chooses nothing; use one of {', '.join(known)}")

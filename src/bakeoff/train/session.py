@@ -188,7 +188,10 @@ class RunSession:
         """
         if self.run.metric not in metrics:
             logged = ", ".join(sorted(name for name in metrics if name.startswith("val/"))) or "nothing"
-            raise UserError(f"metric={self.run.metric}: nothing logs it; the validation logged {logged}")
+            message = f"metric={self.run.metric}: nothing logs it; the validation logged {logged}"
+            if self.run.metric in self._summary.metrics:
+                message = f"metric={self.run.metric} must be logged at every validation, not at step {self.step}"
+            raise UserError(message)
         validation = Validation(self.step, metrics, weights, parameters, gradients)
         for member in self._members.values():
             member.validated(validation)

@@ -1,0 +1,86 @@
+"""The loaders of a user's LightningDataModule: one of each kind, that gives pairs, anew in every pass."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.utilities.combined_loader import CombinedLoader
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from bakeoff.data.infer import describe, is_pair
+from bakeoff.errors import UserError
+
+Pair = tuple[Tensor, Tensor]
+
+
+def one_loader(source: L.LightningDataModule, hook: str) -> Any:
+    """The loader that `hook` gives, such as `val_dataloader`; None where it is not defined or gives none.
+
+    Raises UserError where it gives several, or one that is spent after one pass.
+    """
+    if not is_defined(source, hook):
+        return None
+    loader, where = call(source, getattr(source, hook)), f"{type(source).__name__}.{hook}"
+    is_list = isinstance(loader, (list, tuple))
+    if is_list and hook != "train_dataloader" and len(loader) < 2:  # Lightning trains on batches of a list in a list
+        loader = loader[0] if loader else None
+    elif is_list or isinstance(loader, (Mapping, CombinedLoader)):
+        raise UserError(f"{where} gives several loaders (a {type(loader).__name__}): give one, of batches (x, y)")
+    if loader is None:
+        return None
+    if not hasattr(loader, "__iter__"):
+        raise UserError(f"{where} gives a {type(loader).__name__}: give a DataLoader, or another iterable of batches")
+    if isinstance(loader, Iterator):
+        raise UserError(f"{where} gives an iterator, which is spent after one pass: give a DataLoader")
+    return loader
+
+
+def batches_of(source: L.LightningDataModule, hook: str, loader: Any) -> Iterator[Pair]:
+    """The batches of a loader, in one pass over it. Raises UserError at the first that is no pair of tensors."""
+    batches = call(source, lambda: iter(loader))
+    while True:
+        batch = call(source, lambda: next(batches, None))
+        if batch is None:
+            return
+        if not is_pair(batch):
+            name = type(source).__name__
+            raise UserError(f"batches of {name}.{hook} must be pairs (x, y) of tensors, got {describe(batch)}")
+        yield batch[0], batch[1]
+
+
+def epoch_size(loader: Any) -> tuple[int | None, int | None]:
+    """The numbers of samples and of batches in an epoch; None where unknown."""
+    steps = len_or_none(loader)
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset) or not loader.batch_size:
+        return None, steps
+    n = len_or_none(loader.sampler)
+    if n is not None and loader.drop_last:
+        n -= n % loader.batch_size
+    return n, steps
+
+
+def len_or_none(sized: Any) -> int | None:
+    """Its length, where it has one."""
+    try:
+        return len(sized)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+def call(source: L.LightningDataModule, function: Callable[[], Any]) -> Any:
+    """What a user's function returns. Raises UserError with what it raises, in one line."""
+    try:
+        return function()
+    except UserError:
+        raise
+    except Exception as error:  # whatever a user's data module raises
+        text = " ".join(str(error).split()) or "no message"
+        raise UserError(f"data: {type(source).__name__} failed: {type(error).__name__}: {text}") from error
+
+
+def is_defined(source: L.LightningDataModule, hook: str) -> bool:
+    """Whether the module has a loader of this kind at all."""
+    # `from_datasets` sets its loaders on the instance
+    overridden = getattr(type(source), hook) is not getattr(L.LightningDataModule, hook)
+    return overridden or hook in vars(source)

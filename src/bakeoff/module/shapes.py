@@ -1,0 +1,68 @@
+"""Which outputs and targets the metrics fit. Shapes are compared, never values: nothing waits for a GPU.
+
+classification   outputs (N, C, d1, ...), classes at axis 1 as in torch's cross_entropy; targets (N, d1, ...)
+regression       outputs and targets (N, D), where (N,) counts as (N, 1)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+
+def misfit(output: Any, target: Tensor, *, task: str, n_out: int) -> str | None:
+    """Why the metrics of a task do not fit this output of a net and these targets, with the remedy; None if they do.
+
+    It is to be read behind the name of the net: "gives ...".
+    """
+    if not isinstance(output, Tensor):
+        return f"gives a {type(output).__name__}; it must give one tensor, {_expected(target, task, n_out)}"
+    if not output.is_floating_point():
+        return f"gives {output.dtype}; it must give floating-point numbers"
+    if task == "classification":
+        return _misfit_of_classes(output, target, n_out)
+    return _misfit_of_values(output, target, n_out)
+
+
+def _misfit_of_classes(output: Tensor, target: Tensor, n_out: int) -> str | None:
+    given, labels = tuple(output.shape), tuple(target.shape)
+    if target.is_floating_point():
+        return f"is to be measured against labels, but the targets are {target.dtype}: give whole numbers"
+    if len(given) > 1 and given[1] == n_out and labels == (given[0], *given[2:]):
+        return None
+    if len(labels) > 1 and given == (*labels, n_out):
+        return (
+            f"gives {given}, the classes on its last axis; metrics need them at axis 1, {_classes(labels, n_out)}, "
+            "as torch's cross_entropy does: return output.movedim(-1, 1)"
+        )
+    if len(labels) == 2 and given == labels and labels[1] == n_out:
+        return f"gives {given} for targets {labels}: several labels an example (multi-label) are not supported yet"
+    width = given[1] if len(given) > 1 else 1
+    if len(labels) == 1 and width != n_out:
+        return _wrong_width(width, n_out)
+    return f"gives {given} for targets {labels}; metrics need {_classes(labels, n_out)}, classes at axis 1"
+
+
+def _misfit_of_values(output: Tensor, target: Tensor, n_out: int) -> str | None:
+    given, values = tuple(output.shape), tuple(target.shape)
+    columns = {(len(target), n_out), *([(len(target),)] if n_out == 1 else [])}
+    if given in columns and values in columns:
+        return None
+    width = given[1] if len(given) > 1 else 1
+    if width != n_out:
+        return _wrong_width(width, n_out)
+    return f"gives {given} for targets {values}; metrics need ({len(target)}, {n_out}) for both"
+
+
+def _wrong_width(width: int, n_out: int) -> str:
+    return f"gives {width} outputs, but the data needs n_out={n_out}"
+
+
+def _expected(target: Tensor, task: str, n_out: int) -> str:
+    labels = tuple(target.shape)
+    return str(_classes(labels, n_out)) if task == "classification" else f"({len(target)}, {n_out})"
+
+
+def _classes(labels: tuple[int, ...], n_out: int) -> tuple[int, ...]:
+    return (labels[0], n_out, *labels[1:])

@@ -1,0 +1,185 @@
+"""What the metrics of a run say is what scikit-learn says, or the run is refused before it is trained."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, r2_score
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset, TensorDataset
+
+from bakeoff.data import array
+from bakeoff.errors import UserError
+
+CLASSES = 4
+
+
+class Dense(Dataset):
+    """60 images of 6 x 6 pixels, each pixel with a label."""
+
+    num_classes = CLASSES
+
+    def __init__(self, ignore=None):
+        generator = torch.Generator().manual_seed(0)
+        self.y = torch.randint(0, CLASSES, (60, 3, 3), generator=generator)
+        self.y = self.y.repeat_interleave(2, 1).repeat_interleave(2, 2)
+        one_hot = F.one_hot(self.y, CLASSES).permute(0, 3, 1, 2).float()
+        self.x = one_hot[:, :3] + 0.3 * torch.randn(60, 3, 6, 6, generator=generator)
+        if ignore is not None:
+            self.y[:, 0] = ignore
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, i):
+        return self.x[i], self.y[i]
+
+
+class DenseNet(nn.Module):
+    def __init__(self, in_shape, n_out, axis=1):
+        super().__init__()
+        self.net, self.axis = nn.Conv2d(in_shape[0], n_out, 3, padding=1), axis
+
+    def forward(self, x):
+        return self.net(x).movedim(1, self.axis)
+
+
+class DenseLoss:
+    task = "classification"
+
+    def __init__(self, ignored=-100, axis=1):
+        self.ignored, self.axis = ignored, axis
+
+    def __call__(self, output, target):
+        return F.cross_entropy(output.movedim(self.axis, 1), target, ignore_index=self.ignored)
+
+
+DENSE = (
+    f"data._target_={__name__}.Dense",
+    f"model._target_={__name__}.DenseNet",
+    f"loss._target_={__name__}.DenseLoss",
+)
+TORCH_LOSS = "loss._target_=torch.nn.CrossEntropyLoss"
+
+
+@pytest.mark.parametrize("ignored", [None, 255])
+def test_dense_outputs_are_measured_over_all_pixels_that_count(make_run, tmp_path, ignored):
+    own = () if ignored is None else (f"+data.ignore={ignored}", TORCH_LOSS, f"+loss.ignore_index={ignored}")
+    run = make_run(*DENSE, *own, "optimizer=adam", "optimizer.lr=0.05", "budget.steps=20", "batch_size=8")
+    outcome = run.train(tmp_path)
+    assert outcome.status == "completed", outcome.error
+    batches = list(run.parts.data.val_dataloader())
+    with torch.no_grad():
+        output = torch.cat([run.parts.net.eval()(x) for x, _ in batches])
+    target = torch.cat([y for _, y in batches])
+    keep = (target != 255).numpy()
+    probabilities = output.double().softmax(1).movedim(1, -1).numpy()[keep]
+    final = {name: entry["final"] for name, entry in outcome.metrics.items()}
+    true = accuracy_score(target.numpy()[keep], probabilities.argmax(1))
+    assert final["val/accuracy"] == pytest.approx(true, rel=1e-6)
+    assert final["val/nll"] == pytest.approx(log_loss(target.numpy()[keep], probabilities), rel=1e-5)
+    assert final["val/loss"] == pytest.approx(final["val/nll"], rel=1e-5)
+    assert {"test/accuracy", "val/ece"} <= set(final)
+
+
+class Pairs(nn.Module):
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(n_in, n_out))
+
+    def forward(self, x):
+        return {"logits": self.net(x)}
+
+
+REFUSED = {
+    "classes last": (
+        (*DENSE, "+model.axis=-1", "+loss.axis=-1"),
+        r"model: DenseNet gives \(1, 6, 6, 4\), the classes on its last axis; .* at axis 1, \(1, 4, 6, 6\)",
+    ),
+    "ignored by another name": (
+        (*DENSE, "+data.ignore=255", "+loss.ignored=255"),
+        "data: the targets hold the label 255, but there are 4 classes.* give the loss an attribute ignore_index=255",
+    ),
+    "a dict": ((f"model._target_={__name__}.Pairs",), r"model: Pairs gives a dict; it must give one tensor, \(2, 10\)"),
+    "multi-label": (
+        (f"data._target_={__name__}.multilabel", "loss._target_=torch.nn.BCEWithLogitsLoss"),
+        "y holds only 0 and 1 in 5 columns .* not supported yet; if they are quantities",
+    ),
+    "images as targets": (
+        (f"data._target_={__name__}.Images", "model._target_=torch.nn.Identity", "loss=mse"),
+        r"data: a target of shape \(1, 4, 4\) is not supported yet; regression needs a number or a row of numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize(("command", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_measured_is_refused_before_training(make_run, command, message):
+    with pytest.raises(UserError, match=message) as caught:
+        make_run(*command)
+    assert "\n" not in str(caught.value)
+
+
+class Images(Dataset):
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, i):
+        return torch.rand(1, 4, 4), torch.rand(1, 4, 4)
+
+
+def multilabel(task=None):
+    generator = torch.Generator().manual_seed(0)
+    data = TensorDataset(
+        torch.randn(60, 4, generator=generator), (torch.rand(60, 5, generator=generator) > 0.5).float()
+    )
+    if task is not None:
+        data.task = task
+    return data
+
+
+def test_regression_on_0_and_1_can_be_asked_for(make_run):
+    run = make_run(f"data._target_={__name__}.multilabel", "+data.task=regression", "loss=mse")
+    assert (run.parts.task, run.metric) == ("regression", "val/rmse")
+
+
+def test_regression_on_0_and_1_of_an_array_can_be_asked_for(make_run, tmp_path):
+    path = tmp_path / "binary.npz"
+    rng = np.random.default_rng(0)
+    np.savez(path, x=rng.normal(size=(60, 3)), y=(rng.random(60) > 0.5).astype(np.float32))
+    command = ("data=array", f"data.path='{path}'", "loss=mse")
+    with pytest.raises(UserError, match=r"y holds only 0 and 1 in .*data\.task=regression"):
+        make_run(*command)
+    assert make_run(*command, "data.task=regression").metric == "val/rmse"
+    assert make_run(*command, "data.task=classification").metric == "val/accuracy"
+
+
+def two_scales():
+    generator = torch.Generator().manual_seed(0)
+    x, w = torch.randn(200, 6, generator=generator), torch.randn(6, 2, generator=generator)
+    return array(x=x.numpy(), y=((x @ w) * torch.tensor([1.0, 1000.0]) + torch.tensor([0.0, 5e4])).numpy())
+
+
+def test_columns_of_different_scale_are_learned_and_measured_alike(make_run, tmp_path):
+    command = (
+        f"data._target_={__name__}.two_scales",
+        "loss=mse",
+        "model=linear",
+        "optimizer=adam",
+        "optimizer.lr=0.05",
+    )
+    run = make_run(*command, "budget.epochs=30", "batch_size=32", "metric=val/rmse/0")
+    outcome = run.train(tmp_path)
+    x, y = run.parts.data.arrays.val
+    mean, std = (np.array(s) for s in (run.parts.spec.target_mean, run.parts.spec.target_std))
+    with torch.no_grad():
+        predicted = run.parts.net.eval()(x).double().numpy() * std + mean
+    target = y.double().numpy() * std + mean
+    final = {name: entry["final"] for name, entry in outcome.metrics.items()}
+    each = np.sqrt(mean_squared_error(target, predicted, multioutput="raw_values"))
+    assert [final["val/rmse/0"], final["val/rmse/1"]] == pytest.approx(each, rel=1e-4)
+    assert final["val/rmse"] == pytest.approx(np.sqrt(mean_squared_error(target, predicted)), rel=1e-4)
+    scores = r2_score(target, predicted, multioutput="raw_values")
+    assert [final["val/r2/0"], final["val/r2/1"]] == pytest.approx(scores, abs=1e-5)
+    assert min(scores) > 0.9  # one scale for both would leave the first at 0
+    assert outcome.metrics["val/rmse/0"]["best"] <= final["val/rmse/0"]
+    assert "best" in outcome.metrics["val/r2/1"]
