@@ -72,7 +72,8 @@ def test_every_kind_of_value(make_run):
     given = hyperparameters(settings, {})
     assert {k: v for k, v in given.items() if k.startswith("model")} == {
         "model": "Net", "model.flag": True, "model.text": "x", "model.number": 2, "model.list": '[1, "a", null]',
-        "model.inner": "Block", "model.inner.depth.n": 3, "model.infinite": "inf", "model.huge": str(10**400), "model.nan": "nan",
+        "model.inner": "Block", "model.inner.depth.n": 3,
+        "model.infinite": "inf", "model.huge": str(10**400), "model.nan": "nan",
     }  # fmt: skip
     assert given["trainer.precision"] == "32"
     assert given["callbacks"] == "keep, ema"

@@ -63,7 +63,7 @@ def test_loaders_start_processes_as_they_do_without_a_worker(bakeoff, tmp_path):
 def pool(tmp_path):
     """Two workers, for whom there is nothing to compose: every job is invalid."""
     hydra = HydraContext(ConfigLoaderImpl(ConfigSearchPathImpl()), Callbacks())
-    made = ProcessPool(WorkerContext(hydra, OmegaConf.create(), "", register_resolvers, folder=str(tmp_path)), 2)
+    made = ProcessPool(WorkerContext(hydra, OmegaConf.create(), "", register_resolvers, str, folder=str(tmp_path)), 2)
     yield made
     made.kill()
     made.close()

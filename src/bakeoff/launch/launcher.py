@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from bakeoff.errors import USAGE_STATUS, UserError
 from bakeoff.launch.console import STOPPING, print_duplicates, print_finished, print_stopped, print_unrecorded
 from bakeoff.launch.dry_run import describe
+from bakeoff.launch.explain import explain_any
 from bakeoff.launch.plan import Plan, plan, raise_if_invalid
 from bakeoff.launch.progress import SweepProgress, preparing_bar
 from bakeoff.launch.resolvers import register_resolvers
@@ -104,7 +105,7 @@ class SweepLauncher(Launcher):
     def _start_backend(self, runs: int, configuration: str) -> Backend:
         trainer = self.config.get("trainer") or {}  # without it no run can be built, which will be said
         context = WorkerContext(
-            self.hydra_context, self.config, configuration, register_resolvers, retry=self.config.retry
+            self.hydra_context, self.config, configuration, register_resolvers, explain_any, retry=self.config.retry
         )
         accelerator = str(trainer.get("accelerator", "auto"))
         resources = Resources(self.config.workers, runs, trainer.get("threads"), accelerator)

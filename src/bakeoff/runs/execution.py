@@ -48,6 +48,9 @@ def check_execution(settings: Mapping[str, Any]) -> None:
         UserError: names the key, the bound and the value given.
 
     """
+    for key in ("fail_fast", "dry_run", "workers", "retry"):
+        if key not in settings:
+            raise UserError(f"{key} is missing; give {key}=...")
     for key in ("fail_fast", "dry_run"):
         require(isinstance(settings[key], bool), key, "true or false", settings[key])
     workers, retry = settings["workers"], settings["retry"]

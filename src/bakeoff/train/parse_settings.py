@@ -51,8 +51,8 @@ def resolve_settings(config: DictConfig, overrides: Iterable[str]) -> Settings:
             plain[part] = {k: v for k, v in plain[part].items() if f"{part}.{k}" in given or k == "_partial_"}
     refuse_unread_keys(config)
     check_execution(plain)
-    check_locations(plain, overrides)
     settings = _parse(plain)
+    check_locations(plain, overrides)
     check_ranges(settings)
     return settings
 
@@ -79,6 +79,9 @@ def _parse(plain: Mapping[str, Any]) -> Settings:
         "early_stopping": _group(EarlyStoppingSettings, "early_stopping", plain["early_stopping"]),
         "trainer": _group(TrainerSettings, "trainer", plain["trainer"]),
     }
+    missing = [field.name for field in fields(Settings) if field.name not in plain]
+    if missing:
+        raise UserError(f"{missing[0]} is missing; give {missing[0]}=...")
     read = {field.name: plain[field.name] for field in fields(Settings) if field.name not in groups}
     return Settings(**{**read, **groups})
 

@@ -16,7 +16,8 @@ from bakeoff.runs import Direction, Outcome
 class WorkerContext:
     """What every worker gets once, at its start.
 
-    `set_up` is what the application does in each process before it composes configurations; `threads` are those of a
+    `set_up` is what the application does in each process before it composes configurations, `explain` makes one line of
+    an error; `threads` are those of a
     run whose settings give none; `retry` is as on the command line; `configuration` is the hash of the configuration
     files; `folder` is where the command was given.
     """
@@ -25,6 +26,7 @@ class WorkerContext:
     config: DictConfig
     configuration: str
     set_up: Callable[[], None]
+    explain: Callable[[BaseException], str]
     threads: int | None = None
     retry: str | None = None
     folder: str = field(default_factory=os.getcwd)

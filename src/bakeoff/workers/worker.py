@@ -49,8 +49,7 @@ class Worker:
             try:
                 return self._build(task)
             except Exception as error:  # Hydra's and OmegaConf's own, and what a user's code raises on import
-                message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-                return InvalidRun(task, message)
+                return InvalidRun(task, self._context.explain(error))
         return self._train(task)
 
     def _build(self, job: Job) -> BuiltRun:

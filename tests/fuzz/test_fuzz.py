@@ -1,0 +1,100 @@
+"""Ten thousand commands: each trains, or is refused in one line.
+
+pytest -m long tests/fuzz                          all of them; a fault is shown with its command
+python -m tests.fuzz.test_fuzz 4711                one of them again
+"""
+
+import logging
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+
+from bakeoff.launch.search_path import package_conf
+from bakeoff.train import parse_settings, parts
+from bakeoff.train.settings import ClipSettings
+
+from .configurations import Generator
+from .harness import FaultFoundError, config_loader, perform
+
+COMMANDS = 10_000
+SHARES = 20  # so that several processes can have some each
+EACH = COMMANDS // SHARES
+
+
+@pytest.fixture
+def fuzz(tmp_path, monkeypatch):
+    """`fuzz(numbers)` performs these commands; gives how many did what, and the faults by the command's number."""
+    monkeypatch.chdir(tmp_path)
+    generator, loader = Generator(package_conf()), config_loader()
+
+    def performed(numbers):
+        counts, faults = Counter(), {}
+        for number in numbers:
+            try:
+                counts[perform(generator.command(number), loader, tmp_path / "run")] += 1
+            except FaultFoundError as fault:
+                faults[number] = str(fault)
+        return counts, faults
+
+    logging.disable(logging.ERROR)
+    yield performed
+    logging.disable(logging.NOTSET)
+    HydraConfig.instance().cfg = None
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("share", range(SHARES))
+def test_every_command_trains_or_is_refused_in_one_line(fuzz, share):
+    counts, faults = fuzz(range(share * EACH, (share + 1) * EACH))
+    assert not faults, f"{len(faults)} faults, such as:\n\n" + "\n\n".join(list(faults.values())[:10])
+    assert counts.total() == EACH
+    assert counts["trained"] >= 0.3 * EACH
+    assert counts["refused"] >= 0.3 * EACH
+
+
+def test_a_few_commands(fuzz):
+    counts, faults = fuzz(range(COMMANDS, COMMANDS + 25))
+    assert not faults, "\n\n".join(faults.values())
+    assert set(counts) == {"trained", "refused"}
+
+
+def _accept_any_clip(kind, name, values):
+    known = {key: value for key, value in values.items() if name != "clip" or key in ClipSettings.__annotations__}
+    return _group(kind, name, known)
+
+
+def _raise_for_one_batch(settings):
+    if settings.batch_size == 16:
+        raise ZeroDivisionError("planted")
+    return _check_ranges(settings)
+
+
+def _in_two_lines(error):
+    return f"{type(error).__name__}:\n{error}"
+
+
+_group, _check_ranges = parse_settings._group, parse_settings.check_ranges
+FAULTS = {
+    "a key that is dropped": (parse_settings, "_group", _accept_any_clip, "nothing reads clip."),
+    "an error that is not ours": (parse_settings, "check_ranges", _raise_for_one_batch, "ends in ZeroDivisionError"),
+    "a message in two lines": (parts, "_one_line", _in_two_lines, "refused in other than one line"),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", FAULTS)
+def test_planted_faults_are_found(fuzz, monkeypatch, name):
+    module, function, planted, said = FAULTS[name]
+    monkeypatch.setattr(module, function, planted)
+    _, faults = fuzz(range(EACH))
+    assert any(said in fault for fault in faults.values()), f"{name} was not found in {EACH} commands"
+
+
+if __name__ == "__main__":
+    wanted, begun = Generator(package_conf()).command(int(sys.argv[1])), time.monotonic()
+    print("bakeoff", *wanted.overrides)
+    print(perform(wanted, config_loader(), Path("fuzzed")), f"{time.monotonic() - begun:.2f} s")
