@@ -26,6 +26,7 @@ from bakeoff.launch.dry_run import describe
 from bakeoff.launch.explain import explain_any
 from bakeoff.launch.plan import Plan, plan, raise_if_invalid
 from bakeoff.launch.progress import SweepProgress, preparing_bar
+from bakeoff.launch.record_unrecorded import record_unrecorded
 from bakeoff.launch.resolvers import register_resolvers
 from bakeoff.launch.result import STOPPED_BY_SIGNAL, SweepResult
 from bakeoff.runs import Direction, Outcome, direction_of, objective
@@ -139,6 +140,7 @@ class SweepLauncher(Launcher):
             ended[run.job.number] = result
             if result.status == "failed":
                 self.result.failed.add(run.folder)
+                record_unrecorded(run, result)
                 print_unrecorded(run, result)
             progress.run_ended(result.status)
             overview.run_ended()

@@ -80,7 +80,7 @@ def errors_in_full(sweep: Sweep, picked: Sequence[Record]) -> str:
     names = {arm.folder: arm.name for arm in group_arms(sweep.records)}
     bad = [run for run in picked if _went_wrong(run)]
     errors = [f"{names[run.folder]}, seed={run.seed}: {run.status}\n{_error_in_full(run)}\n" for run in bad]
-    return "\n".join(errors) or "no run went wrong\n"
+    return "\n".join(errors) or f"no run {'that can be read ' if sweep.unreadable else ''}went wrong\n"
 
 
 def _went_wrong(run: Record) -> bool:
