@@ -21,8 +21,10 @@ class Arrays:
     """Training, validation and test data, each a pair `(x, y)` of tensors with samples along the first axis.
 
     `y` is int64 `(N,)` in `[0, n_out)` for classification and `(N, n_out)` for regression. Metrics undo the
-    standardisation of regression targets: `y * target_std + target_mean`, column by column. Raises UserError
-    if the parts do not fit together. They are not checked for NaN: the factories do that, and name the file.
+    standardisation of regression targets: `y * target_std + target_mean`, column by column. Inputs are those of the
+    source less `input_mean`, over `input_std`, and class k is its label `classes[k]`; None where they are taken as they
+    are. Raises UserError if the parts do not fit together. They are not checked for NaN: the factories do that, and
+    name the file.
     """
 
     train: Part
@@ -32,6 +34,9 @@ class Arrays:
     n_out: int
     target_mean: Scale = 0.0
     target_std: Scale = 1.0
+    input_mean: Tensor | None = None
+    input_std: Tensor | None = None
+    classes: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):

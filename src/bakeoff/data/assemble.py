@@ -34,10 +34,12 @@ def assemble(
     task = find_task(ys["train"], task, where)
     mean: Scale = 0.0
     std: Scale = 1.0
+    kept: dict[str, torch.Tensor] = {}  # what undoes the encoding of inputs and labels
     if task == "classification":
         labels, classes = flat_labels(ys, where)
         xs, labels = _split_missing(xs, labels, sizes, split_seed, stratified=True)
         ys, n_out = {part: np.searchsorted(classes, y) for part, y in labels.items()}, len(classes)
+        kept["classes"] = torch.from_numpy(classes)
     else:
         xs, ys = _split_missing(xs, as_columns(ys, where), sizes, split_seed, stratified=False)
         n_out = ys["train"].shape[1]
@@ -47,8 +49,9 @@ def assemble(
     if scale:
         statistics = moments(xs["train"])
         xs = {part: standardise(x, *statistics) for part, x in xs.items()}
+        kept["input_mean"], kept["input_std"] = (torch.from_numpy(value) for value in statistics)
     train, val, test = ((_tensor(xs[part]), _tensor(ys[part])) for part in ("train", "val", "test"))
-    return Arrays(train, val, test, task=task, n_out=n_out, target_mean=mean, target_std=std)
+    return Arrays(train, val, test, task=task, n_out=n_out, target_mean=mean, target_std=std, **kept)
 
 
 def _split_missing(xs: ByPart, ys: ByPart, sizes: Sizes, split_seed: int, stratified: bool) -> tuple[ByPart, ByPart]:

@@ -15,8 +15,9 @@ class DataSpec:
 
     `n_out` is the number of classes, or the width of regression targets. `n_train` is the number of samples in
     an epoch. Regression targets in their original units are `y * target_std + target_mean`, where several columns have
-    one of each a column. `digest` identifies the content. `example` holds a few inputs, to check a net's forward pass
-    before training, and `example_target` what belongs to them.
+    one of each a column. `input_mean`, `input_std` and `classes` are those of `Arrays`. `digest` identifies the content.
+    `example` holds a few inputs, to check a net's forward pass before training, and `example_target` what belongs to
+    them.
     """
 
     task: Task | None = None
@@ -26,6 +27,9 @@ class DataSpec:
     steps_per_epoch: int | None = None
     target_mean: Scale = 0.0
     target_std: Scale = 1.0
+    input_mean: Tensor | None = field(default=None, compare=False, repr=False)
+    input_std: Tensor | None = field(default=None, compare=False, repr=False)
+    classes: Tensor | None = field(default=None, compare=False, repr=False)
     digest: str | None = None
     example: Tensor | None = field(default=None, compare=False, repr=False)
     example_target: Tensor | None = field(default=None, compare=False, repr=False)
@@ -48,6 +52,9 @@ def spec_of(arrays: Arrays, batch_size: BatchSize) -> DataSpec:
         steps_per_epoch=math.ceil(n / samples_per_batch(batch_size, n)),
         target_mean=arrays.target_mean,
         target_std=arrays.target_std,
+        input_mean=arrays.input_mean,
+        input_std=arrays.input_std,
+        classes=arrays.classes,
         digest=arrays.digest(),
         example=arrays.train[0][:2],
         example_target=arrays.train[1][:2],

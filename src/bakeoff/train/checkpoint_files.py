@@ -3,6 +3,9 @@
 checkpoints/last.ckpt        from which a run is resumed, and at the end its final weights
 checkpoints/previous.ckpt    the one before it, for when the last one is damaged; only until the run has ended
 checkpoints/best.ckpt        the weights with the best validation metric
+
+`last.ckpt` and `best.ckpt` hold the weights to use as `state_dict`, and what it takes to use them
+(`net_description.py`).
 """
 
 from __future__ import annotations

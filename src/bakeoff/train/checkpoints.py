@@ -37,14 +37,23 @@ class Checkpoints(SessionMember):
         identity: the run's; a checkpoint of another is not used.
         metric: by which weights are the best.
         direction: whether that is to be made small or large.
+        description: what each file says of the net and the data (`bakeoff.train.net_description`).
 
     """
 
     def __init__(
-        self, folder: Path, *, mode: str, every: float, identity: str, metric: str, direction: Direction
+        self,
+        folder: Path,
+        *,
+        mode: str,
+        every: float,
+        identity: str,
+        metric: str,
+        direction: Direction,
+        description: Mapping[str, Any],
     ) -> None:
         self._folder, self._mode, self._every, self._identity = folder, mode, every, identity
-        self._metric, self._direction = metric, direction
+        self._metric, self._direction, self._description = metric, direction, description
         self._best: dict[str, Any] | None = None  # not written yet
         self._best_value: float | None = None
         self._due = time.monotonic() + every
@@ -96,6 +105,7 @@ class Checkpoints(SessionMember):
             "metric": self._metric,
             "value": value,
             "state_dict": weights,
+            **self._description,
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -119,7 +129,7 @@ class Checkpoints(SessionMember):
             return
         started = time.monotonic()
         try:
-            content = replace(state(), identity=self._identity).to_file()
+            content = {**replace(state(), identity=self._identity).to_file(), **self._description}
             flush()  # what was written up to here, and while the state was put together
             if self._best is not None:
                 files.write(self._path(files.BEST), self._best)

@@ -48,7 +48,7 @@ def resolve_settings(config: DictConfig, overrides: Iterable[str]) -> Settings:
     _resolve_budget(plain["budget"], given, _choice("budget", overrides))
     for part in PARTS:
         if f"{part}._target_" in given:
-            plain[part] = {k: v for k, v in plain[part].items() if f"{part}.{k}" in given or k == "_partial_"}
+            plain[part] = {k: v for k, v in plain[part].items() if k == "_partial_" or _is_given(f"{part}.{k}", given)}
     refuse_unread_keys(config)
     check_execution(plain)
     settings = _parse(plain)
@@ -60,6 +60,11 @@ def resolve_settings(config: DictConfig, overrides: Iterable[str]) -> Settings:
 def overridden_keys(overrides: Iterable[str]) -> set[str]:
     """The keys that a command line sets, without the `+` that adds one; those in a dictionary, too."""
     return set(override_values(_parse_overrides(overrides)))
+
+
+def _is_given(key: str, given: set[str]) -> bool:
+    """Whether the key, or one below it, is on the command line."""
+    return key in given or any(other.startswith(f"{key}.") for other in given)
 
 
 def _to_plain(config: DictConfig) -> dict[str, Any]:

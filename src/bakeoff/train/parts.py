@@ -163,7 +163,7 @@ def _net(settings: Mapping[str, Any], spec: DataSpec) -> tuple[nn.Module, dict[s
     if not isinstance(net, nn.Module):
         raise UserError(f"model: {settings['_target_']} gave a {type(net).__name__}, not a torch.nn.Module")
     _refuse_lightning_module(settings, type(net))
-    return net, {**settings, **filled}
+    return net, {**settings, **{name: list(v) if isinstance(v, tuple) else v for name, v in filled.items()}}
 
 
 def _refuse_lightning_module(settings: Mapping[str, Any], kind: Any) -> None:

@@ -6,7 +6,7 @@ Plain tensors and containers, so that a checkpoint is read with `weights_only=Tr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from torch import Tensor
@@ -58,7 +58,7 @@ class RunState:
 
     @classmethod
     def from_file(cls, content: Mapping[str, Any]) -> RunState:
-        """The state from the content of a checkpoint.
+        """The state from the content of a checkpoint, which may say more than a run needs to continue.
 
         Raises:
             OldCheckpointError: it is of another schema.
@@ -66,5 +66,6 @@ class RunState:
         """
         if content.get("schema") != SCHEMA:
             raise OldCheckpointError(f"schema {content.get('schema', 1)}, not {SCHEMA}")
-        values = {key: value for key, value in content.items() if key not in ("schema", "state_dict")}
+        names = {one.name for one in fields(cls)}
+        values = {key: value for key, value in content.items() if key in names}
         return cls(weights=content["state_dict"], **values)

@@ -34,6 +34,7 @@ from bakeoff.train.event_writer import RunEventWriter
 from bakeoff.train.histograms import Histograms
 from bakeoff.train.member import SessionMember, Validation
 from bakeoff.train.metric_summary import MetricSummary
+from bakeoff.train.net_description import describe
 from bakeoff.train.predictions import Predictions
 from bakeoff.train.run import Run
 from bakeoff.train.run_state import RunState
@@ -94,6 +95,7 @@ class RunSession:
             identity=run.identity,
             metric=run.metric,
             direction=run.direction,
+            description=describe(run.parts),
         )
         optional = {
             "predictions": predictions,

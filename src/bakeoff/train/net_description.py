@@ -1,0 +1,41 @@
+"""What a checkpoint says of its net and its data: enough to build the net again and to predict in the data's own units.
+
+    model      {"_target_": class, argument: value, ...}: those of the configuration, and those filled in from the data
+    scaling    x_mean, x_std    the net's input is (x - x_mean) / x_std, as float32
+               y_mean, y_std    the prediction is output * y_std + y_mean; None in classification
+               classes          the prediction is classes[output.argmax(1)]; None in regression
+
+Tensors of float64 that broadcast against (N, ...); 0 and 1 where the data is served as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bakeoff.data import DataSpec
+from bakeoff.train.parts import Parts
+
+
+def describe(parts: Parts) -> dict[str, Any]:
+    """`model` and `scaling`, readable with `weights_only=True`."""
+    return {"model": parts.model, "scaling": _scaling(parts.spec, parts.task, parts.n_out)}
+
+
+def _scaling(spec: DataSpec, task: str, n_out: int) -> dict[str, Tensor | None]:
+    is_regression = task == "regression"
+    classes = torch.arange(n_out) if spec.classes is None else spec.classes
+    return {
+        "x_mean": _number(0.0 if spec.input_mean is None else spec.input_mean),
+        "x_std": _number(1.0 if spec.input_std is None else spec.input_std),
+        "y_mean": _number(spec.target_mean) if is_regression else None,
+        "y_std": _number(spec.target_std) if is_regression else None,
+        "classes": None if is_regression else classes,
+    }
+
+
+def _number(value: Any) -> Tensor:
+    """One number, or one for each column."""
+    return torch.as_tensor(value, dtype=torch.float64).cpu()
