@@ -15,9 +15,9 @@ class DataSpec:
 
     `n_out` is the number of classes, or the width of regression targets. `n_train` is the number of samples in
     an epoch. Regression targets in their original units are `y * target_std + target_mean`, where several columns have
-    one of each a column. `input_mean`, `input_std` and `classes` are those of `Arrays`. `digest` identifies the content.
-    `example` holds a few inputs, to check a net's forward pass before training, and `example_target` what belongs to
-    them.
+    one of each a column. `input_mean`, `input_std` and `classes` are those of `Arrays`. `digest` identifies the
+    content. `example` holds a few inputs, to check a net's forward pass before training, and `example_target` what
+    belongs to them.
     """
 
     task: Task | None = None
