@@ -3,7 +3,9 @@
 import json
 import multiprocessing
 import os
+import re
 import signal
+from pathlib import Path
 
 import psutil
 import pytest
@@ -113,3 +115,13 @@ def test_nobody_is_left_when_the_pool_is_closed(pool):
     assert all(psutil.pid_exists(process) for process in processes)
     pool.close()
     assert not [process for process in processes if psutil.pid_exists(process)]
+
+
+def test_ctrl_c_reaches_no_process_that_is_being_started(pool):
+    """It reaches all of a terminal; the fork server would print a trace while it imports."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert isinstance(reply_of(pool, 0, Job(0, ())), InvalidRun)
+    worker = psutil.Process(process_of(pool, 0).pid)
+    (blocked,) = re.findall(r"SigBlk:\s*(\w+)", Path(f"/proc/{worker.ppid()}/status").read_text())
+    assert int(blocked, 16) >> (signal.SIGINT - 1) & 1
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before

@@ -11,8 +11,9 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -92,7 +93,8 @@ class ProcessPool:
         ours, theirs = self._context.Pipe()
         gpu = self._gpus[slot] if self._gpus else None
         process = self._context.Process(target=_serve, args=(theirs, self._worker_context, gpu), name=f"{NAME}{slot}")
-        process.start()
+        with _hold_interrupts():
+            process.start()
         theirs.close()
         return process, ours
 
@@ -105,6 +107,20 @@ class ProcessPool:
             name = signal.Signals(-code).name
             return f"was killed by {name}" + (", possibly out of memory" if name == "SIGKILL" else "")
         return f"ended with exit status {code}"
+
+
+@contextmanager
+def _hold_interrupts() -> Iterator[None]:
+    """Ctrl-C waits meanwhile, and never reaches what is started: it reaches all of a terminal.
+
+    The fork server guards itself against it only when it has imported everything, and would print a stack trace.
+    """
+    resource_tracker.ensure_running()  # starting it would let Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(connection: Connection, context: WorkerContext, gpu: str | None) -> None:
