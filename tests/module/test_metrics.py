@@ -159,6 +159,27 @@ def test_columns_are_measured_where_there_are_a_few(columns, expected):
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_pass_without_a_batch_is_no_measurement(task):
+    with pytest.raises(ValueError, match="there was no batch to measure: the loader gave none in this pass"):
+        metrics_for(task, 3).compute()
+
+
+def test_where_every_label_is_ignored_there_is_no_accuracy():
+    loss = nn.CrossEntropyLoss()
+    measured = in_batches(metrics_for("classification", 3, loss=loss), loss, torch.randn(4, 3), torch.full((4,), -100))
+    assert all(np.isnan(value) for value in measured.values())
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_a_single_sample_has_no_variance_to_explain(columns):
+    measured = in_batches(
+        metrics_for("regression", columns), nn.MSELoss(), torch.ones(1, columns), torch.ones(1, columns)
+    )
+    assert np.isnan([measured[name] for name in measured if name.startswith("r2")]).all()
+    assert measured["rmse"] == 0
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
 def test_every_metric_of_the_table_is_computed_for_its_task_and_no_other(task):
     names = list(metrics_for(task, 10).metrics)
     assert names == metric_names(task)

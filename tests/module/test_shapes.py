@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from bakeoff.module import metrics_for
-from bakeoff.module.shapes import misfit
+from bakeoff.module.shapes import misfit, misread
 
 LONG, REAL = torch.long, torch.float32
 
@@ -57,6 +58,41 @@ def test_does_not_fit(task, n_out, output, target, reason):
     with pytest.raises(ValueError, match=f"the net .*{reason}") as caught:
         metrics_for(task, n_out).update(torch.zeros(2), torch.zeros(output), y)
     assert "\n" not in str(caught.value)
+
+
+def over_last_axis(output, target):
+    return F.cross_entropy(output.flatten(0, -2), target.flatten())
+
+
+def over_axis_1(output, target):
+    return F.cross_entropy(output, target, reduction="none")
+
+
+def of_another_kind(output, target):
+    return output.square().mean()
+
+
+@pytest.mark.parametrize(
+    ("loss", "shape", "expected"),
+    [
+        (over_last_axis, (2, 5, 5), "gives (2, 5, 5), the classes on its last axis, as the loss takes them"),
+        (over_axis_1, (2, 5, 5), None),
+        (of_another_kind, (2, 5, 5), None),
+        (over_axis_1, (2, 5), None),
+        (over_axis_1, (2, 5, 3), None),
+    ],
+)
+def test_axes_of_one_length_are_told_apart_by_the_loss(loss, shape, expected):
+    target = torch.randint(0, 5, (shape[0], *shape[2:]), generator=torch.Generator().manual_seed(0))
+    found = misread(loss, torch.randn(shape, generator=torch.Generator().manual_seed(1)), target)
+    assert found is None if expected is None else str(found).startswith(expected)
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (2, 5, 3)])
+def test_probabilities_are_no_logits(shape):
+    logits, target = torch.randn(shape), torch.zeros(shape[0], *shape[2:], dtype=LONG)
+    assert str(misread(over_axis_1, logits.softmax(1), target)).startswith("gives probabilities; metrics need logits")
+    assert misread(over_axis_1, logits.log_softmax(1), target) is None
 
 
 @pytest.mark.parametrize(

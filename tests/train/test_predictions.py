@@ -93,3 +93,11 @@ def test_validations_that_are_not_the_last_are_skipped(tmp_path):
 def test_whole_batches_are_not_kept(tmp_path):
     kept, _ = fitted(tmp_path, batch_size=300)
     assert kept._examples.x.untyped_storage().nbytes() == EXAMPLES * 16 * 4
+
+
+def test_labels_that_the_loss_ignores_are_not_counted(tmp_path):
+    kept, predicted = fitted(tmp_path)
+    kept._pairs.append((torch.tensor([-100, 255, 2]), torch.tensor([0, 1, 0])))
+    expected = confusion_matrix(Y, predicted)
+    expected[2, 0] += 1
+    assert np.array_equal(kept.confusion(3), expected)

@@ -8,6 +8,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
+from .stops import StopsAfter
+
 AXES = ("axis/samples", "axis/epochs", "axis/seconds")
 
 
@@ -84,3 +86,18 @@ def test_what_the_data_does_not_tell_is_left_out(make_run, tmp_path):
     assert "axis/samples" not in found
     assert "axis/epochs" not in found
     assert len(found["axis/seconds"]) == 20
+
+
+class Uneven(Streamed):
+    """40 samples in batches of 16, 16 and 8."""
+
+    def train_dataloader(self):
+        return DataLoader(Stream(), self.batch_size)
+
+
+def test_samples_are_counted_where_the_data_does_not_tell(make_run, tmp_path):
+    command = (f"data._target_={__name__}.Uneven", "batch_size=16", "budget.steps=8", "checkpoint_every=0")
+    assert make_run(*command).train(tmp_path / "whole").samples == 2 * 40 + 16 + 16
+    stopped = make_run(*command).train(tmp_path / "pieces", stop=StopsAfter(4))
+    assert (stopped.status, stopped.samples) == ("interrupted", 40 + 16)
+    assert make_run(*command).train(tmp_path / "pieces").samples == 2 * 40 + 16 + 16

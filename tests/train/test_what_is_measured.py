@@ -1,12 +1,13 @@
 """What the metrics of a run say is what scikit-learn says, or the run is refused before it is trained."""
 
+import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, r2_score
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from bakeoff.data import array
 from bakeoff.errors import UserError
@@ -91,7 +92,25 @@ class Pairs(nn.Module):
         return {"logits": self.net(x)}
 
 
+class SoftNet(Pairs):
+    def forward(self, x):
+        return self.net(x).softmax(1)
+
+
+TOKENS = {"data._target_": "Tokens", "model._target_": "TokenNet", "loss._target_": "FlatLoss"}
 REFUSED = {
+    "probabilities": (
+        (f"model._target_={__name__}.SoftNet",),
+        "model: SoftNet gives probabilities; metrics need",
+    ),
+    "classes last, of one length": (
+        (
+            f"data._target_={__name__}.Tokens",
+            f"model._target_={__name__}.TokenNet",
+            f"loss._target_={__name__}.FlatLoss",
+        ),
+        r"model: TokenNet gives \(1, 5, 5\), the classes on its last axis, as the loss takes them",
+    ),
     "classes last": (
         (*DENSE, "+model.axis=-1", "+loss.axis=-1"),
         r"model: DenseNet gives \(1, 6, 6, 4\), the classes on its last axis; .* at axis 1, \(1, 4, 6, 6\)",
@@ -119,12 +138,69 @@ def test_what_cannot_be_measured_is_refused_before_training(make_run, command, m
     assert "\n" not in str(caught.value)
 
 
+class Tokens(Dataset):
+    """Sequences of 5 tokens out of 5."""
+
+    num_classes = 5
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, i):
+        tokens = (torch.arange(5) + i) % 5
+        return tokens, tokens
+
+
+class TokenNet(nn.Module):
+    def __init__(self, n_out):
+        super().__init__()
+        self.net = nn.Embedding(n_out, n_out)
+
+    def forward(self, x):
+        return self.net(x)
+
+
+class FlatLoss:
+    task = "classification"
+
+    def __call__(self, output, target):
+        return F.cross_entropy(output.flatten(0, 1), target.flatten())
+
+
 class Images(Dataset):
     def __len__(self):
         return 20
 
     def __getitem__(self, i):
         return torch.rand(1, 4, 4), torch.rand(1, 4, 4)
+
+
+class Spent(pl.LightningDataModule):
+    """Its validation data is there for `passes` passes."""
+
+    num_classes, batch_size = 2, 8
+
+    def __init__(self, passes):
+        super().__init__()
+        self.passes = passes
+
+    def train_dataloader(self):
+        return DataLoader(TensorDataset(torch.randn(32, 3), torch.arange(32) % 2), self.batch_size)
+
+    def val_dataloader(self):
+        return self
+
+    def __iter__(self):
+        self.passes -= 1
+        return iter([(torch.randn(4, 3), torch.arange(4) % 2)] if self.passes >= 0 else [])
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_no_run_completes_on_validation_data_that_is_spent(make_run, tmp_path, passes):
+    run = make_run(f"data._target_={__name__}.Spent", f"+data.passes={passes}", "batch_size=8", "budget.steps=8")
+    outcome = run.train(tmp_path)
+    assert outcome.status == "failed"
+    assert "no batch to measure" in outcome.error["message"] or "without a validation" in outcome.error["message"]
 
 
 def multilabel(task=None):

@@ -13,6 +13,7 @@ Targets of D columns:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,8 +55,15 @@ class Metrics(nn.Module):
         raise NotImplementedError
 
     def compute(self) -> dict[str, Tensor]:
-        """Name -> value, over all batches since the last `reset`."""
-        return {name: self._metric(name).compute() for name in self.metrics}
+        """Name -> value, over all batches since the last `reset`; NaN where they hold too little.
+
+        Raises:
+            ValueError: there was no batch.
+
+        """
+        if not self._metric("loss").update_called:
+            raise ValueError("there was no batch to measure: the loader gave none in this pass")
+        return {name: _value(self._metric(name)) for name in self.metrics}
 
     def reset(self) -> None:
         """Discards all batches."""
@@ -171,7 +179,7 @@ class RegressionMetrics(Metrics):
 
     def compute(self) -> dict[str, Tensor]:
         """See `Metrics.compute`; with `rmse/0` and so on, for each column."""
-        columns = {name: metric.compute() for name, metric in self.by_column.items()}  # type: ignore[operator]
+        columns = {name: _value(metric, self.n_out) for name, metric in self.by_column.items()}
         return super().compute() | {f"{name}/{d}": v for name, values in columns.items() for d, v in enumerate(values)}
 
     def reset(self) -> None:
@@ -191,6 +199,14 @@ def check_fit(output: Any, target: Tensor, *, task: str, n_out: int) -> None:
     reason = misfit(output, target, task=task, n_out=n_out)
     if reason is not None:
         raise ValueError(f"the net {reason}")
+
+
+def _value(metric: Any, *shape: int) -> Tensor:
+    """What a metric computes; NaN for one that was given nothing, and for R² of a single sample."""
+    if not metric.update_called or (isinstance(metric, R2Score) and metric.total < 2):
+        return torch.full(shape, math.nan)
+    value: Tensor = metric.compute()
+    return value
 
 
 def _one_row_a_label(output: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which outputs and targets the metrics fit. Shapes are compared, never values: nothing waits for a GPU.
+"""Which outputs and targets the metrics fit. `misfit` compares shapes, never values: nothing waits for a GPU.
 
 classification   outputs (N, C, d1, ...), classes at axis 1 as in torch's cross_entropy; targets (N, d1, ...)
 regression       outputs and targets (N, D), where (N,) counts as (N, 1)
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -23,6 +25,37 @@ def misfit(output: Any, target: Tensor, *, task: str, n_out: int) -> str | None:
     if task == "classification":
         return _misfit_of_classes(output, target, n_out)
     return _misfit_of_values(output, target, n_out)
+
+
+def misread(loss: Any, output: Tensor, target: Tensor) -> str | None:
+    """Why the metrics would misread logits whose shape fits, from their values; None where nothing says so.
+
+    To be called on a few examples, once.
+    """
+    if output.shape[1] > 1 and bool((output >= 0).all()) and _all_close(output.sum(dim=1), 1.0):
+        return "gives probabilities; metrics need logits: leave the softmax to the loss, or return its logarithm"
+    if output.ndim > 2 and output.shape[1] == output.shape[-1] and _takes_classes_last(loss, output, target):
+        return (
+            f"gives {tuple(output.shape)}, the classes on its last axis, as the loss takes them; metrics need them at "
+            "axis 1, as torch's cross_entropy does: return output.movedim(-1, 1)"
+        )
+    return None
+
+
+def _takes_classes_last(loss: Any, output: Tensor, target: Tensor) -> bool:
+    """Whether a loss is the cross entropy over the last axis, where the length of both axes is the same."""
+    labels = target.clamp(0, output.shape[1] - 1)  # whatever the loss ignores
+    last = F.cross_entropy(output.movedim(-1, 1), labels, reduction="none").mean()
+    first = F.cross_entropy(output, labels, reduction="none").mean()
+    try:
+        value = loss(output, labels).mean()
+    except Exception:  # a loss may need more than a few examples; it will say so when it is trained
+        return False
+    return _all_close(value, last) and not _all_close(value, first)
+
+
+def _all_close(values: Tensor, expected: Any) -> bool:
+    return torch.allclose(values.float(), torch.as_tensor(expected).float().expand_as(values), rtol=1e-4, atol=1e-4)
 
 
 def _misfit_of_classes(output: Tensor, target: Tensor, n_out: int) -> str | None:

@@ -64,6 +64,17 @@ class BeforeOthers(pl.Callback):
                     signal.signal(number, handler)
 
 
+class CountedSamples(pl.Callback):
+    """Counts the samples of every batch, for data that does not say how many an epoch or a batch has."""
+
+    def __init__(self, session: RunSession) -> None:
+        self._session = session
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, *_: Any) -> None:
+        """A batch (x, y) was trained on."""
+        self._session.counted_samples += len(batch[0])
+
+
 class LastGradients(pl.Callback):
     """Holds the gradients of the last step: Lightning drops them before a validation begins."""
 

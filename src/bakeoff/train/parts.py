@@ -19,7 +19,7 @@ from bakeoff.data import Arrays, DatasetDataModule, DataSpec, InMemoryDataModule
 from bakeoff.errors import UserError
 from bakeoff.module import check_optimizer, registered, trained_parameters
 from bakeoff.module.counted import check_labels
-from bakeoff.module.shapes import misfit
+from bakeoff.module.shapes import misfit, misread
 from bakeoff.train.settings import Settings
 
 NO_CLASSES = "data: the number of classes is unknown; give your data class an attribute num_classes"
@@ -214,13 +214,15 @@ def _check_examples(net: nn.Module, output: Any, loss: Any, spec: DataSpec, task
     if spec.example_target is None or spec.n_out is None:
         return
     reason = misfit(output, spec.example_target, task=task, n_out=spec.n_out)
-    if reason is not None:
-        raise UserError(f"model: {type(net).__name__} {reason}")
-    if task == "classification":
+    if task == "classification" and reason is None:
         try:
             check_labels(spec.example_target, spec.n_out, loss)
         except ValueError as error:
             raise UserError(f"data: {error}") from error
+        with torch.no_grad():
+            reason = misread(loss, output, spec.example_target)
+    if reason is not None:
+        raise UserError(f"model: {type(net).__name__} {reason}")
 
 
 def _no_columns(spec: DataSpec) -> str:

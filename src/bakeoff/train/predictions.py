@@ -71,6 +71,8 @@ class Predictions(SessionMember):
         if not self._pairs:
             return None
         y, predicted = (torch.cat(part).long().cpu().numpy() for part in zip(*self._pairs, strict=True))
+        known = (y >= 0) & (y < n_out)  # a label that the loss ignores is no class
+        y, predicted = y[known], predicted[known]
         return np.bincount(y * n_out + predicted, minlength=n_out**2).reshape(n_out, n_out)
 
     def examples(self) -> tuple[NDArray, list[int], list[int]] | None:

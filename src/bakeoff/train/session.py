@@ -78,6 +78,7 @@ class RunSession:
         self.run, self.folder, self.threads = run, folder, threads or DEFAULT_THREADS
         self.budget = BudgetClock(run.budget)
         self.step = 0
+        self.counted_samples = 0  # where the data does not say how many samples an epoch has: see `counts_samples`
         self._stop, self._is_held = stop or StopRequest(), is_held
         self._started, self._seconds_before = time.monotonic(), 0.0
         settings, spec = run.settings, run.parts.spec
@@ -117,6 +118,11 @@ class RunSession:
     def needs_gradients(self) -> bool:
         """Whether `validated` wants the gradients of the last step."""
         return "histograms" in self._members
+
+    @property
+    def counts_samples(self) -> bool:
+        """Whether `counted_samples` is to be kept by who trains the run; else it follows from the steps."""
+        return self.run.parts.spec.n_train is None
 
     def fraction_done(self) -> float:
         """The part of the budget that is spent, in [0, 1]; another thread may ask."""
@@ -220,7 +226,14 @@ class RunSession:
         return not stop
 
     def save_final(self, state: Callable[[], RunState]) -> None:
-        """The training has ended by itself, and the test comes next: writes the final weights."""
+        """The training has ended by itself, and the test comes next: writes the final weights.
+
+        Raises:
+            UserError: there was no validation: such a run has no result.
+
+        """
+        if self.run.metric not in self._summary.metrics:
+            raise UserError(f"the training ended at step {self.step} without a validation: nothing says how good it is")
         self._save(state, ended=True)
 
     def close(self, status: str, error: Error | None = None) -> Outcome:
@@ -239,7 +252,9 @@ class RunSession:
         spec, batch_size = self.run.parts.spec, self.run.settings.batch_size
         outcome.steps = self.step
         outcome.epochs = self.step / spec.steps_per_epoch if spec.steps_per_epoch else 0.0
-        outcome.samples = samples_seen(self.step, spec.n_train, spec.steps_per_epoch, batch_size)
+        outcome.samples = self.counted_samples
+        if not self.counts_samples:
+            outcome.samples = samples_seen(self.step, spec.n_train, spec.steps_per_epoch, batch_size)
         outcome.metrics = self._summary.metrics
         if status == "diverged":  # what such weights score is no result, even where it is a number
             outcome.metrics = {name: {**entry, "final": None} for name, entry in outcome.metrics.items()}
@@ -287,6 +302,7 @@ class RunSession:
         own = state.session["run"]
         outcome.started, self._seconds_before, self.threads = own["started"], own["seconds"], own["threads"]
         self.budget.load_state_dict(own["budget"])
+        self.counted_samples = own.get("samples", 0)
         for name, kept in state.session["members"].items():
             if name in self._members:  # `log` may have changed since
                 self._members[name].load_state_dict(kept)
@@ -303,6 +319,7 @@ class RunSession:
             "seconds": self._seconds(),
             "threads": self.threads,
             "budget": self.budget.state_dict(),
+            "samples": self.counted_samples,
         }
         members = {name: state for name, member in self._members.items() if (state := member.state_dict())}
         return {"run": own, "members": members}

@@ -10,7 +10,14 @@ import torch
 from bakeoff.module import StopOnDivergence, SupervisedModule
 from bakeoff.runs import Outcome
 from bakeoff.train.error import as_error, stopped_error
-from bakeoff.train.forwarding import AfterOthers, BeforeOthers, LastGradients, SessionLogger, ValidatedWeights
+from bakeoff.train.forwarding import (
+    AfterOthers,
+    BeforeOthers,
+    CountedSamples,
+    LastGradients,
+    SessionLogger,
+    ValidatedWeights,
+)
 from bakeoff.train.lightning_checkpoint import IN_MEMORY, RunStateIO
 from bakeoff.train.run import Run
 from bakeoff.train.run_state import RunState
@@ -51,7 +58,9 @@ def _train(session: RunSession, state: RunState | None, guard: StopOnDivergence,
     torch.set_num_threads(session.threads)
     gradients = LastGradients(run.parts.net) if session.needs_gradients else None
     validated = ValidatedWeights() if run.callbacks else None
-    ours = [callback for callback in (BeforeOthers(session, state), validated, gradients) if callback is not None]
+    counted = CountedSamples(session) if session.counts_samples else None
+    optional = (counted, validated, gradients)
+    ours = [BeforeOthers(session, state), *(callback for callback in optional if callback is not None)]
     trainer = trainer_for(
         run.settings,
         session.budget,
