@@ -33,6 +33,13 @@ CASES = {
         "loss Hinge is for classification, but the data is for regression; losses that fit: absolute_error, huber, mse",
     ),
     "loss for another task, too": (["loss=huber"], "losses that fit: cross_entropy, hinge, mse, squared_hinge"),
+    "later phase of a schedule": (
+        ["schedule=warmup_cosine", "schedule.final=-0.1"], "schedule: final must be in [0, 1], got -0.1",
+    ),
+    "loss that refuses the targets": (
+        ["data=diabetes", "loss=mse", "loss.k=1.5"],
+        "loss: MSE of outputs (2, 1) and targets (2, 1): k and M must be 1 for real targets",
+    ),
     "label smoothing": (["loss.label_smoothing=1.5"], "loss: label_smoothing must be in [0, 1), got 1.5"),
     "unknown metric": (["metric=val/acuracy"], "unknown metric val/acuracy (did you mean val/accuracy?); there are val/accuracy"),
     "test metric": (["metric=test/accuracy"], "test data chooses nothing"),

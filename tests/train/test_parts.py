@@ -142,3 +142,71 @@ def test_parameters_of_a_loss_are_trained_kept_and_resumed(make_run, tmp_path, l
 def test_an_optimizer_that_lacks_or_adds_a_parameter_is_refused(make_run, factory, message):
     with pytest.raises(UserError, match=message):
         make_run("model=linear", "optimizer=torch_sgd", f"optimizer._target_={__name__}.{factory}")
+
+
+class CountingLoss:
+    """Keeps a state, draws, and takes gradients of the output."""
+
+    task = "classification"
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, output, target):
+        self.calls += 1
+        value = nn.functional.cross_entropy(output, target)
+        if output.requires_grad:
+            (slope,) = torch.autograd.grad(value, output, create_graph=True)
+            value = value + slope.square().sum() * torch.rand(())
+        return value
+
+
+class FloatLoss:
+    task = "classification"
+
+    def __call__(self, output, target):
+        return 0.5
+
+
+class OnlyPairs:
+    task = "classification"
+
+    def __call__(self, output, target):
+        raise ValueError("needs (x, y) pairs\nand more")
+
+
+class HardestFive:
+    """Needs more than the few examples that it is tried on."""
+
+    task = "classification"
+
+    def __call__(self, output, target):
+        return nn.functional.cross_entropy(output, target, reduction="none").topk(5).values.mean()
+
+
+def test_a_loss_that_needs_many_examples(make_run, tmp_path):
+    run = make_run(f"loss._target_={__name__}.HardestFive", "budget.steps=2", "budget.validations=1")
+    assert run.train(tmp_path).status == "completed"
+
+
+def test_a_loss_is_tried_on_a_copy(make_run):
+    run = make_run(f"loss._target_={__name__}.CountingLoss")
+    assert run.parts.loss.calls == 0
+    draws = torch.rand(3)
+    make_run(f"loss._target_={__name__}.CountingLoss")
+    assert torch.equal(draws, torch.rand(3))  # each build leaves the same random numbers behind
+    reference = make_run()
+    for ours, expected in zip(run.parts.net.parameters(), reference.parts.net.parameters(), strict=True):
+        assert torch.equal(ours, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("FloatLoss", r"loss: FloatLoss gives a float; it must give a tensor, \(N,\) or a scalar"),
+        ("OnlyPairs", r"loss: OnlyPairs of outputs \(2, 10\) and targets \(2,\): needs \(x, y\) pairs$"),
+    ],
+)
+def test_a_loss_that_does_not_work_is_refused(make_run, name, message):
+    with pytest.raises(UserError, match=message):
+        make_run(f"loss._target_={__name__}.{name}")

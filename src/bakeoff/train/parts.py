@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +15,7 @@ import hydra.utils
 import lightning.pytorch as pl
 import torch
 from hydra.errors import InstantiationException
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 from bakeoff.data import Arrays, DatasetDataModule, DataSpec, InMemoryDataModule, as_datamodule
@@ -23,6 +26,7 @@ from bakeoff.module.shapes import misfit, misread
 from bakeoff.train.settings import Settings
 
 NO_CLASSES = "data: the number of classes is unknown; give your data class an attribute num_classes"
+TRIED_FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the budget: a schedule may have phases
 FILLED_FROM_DATA = ("n_in", "n_out", "in_shape")
 
 
@@ -223,6 +227,29 @@ def _check_examples(net: nn.Module, output: Any, loss: Any, spec: DataSpec, task
             reason = misread(loss, output, spec.example_target)
     if reason is not None:
         raise UserError(f"model: {type(net).__name__} {reason}")
+    _check_loss(loss, output, spec.example_target)
+
+
+def _check_loss(loss: Any, output: Tensor, target: Tensor) -> None:
+    """Calls a copy of the loss on the examples: it may keep a state, and may want gradients of the output."""
+    try:
+        probed = copy.deepcopy(loss)
+    except Exception:  # what cannot be copied is not tried
+        return
+    try:
+        with isolate_rng(include_cuda=False), torch.enable_grad():
+            value = probed(output.detach().requires_grad_(), target)
+    except RuntimeError:  # torch's: it may need more than a few examples, and will say so when it is trained
+        return
+    except Exception as error:  # what it says of its arguments
+        shapes = f"outputs {tuple(output.shape)} and targets {tuple(target.shape)}"
+        raise UserError(f"loss: {_name(loss)} of {shapes}: {_one_line(error)}") from error
+    if not isinstance(value, Tensor):
+        raise UserError(f"loss: {_name(loss)} gives a {type(value).__name__}; it must give a tensor, (N,) or a scalar")
+
+
+def _name(loss: Any) -> str:
+    return str(getattr(loss, "__name__", type(loss).__name__))
 
 
 def _no_columns(spec: DataSpec) -> str:
@@ -235,10 +262,13 @@ def _schedule(settings: Mapping[str, Any]) -> Any:
     if settings.get("_target_") is None:
         return None
     schedule = instantiate("schedule", settings, partial=True)
-    try:
-        schedule(0.0)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"schedule: {_one_line(error)}") from error
+    for fraction in TRIED_FRACTIONS:
+        try:
+            factor = float(schedule(fraction))
+        except Exception as error:  # whatever a user's schedule raises
+            raise UserError(f"schedule: {_one_line(error)}") from error
+        if not math.isfinite(factor):
+            raise UserError(f"schedule: after {fraction:.0%} of the budget the factor of the learning rate is {factor}")
     return schedule
 
 
