@@ -1,4 +1,4 @@
-"""Optimizers with `train()` and `eval()`: x is validated, tested, saved and left; y is trained and resumed to the bit."""
+"""Optimizers with `train()` and `eval()`: x is validated, tested, saved and left; y is trained and resumed."""
 
 from functools import partial
 

@@ -1,6 +1,7 @@
 """Callbacks that change weights, batches or rates: the run's records stay true, or the callback is refused by name."""
 
 import json
+import logging
 
 import lightning.pytorch as pl
 import pytest
@@ -9,6 +10,7 @@ from torch import nn
 
 from bakeoff.errors import UserError
 
+from .stops import StopsAfter
 from .test_resume import curves, in_pieces
 
 LIGHTNING = "lightning.pytorch.callbacks"
@@ -125,6 +127,31 @@ def test_an_average_resumes_to_the_bit(make_run, tmp_path, average):
             torch.load(tmp_path / f"{r}/checkpoints/{name}.ckpt", weights_only=True) for r in ("whole", "pieces")
         )
         assert all(torch.equal(other["state_dict"][key], value) for key, value in one["state_dict"].items())
+
+
+class Forgetful(Average):
+    """Cannot resume, as most averages of one's own, at first."""
+
+    state_dict, load_state_dict = pl.Callback.state_dict, pl.Callback.load_state_dict
+
+
+def test_an_average_that_no_checkpoint_holds_starts_anew(make_run, tmp_path, caplog):
+    command = ("budget.steps=30", "budget.validations=3", "checkpoint_every=0")
+    forgetful = f"+callbacks.mine._target_={__name__}.Forgetful"
+    whole = make_run(*command, forgetful).train(tmp_path / "whole")
+    assert (tmp_path / "whole" / "checkpoints" / "last.ckpt").exists()
+    make_run(*command, forgetful).train(tmp_path / "run", stop=StopsAfter(15))
+    with caplog.at_level(logging.WARNING):
+        caplog.clear()
+        assert make_run(*command, forgetful).train(tmp_path / "run", stop=StopsAfter(15)).steps == 15
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line for line in lines if "no state_dict" in line] == [
+        "callbacks: Forgetful keeps tensors and has no state_dict; give it state_dict() and load_state_dict(), "
+        "which may be empty; without it the run starts anew if it is interrupted"
+    ]
+    assert make_run(*command, forgetful).train(tmp_path / "run").metrics == whole.metrics
+    scores = accuracy(tmp_path / "run" / "checkpoints" / "best.ckpt", make_run(*command))
+    assert scores == pytest.approx(whole.metrics["val/accuracy"]["best"], abs=1e-6)
 
 
 REFUSED = {

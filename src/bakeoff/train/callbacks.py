@@ -1,14 +1,18 @@
-"""Callbacks of one's own, and those of Lightning's that would make a run's records untrue: these are refused."""
+"""Callbacks of one's own: which are refused, since they would make a run's records untrue, and which can resume."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch import callbacks
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from bakeoff.errors import UserError
+from bakeoff.module.fallback import overrides
+from bakeoff.train.checkpoint_files import IncompleteStateError
 from bakeoff.train.parts import instantiate
 from bakeoff.train.settings import Node
 
@@ -46,3 +50,28 @@ def _checked(name: str, callback: Any) -> pl.Callback:
         if isinstance(callback, refused):
             raise UserError(f"callbacks.{name}: {kind} {reason}")
     return callback
+
+
+def check_resumable(callbacks: Iterable[pl.Callback]) -> None:
+    """Checks that what the callbacks keep is in a checkpoint, as far as one can see: an average of weights, a metric.
+
+    Raises:
+        IncompleteStateError: one keeps tensors and saves no state.
+
+    """
+    for callback in callbacks:
+        saves = any(overrides(callback, pl.Callback, name) for name in ("state_dict", "on_save_checkpoint"))
+        if not saves and _keeps_tensors(list(vars(callback).values())):
+            raise IncompleteStateError(
+                f"callbacks: {type(callback).__name__} keeps tensors and has no state_dict; "
+                "give it state_dict() and load_state_dict(), which may be empty"
+            )
+
+
+def _keeps_tensors(value: Any, depth: int = 3) -> bool:
+    if isinstance(value, pl.LightningModule):  # that of the run
+        return False
+    if isinstance(value, Tensor | nn.Module | Optimizer):
+        return True
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return depth > 0 and any(_keeps_tensors(one, depth - 1) for one in inside)

@@ -28,6 +28,10 @@ FOLDER = "checkpoints"
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
 
+class IncompleteStateError(Exception):
+    """A part of the run keeps what no checkpoint holds: resumed from one, the run would not end with the same bits."""
+
+
 class UnsafeStateError(Exception):
     """A checkpoint holds what `torch.load(weights_only=True)` refuses to read."""
 

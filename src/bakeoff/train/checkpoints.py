@@ -57,7 +57,7 @@ class Checkpoints(SessionMember):
         self._best: dict[str, Any] | None = None  # not written yet
         self._best_value: float | None = None
         self._due = time.monotonic() + every
-        self._is_checked = False
+        self._is_checked = self._warned = False
 
     @property
     def is_due(self) -> bool:
@@ -136,6 +136,10 @@ class Checkpoints(SessionMember):
                 self._best = None
             files.write(self._path(files.LAST), content, check=not self._is_checked)
             self._is_checked = True
+        except files.IncompleteStateError as error:
+            if not self._warned:
+                log.warning("%s; without it the run starts anew if it is interrupted", error)
+            self._warned = True
         except files.UnsafeStateError as error:
             log.warning(
                 "checkpointing disabled: the state of a part of this run cannot be loaded with weights_only=True: %s",

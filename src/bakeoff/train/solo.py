@@ -9,6 +9,7 @@ import torch
 
 from bakeoff.module import StopOnDivergence, SupervisedModule
 from bakeoff.runs import Outcome
+from bakeoff.train.callbacks import check_resumable
 from bakeoff.train.error import as_error, stopped_error
 from bakeoff.train.forwarding import (
     AfterOthers,
@@ -98,8 +99,13 @@ class _LeaveLoopError(Exception):
 
 def _at_boundary(session: RunSession, trainer: pl.Trainer, checkpoint_io: RunStateIO) -> None:
     ends_here = trainer.should_stop or session.step == session.run.budget.steps
-    if not ends_here and not session.boundary(lambda: checkpoint_io.capture(trainer)):
+    if not ends_here and not session.boundary(lambda: _complete_state(session, trainer, checkpoint_io)):
         raise _LeaveLoopError
+
+
+def _complete_state(session: RunSession, trainer: pl.Trainer, checkpoint_io: RunStateIO) -> RunState:
+    check_resumable(session.run.callbacks)
+    return checkpoint_io.capture(trainer)
 
 
 def _module_for(run: Run, session: RunSession) -> SupervisedModule:
