@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_diabetes, load_digits
-from sklearn.metrics import accuracy_score, mean_absolute_error, root_mean_squared_error
+from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score, root_mean_squared_error
 from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
@@ -45,6 +45,20 @@ def test_regression_in_the_targets_own_units(make_run, tmp_path):
     last, _ = predict(tmp_path, source.data[val], "last")
     expected = recorded(tmp_path, "val/mae")["final"]
     assert mean_absolute_error(source.target[val], last) == pytest.approx(expected, rel=1e-5)
+
+
+def test_regression_on_columns_of_other_scales(make_run, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(2, 5, (300, 4))
+    y = x[:, :2] * [0.01, 900] + [3, -70]
+    parts = {"x_train": x[:200], "y_train": y[:200], "x_val": x[200:], "y_val": y[200:], "x_test": x, "y_test": y}
+    np.savez(tmp_path / "x.npz", **parts)
+    command = ("data=array", f"data.path={tmp_path}/x.npz", "loss=mse", "model=linear", "budget.steps=40")
+    make_run(*command, "metric=val/r2").train(tmp_path / "run")
+    prediction, _ = predict(tmp_path / "run", x[200:])
+    expected = recorded(tmp_path / "run", "val/r2")["best"]
+    assert r2_score(y[200:], prediction) == pytest.approx(expected, rel=1e-5)
+    assert expected > 0.5
 
 
 @pytest.mark.parametrize("model", ["mlp", "linear", "cnn"])
