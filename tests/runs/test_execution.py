@@ -84,6 +84,7 @@ def test_keys_that_stand_in_no_identity(key, value):
     [
         ({"workers": 0}, "workers must be a whole number >= 1 or auto, got 0"),
         ({"workers": True}, "workers must be a whole number >= 1 or auto, got True"),
+        ({"reuse": "allways"}, r"reuse must be always, known or never, got allways \(did you mean always\?\)"),
         ({"retry": "faild"}, r"retry must be failed or null, got faild \(did you mean failed\?\)"),
         ({"fail_fast": 1}, "fail_fast must be true or false, got 1"),
         ({"dry_run": None}, "dry_run must be true or false, got None"),
@@ -91,7 +92,7 @@ def test_keys_that_stand_in_no_identity(key, value):
     ],
 )
 def test_bad_values_are_refused(override, message):
-    good = {"workers": "auto", "retry": None, "fail_fast": False, "dry_run": False, "trainer": {"threads": 1}}
+    good = {"workers": "auto", "retry": None, "reuse": "always", "fail_fast": False, "dry_run": False, "trainer": {"threads": 1}}
     check_execution(good)
     with pytest.raises(UserError, match=f"^{message}$"):
         check_execution(good | override)

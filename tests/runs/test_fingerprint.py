@@ -5,8 +5,10 @@ import os
 import pytest
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 
-from bakeoff.runs import fingerprint
+from bakeoff.runs import file_state
+from bakeoff.runs.file_state import state_of
 from bakeoff.runs.fingerprint import command_fingerprint, configuration_hash, file_fingerprints, is_unchanged
+from bakeoff.runs.modules import own_modules
 
 
 def write(path, text):
@@ -70,53 +72,50 @@ def test_execution_keys_and_places_are_no_part_of_a_command():
     assert len(found) == 5
 
 
-def known_files(tmp_path, *, has_digest=True, target="bakeoff.data.npz"):
-    (tmp_path / "mine.py").write_text("one\n")
+@pytest.fixture
+def known(tmp_path, monkeypatch):
+    """What is kept of a run whose class is `mine_known.Net`, and whose data is in `data`."""
+    write(tmp_path / "mine_known.py", "import helper_known\n")
+    write(tmp_path / "helper_known.py", "SCALE = 1\n")
     write(tmp_path / "data" / "raw" / "x.bin", "12")
-    data = {"_target_": target, "path": str(tmp_path / "data"), "val_size": 10, "more": {"none": "nowhere"}}
-    return file_fingerprints(data, [str(tmp_path / "mine.py")], has_digest)
+    monkeypatch.syspath_prepend(tmp_path)
+    names, folder = ["mine_known.Net"], str(tmp_path / "data")
+    return file_fingerprints(names, own_modules(names), {folder: state_of(folder)})
 
 
-def test_sources_by_content_and_data_by_size_and_time(tmp_path):
-    found = known_files(tmp_path)
-    assert set(found) == {f"source {tmp_path / 'mine.py'}", f"data {tmp_path / 'data'}"}
-    assert is_unchanged(found, {})
-    os.utime(tmp_path / "mine.py", (1, 1))  # the same content
-    assert is_unchanged(found, {})
-    os.utime(tmp_path / "data" / "raw" / "x.bin", (1, 1))  # perhaps the same: whoever composes it finds out
-    assert not is_unchanged(found, {})
+def test_what_is_kept(known, tmp_path):
+    assert set(known) == {"modules mine_known.Net", f"data {tmp_path / 'data'}"}
+    assert is_unchanged(known, {})
+    (tmp_path / "helper_known.py").write_text("SCALE = 1  # as it was\n")
+    os.utime(tmp_path / "data" / "raw" / "x.bin", (1, 1))  # the same content
+    assert is_unchanged(known, {})
+    assert file_fingerprints([], {}, {}) == {}
 
 
-@pytest.mark.parametrize("change", ["source", "source removed", "data", "more data", "data removed"])
-def test_what_has_changed(tmp_path, change):
-    found = known_files(tmp_path)
+@pytest.mark.parametrize("change", ["module", "imported module", "module removed", "data", "more data", "data removed"])
+def test_what_has_changed(known, tmp_path, change):
     raw = tmp_path / "data" / "raw"
     {
-        "source": lambda: (tmp_path / "mine.py").write_text("two\n"),
-        "source removed": (tmp_path / "mine.py").unlink,
-        "data": lambda: (raw / "x.bin").write_text("123"),
+        "module": lambda: (tmp_path / "mine_known.py").write_text("import helper_known as h\n"),
+        "imported module": lambda: (tmp_path / "helper_known.py").write_text("SCALE = 2\n"),
+        "module removed": (tmp_path / "helper_known.py").unlink,
+        "data": lambda: (raw / "x.bin").write_text("13"),
         "more data": lambda: (raw / "y.bin").write_text(""),
         "data removed": (raw / "x.bin").unlink,
     }[change]()
-    assert not is_unchanged(found, {})
+    assert not is_unchanged(known, {})
 
 
-def test_each_file_is_read_once_for_all_runs(tmp_path):
-    found, known = known_files(tmp_path), {}
-    assert is_unchanged(found, known)
-    (tmp_path / "mine.py").write_text("two\n")
-    assert is_unchanged(found, known)
+def test_each_file_is_read_once_for_all_runs(known, tmp_path):
+    cache = {}
+    assert is_unchanged(known, cache)
+    (tmp_path / "mine_known.py").write_text("two = 2\n")
+    assert is_unchanged(known, cache)
 
 
-def test_what_cannot_be_known(tmp_path, monkeypatch):
-    assert known_files(tmp_path, target="mine.make") is None  # a user's own function may read anything
-    assert set(known_files(tmp_path, target="mine.make", has_digest=False)) == {f"source {tmp_path / 'mine.py'}"}
-    monkeypatch.setattr(fingerprint, "MAX_FILES", 1)
+def test_what_cannot_be_known(known, monkeypatch, tmp_path):
+    monkeypatch.setattr(file_state, "MAX_FILES", 1)
     write(tmp_path / "data" / "raw" / "y.bin", "")
-    assert known_files(tmp_path) is None
-
-
-def test_links_to_a_folder_above_end(tmp_path):
-    write(tmp_path / "data" / "raw" / "x.bin", "12")
-    (tmp_path / "data" / "raw" / "above").symlink_to(tmp_path / "data")
-    assert is_unchanged(known_files(tmp_path), {})
+    assert not is_unchanged(known, {})
+    assert not is_unchanged({"data x": None}, {"data x": None})
+    assert not is_unchanged({"source mine.py": "of an earlier version"}, {})

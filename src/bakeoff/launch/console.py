@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bakeoff.launch.duplicates import describe_duplicates
-from bakeoff.runs import Outcome, finished_outcome
+from bakeoff.runs import Outcome, ReusePolicy, finished_outcome, resumable_outcome
 from bakeoff.runs.lease import holder_of, is_leased
 from bakeoff.workers import BuiltRun, Job, RunResult
 
@@ -34,6 +34,15 @@ def print_outcome(outcome: Outcome, metric: str, folder: Path, *, before: bool =
         print("it failed before; retry=failed trains it again", file=sys.stderr)
 
 
+def print_assumed(assumed: Iterable[str]) -> None:
+    """What is assumed unchanged where earlier records are taken for the runs that were asked for."""
+    for text in assumed:
+        print(
+            f"assumed unchanged: {text}; reuse=never trains again, or give your data class a fingerprint or files",
+            flush=True,
+        )
+
+
 def print_waiting(folder: Path) -> None:
     """Another process trains this run, and is waited for."""
     holder = holder_of(folder)
@@ -47,10 +56,10 @@ def print_interrupted(folder: Path) -> None:
     sys.stderr.write(f"\nbakeoff: stopped; recorded as interrupted in {path}; run the same command again to resume\n")
 
 
-def print_dry_run(identity: str, retry: str | None, folder: Path) -> None:
+def print_dry_run(identity: str, policy: ReusePolicy, folder: Path) -> None:
     """What the command would do with the run in `folder`."""
     path, found = as_typed(folder), Outcome.read(folder)
-    finished = finished_outcome(folder, identity, retry)
+    finished = finished_outcome(folder, identity, policy)
     if found is None or found.identity != identity:
         print(f"would train {path}")
     elif is_leased(folder):
@@ -59,7 +68,7 @@ def print_dry_run(identity: str, retry: str | None, folder: Path) -> None:
         again = "; retry=failed trains it again" if finished.status == "failed" else ""
         print(f"already {finished.status}: {path}; nothing to do{again}")
     else:
-        print(f"would {'train' if found.status == 'failed' else 'resume'} {path}")
+        print(f"would {'resume' if resumable_outcome(folder, identity, policy) else 'train'} {path}")
 
 
 def print_finished(statuses: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bakeoff.errors import UserError
-from bakeoff.runs import Outcome, is_finished
+from bakeoff.runs import Outcome, ReusePolicy
 from bakeoff.runs.fingerprint import command_fingerprint, is_unchanged
 from bakeoff.workers import BuiltRun, InvalidRun, Job, WorkerDied, WorkerPool
 from bakeoff.workers.scheduler import MAX_DEATHS, Dispatcher
@@ -49,12 +49,17 @@ class Plan:
         built = {number: run.finished for number, run in self.built.items() if run.finished is not None}
         return {number: status for number, status in (known | built).items() if number not in self.duplicate_of}
 
+    def assumed(self) -> list[str]:
+        """What is assumed unchanged where records are taken for runs that were asked for."""
+        known = [run.outcome.assumed for run in self.known.values()]
+        return sorted({text for text in [*known, *(run.assumed for run in self.built.values())] if text is not None})
+
 
 def plan(
     jobs: Sequence[Job],
     sweep: Path,
     configuration: str,
-    retry: str | None,
+    policy: ReusePolicy,
     pool: Callable[[int], WorkerPool],
     on_built: Callable[[int, int], object] = lambda built, total: None,
 ) -> Plan:
@@ -64,13 +69,13 @@ def plan(
         jobs: what is asked for.
         sweep: the folder of the sweep.
         configuration: hash of the configuration files.
-        retry: as on the command line.
+        policy: which records the command takes for its own runs.
         pool: gives workers for so many tasks.
         on_built: called with the number of runs that have been built, and of all that are to be.
 
     """
     planned = Plan(jobs)
-    _find_known(planned, sweep, configuration, retry)
+    _find_known(planned, sweep, configuration, policy)
     missing: deque[Job | BuiltRun] = deque(job for job in jobs if job.number not in planned.known)
     if missing:
         _build(planned, Dispatcher(pool(len(missing)), missing), len(missing), on_built)
@@ -80,11 +85,11 @@ def plan(
     return planned
 
 
-def _find_known(planned: Plan, sweep: Path, configuration: str, retry: str | None) -> None:
+def _find_known(planned: Plan, sweep: Path, configuration: str, policy: ReusePolicy) -> None:
     finished = {}
     for path in sweep.glob("*/seed=*/outcome.json"):
         outcome = Outcome.read(path.parent)
-        if outcome is not None and outcome.fingerprint and is_finished(outcome, retry):
+        if outcome is not None and outcome.fingerprint and policy.is_finished(outcome):
             finished[outcome.fingerprint.get("command")] = FinishedRun(outcome, os.path.abspath(path.parent))
     files: dict[str, str | None] = {}
     for job in planned.jobs:

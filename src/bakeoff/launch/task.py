@@ -11,9 +11,17 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from bakeoff.errors import UserError
-from bakeoff.launch.console import print_dry_run, print_interrupted, print_outcome, print_waiting
+from bakeoff.launch.console import print_assumed, print_dry_run, print_interrupted, print_outcome, print_waiting
 from bakeoff.overview import Overview
-from bakeoff.runs import INTERRUPTED_STATUS, Outcome, StopRequest, finished_outcome, objective
+from bakeoff.runs import (
+    INTERRUPTED_STATUS,
+    Outcome,
+    ReusePolicy,
+    StopRequest,
+    finished_outcome,
+    objective,
+    resumable_outcome,
+)
 from bakeoff.runs.fingerprint import configuration_hash
 from bakeoff.runs.lease import is_leased
 from bakeoff.train import (
@@ -45,6 +53,7 @@ def train(config: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     alone, chosen = hydra.mode != RunMode.MULTIRUN, Path(hydra.runtime.output_dir)
     overrides = list(hydra.overrides.task)
+    policy = ReusePolicy(config.retry, config.reuse)
     try:
         run = prepare(config, overrides, GlobalHydra.instance().config_loader())
         folder = run_folder(run, chosen)
@@ -58,11 +67,13 @@ def train(config: DictConfig) -> float | None:
     if folder != chosen.absolute():
         _remove_empty(chosen)
     if run.settings.dry_run:  # under another launcher; else it has not come so far
-        print_dry_run(run.identity, run.settings.retry, folder)
+        print_dry_run(run.identity, policy, folder)
         _remove_empty(folder)
         return None
-    finished = finished_outcome(folder, run.identity, run.settings.retry)
-    outcome = finished or _train_or_wait(config, run, folder, progress_bar=alone)
+    finished = finished_outcome(folder, run.identity, policy)
+    if run.assumed is not None and (finished or resumable_outcome(folder, run.identity, policy)):
+        print_assumed([run.assumed])
+    outcome = finished or _train_or_wait(config, run, folder, policy, progress_bar=alone)
     if was_stopped(outcome):
         print_interrupted(folder)
         raise SystemExit(INTERRUPTED_STATUS)
@@ -75,7 +86,7 @@ def train(config: DictConfig) -> float | None:
     return objective(outcome, run.metric, run.direction)
 
 
-def _train_or_wait(config: DictConfig, run: Run, folder: Path, *, progress_bar: bool) -> Outcome:
+def _train_or_wait(config: DictConfig, run: Run, folder: Path, policy: ReusePolicy, *, progress_bar: bool) -> Outcome:
     stop, is_announced, before = StopRequest(), False, Outcome.read(folder)
     search_path = GlobalHydra.instance().config_loader().get_search_path()
     configuration = configuration_hash(search_path, HydraConfig.get().searchpath)
@@ -87,6 +98,7 @@ def _train_or_wait(config: DictConfig, run: Run, folder: Path, *, progress_bar: 
                 configuration,
                 stop,
                 save_configuration=lambda: save_configuration(folder, config),
+                policy=policy,
                 before=before,
                 progress_bar=progress_bar,
             )

@@ -27,6 +27,7 @@ EXECUTION_KEYS = frozenset(
 )
 # Read by the launcher, and by no run.
 LAUNCH_KEYS = frozenset({"workers", "fail_fast", "tuning_note"})
+REUSE = ("always", "known", "never")  # what may be taken for a run that is asked for again
 # How arms are compared: which seeds and trials a sweep is made of.
 COMPARISON_KEYS = frozenset({"seeds", "max_seeds", "tune", "search", "grid", "margin"})
 # What arms are ranked by. With early stopping it decides a result, and then it is part of the identity.
@@ -57,6 +58,9 @@ def check_execution(settings: Mapping[str, Any]) -> None:
     require(workers == "auto" or is_whole(workers, 1), "workers", "a whole number >= 1 or auto", workers)
     hint = did_you_mean(str(retry), ["failed"])
     require(retry in (None, "failed"), "retry", "failed or null", f"{retry}{hint}")
+    reuse = settings["reuse"]
+    hint = did_you_mean(str(reuse), REUSE)
+    require(reuse in REUSE, "reuse", "always, known or never", f"{reuse}{hint}")
     trainer = settings.get("trainer")
     threads = trainer.get("threads") if isinstance(trainer, Mapping) else None  # else no run can be built anyway
     require(threads is None or is_whole(threads, 1), "trainer.threads", "a whole number >= 1 or null", threads)

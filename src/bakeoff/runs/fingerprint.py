@@ -1,9 +1,9 @@
 """Recognizes a finished run before its configuration is composed, which takes 60 ms.
 
 A command's fingerprint is a hash of its overrides, of all configuration files, and of the working directory. Beside it
-stand the fingerprints of the files that decide the result without being configuration: a user's own classes by their
-content, data by size and time. Same command, same files: same identity. Anything else is composed, and its identity
-decides.
+stand the fingerprints of what decides the result without being configuration: the user's own modules, and the files of
+the data as they were when it was loaded. Same command, same files: same identity. Anything else is composed, and its
+identity decides.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_search_path import ConfigSearchPath
 
 from bakeoff.runs.execution import COMPARISON_KEYS, EXECUTION_KEYS, LOCATION_KEYS
+from bakeoff.runs.file_state import state_of
+from bakeoff.runs.modules import own_modules
 
-MAX_FILES = 5000  # of data; with more, a run is composed
 SUFFIXES = (".yaml", ".yml")
 _ENVIRONMENT = re.compile(rb"\$\{(?:oc\.)?env:\s*['\"]?(\w+)")
 
@@ -74,80 +75,35 @@ def _is_execution(override: str) -> bool:
     )
 
 
-def file_fingerprints(data: Mapping[str, Any], sources: Iterable[str], has_digest: bool) -> FileFingerprints | None:
-    """The files beside the configuration that decide a result, as they are now; None where they cannot be known.
+def file_fingerprints(names: Sequence[str], modules: Mapping[str, str], data: Mapping[str, str]) -> FileFingerprints:
+    """What beside the configuration decides a result, and can be seen without building the run.
 
     Args:
-        data: the settings of the data.
-        sources: the files that define a user's own classes.
-        has_digest: whether the content of the data is part of the identity, and not its settings alone.
+        names: of the user's own classes, from which `modules` were found.
+        modules: `bakeoff.runs.modules.own_modules` of these names.
+        data: the files of the data, path -> `bakeoff.runs.file_state.state_of` it, when it was loaded.
 
     """
-    found = {f"source {source}": _fingerprint_of_source(source) for source in sources}
-    if not has_digest:
-        return found
-    if not str(data.get("_target_", "")).startswith("bakeoff."):
-        return None  # a user's own function may read anything
-    for path in _paths(data):
-        fingerprint = _fingerprint_of_data(path)
-        if fingerprint is None:
-            return None
-        found[f"data {path}"] = fingerprint
-    return found
+    found = {f"modules {' '.join(names)}": _hash(modules)} if names else {}
+    return found | {f"data {path}": state for path, state in data.items()}
 
 
 def is_unchanged(before: Mapping[str, Any], known: dict[str, Any]) -> bool:
-    """Whether all these files are as they were; `known` caches what was read, for the next run."""
+    """Whether all this is as it was; `known` caches what was found, for the next run."""
     for name, fingerprint in before.items():
         if name not in known:
-            kind, _, path = name.partition(" ")
-            known[name] = _fingerprint_of_source(path) if kind == "source" else _fingerprint_of_data(path)
-        if known[name] != fingerprint:
+            kind, _, text = name.partition(" ")
+            known[name] = _present(kind, text)
+        if known[name] is None or known[name] != fingerprint:
             return False
     return True
 
 
-def _fingerprint_of_source(path: str) -> str:
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError:
-        return ""
+def _hash(modules: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(modules, sort_keys=True).encode()).hexdigest()
 
 
-def _paths(node: Any) -> Iterator[str]:
-    """Texts in the settings of the data that are paths of something that exists."""
-    if isinstance(node, Mapping):
-        for key, item in node.items():
-            if not str(key).startswith("_"):
-                yield from _paths(item)
-    elif isinstance(node, str) and node and os.path.exists(os.path.expanduser(node)):
-        yield os.path.abspath(os.path.expanduser(node))
-
-
-def _fingerprint_of_data(path: str) -> str | None:
-    """Size and time of a file, or of all files below a folder."""
-    sha, count = hashlib.sha256(), 0
-    for file in _files_below(path):
-        count += 1
-        if count > MAX_FILES:
-            return None
-        try:
-            state = os.stat(file)
-        except OSError:
-            continue
-        sha.update(f"{file} {state.st_size} {state.st_mtime_ns}\n".encode())
-    return sha.hexdigest()
-
-
-def _files_below(path: str) -> Iterator[str]:
-    if os.path.isfile(path):
-        yield path
-    seen = set()
-    for folder, folders, files in os.walk(path, followlinks=True):
-        if (real := os.path.realpath(folder)) in seen:  # a link to a folder above
-            folders.clear()
-            continue
-        seen.add(real)
-        folders.sort()
-        for name in sorted(files):
-            yield os.path.join(folder, name)
+def _present(kind: str, text: str) -> str | None:
+    if kind == "modules":
+        return _hash(own_modules(text.split()))
+    return state_of(text) if kind == "data" else None  # an earlier version kept something else

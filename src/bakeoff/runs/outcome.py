@@ -30,7 +30,8 @@ class Outcome:
     `best_step`. `metric` is what arms are ranked by, `metric_direction` (`min` or `max`) which values of it are better.
     `error`, for a bad end, holds `type`, `message`, `step` (the first bad optimizer step, or null) and `traceback` (or
     null). `host` and `process` say where it was trained last; `fingerprint` is what a repeated command is recognized by
-    (`bakeoff.runs.fingerprint`), or null.
+    (`bakeoff.runs.fingerprint`), or null. `launch` names the command that trained it last; `assumed` says what
+    is assumed unchanged where the run is taken for the same, or null.
     """
 
     arm: dict[str, Any]
@@ -54,6 +55,8 @@ class Outcome:
     ended: str | None = None
     error: dict[str, Any] | None = None
     fingerprint: dict[str, Any] | None = None
+    launch: str | None = None
+    assumed: str | None = None
     schema: int = SCHEMA
 
     @classmethod
@@ -116,6 +119,8 @@ def parse_outcome(text: str) -> Outcome:
         ended=_optional(record, "ended", str),
         error=_optional(record, "error", dict),
         fingerprint=_optional(record, "fingerprint", dict),
+        launch=_optional(record, "launch", str),
+        assumed=_optional(record, "assumed", str),
     )
     if outcome.status not in STATUSES:
         raise ValueError(f"status must be one of {', '.join(STATUSES)}, got {outcome.status!r}")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import sys
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import hydra.utils
-
 from bakeoff.runs import find_metric, identity_of
+from bakeoff.runs.module_specs import STATED_PACKAGES
+from bakeoff.runs.modules import own_modules
 from bakeoff.train.settings import PARTS, Settings
 
 DECISIVE = (
@@ -26,16 +24,18 @@ DECISIVE = (
     "early_stopping",
     "callbacks",
 )
-PACKAGES_BY_VERSION = ("bakeoff", "torch", "torchvision", "lightning", "sklearn")
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
-def identity_by_seed(settings: Settings, data_digest: str | None = None) -> Callable[[int], str]:
+def identity_by_seed(
+    settings: Settings, data: Any = None, modules: Mapping[str, str] | None = None
+) -> Callable[[int], str]:
     """Seed -> identity of the run with these settings and that seed. The content of the data decides, not its path.
 
     Args:
         settings: the run's.
-        data_digest: a hash of the content of the data; for a user's own data set, where there is none, its settings
-            must do.
+        data: what identifies the data (`bakeoff.train.data_source.DataIdentity`); None for its settings.
+        modules: `own_modules` of the names in the settings; None to look now.
 
     """
     plain = settings.as_dict()
@@ -46,39 +46,27 @@ def identity_by_seed(settings: Settings, data_digest: str | None = None) -> Call
         decisive["metric"] = settings.metric  # its best value decides when a run ends
         if settings.metric_direction is not None and find_metric(settings.metric) is None:
             decisive["metric_direction"] = settings.metric_direction
-    decisive["data"] = data_digest or plain["data"]
-    decisive["sources"] = {target: _hash_of_source(target) for target in _own_targets(settings)}
+    decisive["data"] = data or plain["data"]
+    decisive["sources"] = dict(own_modules(own_names(settings)) if modules is None else modules)
     return cache(lambda seed: identity_of(decisive, seed))
 
 
-def own_sources(settings: Settings) -> list[str]:
-    """The files that define the user's own classes: they decide the result as settings do."""
-    return sorted({file for target in _own_targets(settings) if (file := _source_file(target))})
+def own_names(settings: Settings) -> list[str]:
+    """Every dotted text in parts and callbacks that may name a class, function or module of a user's.
+
+    `_target_` is one of them; `path` of `hydra.utils.get_class` and the name of a class that a net imports are others.
+    """
+    nodes = [settings.part(part) for part in PARTS] + list(settings.callbacks.values())
+    found = {text for text in _texts(nodes) if _DOTTED.fullmatch(text) and not os.path.exists(text)}
+    return sorted(text for text in found if text.partition(".")[0] not in STATED_PACKAGES)
 
 
-def _own_targets(settings: Settings) -> list[str]:
-    """Every `_target_` of a package whose version nothing states."""
-    targets = set(_targets([settings.part(part) for part in PARTS] + list(settings.callbacks.values())))
-    return sorted(target for target in targets if target.split(".")[0] not in PACKAGES_BY_VERSION)
-
-
-def _targets(node: Any) -> Iterator[str]:
+def _texts(node: Any) -> Iterator[str]:
     """Those in a configuration, however deep."""
     if isinstance(node, Mapping):
-        if node.get("_target_"):
-            yield str(node["_target_"])
-        yield from _targets(list(node.values()))
+        yield from _texts(list(node.values()))
     elif isinstance(node, list):
         for item in node:
-            yield from _targets(item)
-
-
-def _hash_of_source(target: str) -> str:
-    file = _source_file(target)
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
-
-
-def _source_file(target: str) -> str | None:
-    module = inspect.getmodule(hydra.utils.get_object(target))
-    file: str | None = getattr(sys.modules.get(module.__name__), "__file__", None) if module else None
-    return file
+            yield from _texts(item)
+    elif isinstance(node, str):
+        yield node

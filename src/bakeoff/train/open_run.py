@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bakeoff.errors import UserError
-from bakeoff.runs import Outcome, StopRequest, belongs_to_other_arm, finished_outcome_since
+from bakeoff.runs import Outcome, ReusePolicy, StopRequest, belongs_to_other_arm, finished_outcome_since
 from bakeoff.runs.fingerprint import command_fingerprint, file_fingerprints
 from bakeoff.runs.lease import acquire
 from bakeoff.runs.outcome import FILE_NAME
-from bakeoff.train.identity import own_sources
+from bakeoff.train.identity import own_names
 from bakeoff.train.run import Run
 from bakeoff.train.session import RunSession
 from bakeoff.train.solo import train_solo
@@ -27,6 +27,7 @@ def train_if_unclaimed(
     stop: StopRequest,
     *,
     save_configuration: Callable[[], None],
+    policy: ReusePolicy,
     before: Outcome | None,
     threads: int | None = None,
     progress_bar: bool = False,
@@ -39,7 +40,8 @@ def train_if_unclaimed(
         configuration: hash of the configuration files, by which the run is recognized when it is asked for again.
         stop: whether it is asked to stop.
         save_configuration: writes the composed configuration into the folder; called when the run is to be trained.
-        before: the record that was there when the run was asked for: a failure that is not that one is final.
+        policy: which records the command takes for the runs that it asks for.
+        before: the record that was there when the run was asked for.
         threads: of torch, where the settings give none.
         progress_bar: whether to show one.
 
@@ -52,15 +54,17 @@ def train_if_unclaimed(
     if lease is None:
         return None
     with lease:
-        finished = finished_outcome_since(folder, run.identity, run.settings.retry, before)
+        finished = finished_outcome_since(folder, run.identity, policy, before)
         if finished is not None:  # by another process, while this one was on its way
             return finished
         if belongs_to_other_arm(folder, run.identity_with):
             raise UserError(f"{folder} was claimed by a different run; run the command again")
         _set_aside_if_damaged(folder)
         save_configuration()
-        run.fingerprint = _fingerprint(run, configuration)
-        session = RunSession(run, folder, stop=stop, is_held=lease.is_held, threads=threads)
+        run.fingerprint, run.launch = _fingerprint(run, configuration), policy.launch
+        found = Outcome.read(folder)
+        may_resume = found is None or policy.may_resume_since(found, before)
+        session = RunSession(run, folder, stop=stop, is_held=lease.is_held, threads=threads, may_resume=may_resume)
         lease.start_heartbeat(session.fraction_done)
         return train_solo(session, progress_bar=progress_bar)
 
@@ -79,9 +83,10 @@ def record_build_failure(folder: Path, outcome: Outcome, save_configuration: Cal
 
 
 def _fingerprint(run: Run, configuration: str) -> dict[str, object] | None:
-    files = file_fingerprints(run.settings.data, own_sources(run.settings), run.parts.spec.digest is not None)
-    if files is None:
+    data = run.parts.data_identity.files
+    if data is None:
         return None
+    files = file_fingerprints(own_names(run.settings), run.modules, data)
     command = command_fingerprint(run.overrides, configuration)
     return {"command": command, "files": files, "metric": run.metric, "direction": run.direction}
 

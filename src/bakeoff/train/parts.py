@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import copy
 import inspect
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import hydra.utils
 import lightning.pytorch as pl
 import torch
-from hydra.errors import InstantiationException
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
-from bakeoff.data import Arrays, DatasetDataModule, DataSpec, InMemoryDataModule, as_datamodule
+from bakeoff.data import DatasetDataModule, DataSpec, InMemoryDataModule
 from bakeoff.errors import UserError
 from bakeoff.module import check_optimizer, registered, trained_parameters
 from bakeoff.module.counted import check_labels
 from bakeoff.module.shapes import misfit, misread
+from bakeoff.train.data_source import DataIdentity, load_data
+from bakeoff.train.instantiate import first_cause, instantiate, one_line
 from bakeoff.train.settings import Settings
 
 NO_CLASSES = "data: the number of classes is unknown; give your data class an attribute num_classes"
@@ -35,6 +34,7 @@ class Parts:
     """What one run is made of, wired and checked against each other. `model` is the node that builds the net again."""
 
     data: pl.LightningDataModule
+    data_identity: DataIdentity
     spec: DataSpec
     net: nn.Module
     model: dict[str, Any]
@@ -57,7 +57,7 @@ def build(settings: Settings) -> Parts:
         UserError: a part cannot be built, or does not fit the data.
 
     """
-    data, spec = as_datamodule(load(settings.data), batch_size=settings.batch_size, seed=settings.seed)
+    data, spec, data_identity = load_data(settings)
     pl.seed_everything(settings.seed, workers=True, verbose=False)  # a loss may draw, too
     loss = instantiate("loss", settings.loss)
     task = _task(spec, loss, settings)
@@ -70,68 +70,7 @@ def build(settings: Settings) -> Parts:
     loss = registered(loss, net)
     optimizer = _optimizer(settings.optimizer, net, loss)
     schedule = _schedule(settings.schedule)
-    return Parts(data, spec, net, model, loss, optimizer, schedule, task, spec.n_out)
-
-
-def load(settings: Mapping[str, Any]) -> Any:
-    """The data source that `data` names, the same for every seed: one that draws its data draws it from seed 0.
-
-    Our own tensors never change, so the last few are kept for the next run.
-    """
-    pl.seed_everything(0, workers=True, verbose=False)
-    return _load(json.dumps(settings, sort_keys=True, default=str))
-
-
-@lru_cache(maxsize=2)
-def _load_arrays(text: str) -> Arrays:
-    source = instantiate("data", json.loads(text))
-    if not isinstance(source, Arrays):
-        raise _NotArraysError(source)
-    return source
-
-
-class _NotArraysError(Exception):
-    """Carries a user's own data set past the cache: it may hold a state of its own."""
-
-
-def _load(text: str) -> Any:
-    try:
-        return _load_arrays(text)
-    except _NotArraysError as found:
-        return found.args[0]
-
-
-def instantiate(part: str, settings: Mapping[str, Any], *, partial: bool = False, **filled: Any) -> Any:
-    """Hydra's instantiate into plain containers, with what went wrong in one line.
-
-    Raises:
-        UserError: the target cannot be found or called; the message begins with the name of the part.
-
-    """
-    node = {**settings, **filled, **({"_partial_": True} if partial else {})}
-    if not node.get("_target_"):
-        raise UserError(f"{part}: no class is named; choose a {part} or give {part}._target_=package.module.Class")
-    try:
-        return hydra.utils.instantiate(node, _convert_="all")
-    except InstantiationException as error:
-        raise _plain_error(part, error) from error
-
-
-def _plain_error(part: str, error: InstantiationException) -> UserError:
-    """Hydra wraps what a class raises in its own words: the innermost cause is what helps."""
-    cause = _first_cause(error)
-    return cause if isinstance(cause, UserError) else UserError(f"{part}: {_one_line(cause)}")
-
-
-def _first_cause(error: BaseException) -> BaseException:
-    while error.__cause__ is not None and not isinstance(error, UserError):
-        error = error.__cause__
-    return error
-
-
-def _one_line(error: BaseException) -> str:
-    text = (str(error) or type(error).__name__).splitlines()[0]
-    return f"{type(error).__name__}: {text}" if isinstance(error, KeyError) else text  # the key alone says nothing
+    return Parts(data, data_identity, spec, net, model, loss, optimizer, schedule, task, spec.n_out)
 
 
 def _task(spec: DataSpec, loss: Any, settings: Settings) -> str:
@@ -185,7 +124,7 @@ def _locate(part: str, settings: Mapping[str, Any]) -> Any:
     try:
         return hydra.utils.get_object(str(target))
     except Exception as error:  # whatever a user's module raises on import
-        raise UserError(f"{part}: cannot import {target}: {_first_cause(error)}") from error
+        raise UserError(f"{part}: cannot import {target}: {first_cause(error)}") from error
 
 
 def _arguments_from_data(target: Any) -> list[str]:
@@ -207,7 +146,7 @@ def _check_forward(net: nn.Module, spec: DataSpec) -> Any:
     except Exception as error:  # whatever a user's forward raises
         shape = tuple(spec.example.shape[1:])
         name = type(net).__name__
-        raise UserError(f"model: {name} does not take examples of shape {shape}: {_one_line(error)}") from error
+        raise UserError(f"model: {name} does not take examples of shape {shape}: {one_line(error)}") from error
     for module, mode in training.items():  # one by one: a user may have frozen some
         module.training = mode
     return output
@@ -243,7 +182,7 @@ def _check_loss(loss: Any, output: Tensor, target: Tensor) -> None:
         return
     except Exception as error:  # what it says of its arguments
         shapes = f"outputs {tuple(output.shape)} and targets {tuple(target.shape)}"
-        raise UserError(f"loss: {_name(loss)} of {shapes}: {_one_line(error)}") from error
+        raise UserError(f"loss: {_name(loss)} of {shapes}: {one_line(error)}") from error
     if not isinstance(value, Tensor):
         raise UserError(f"loss: {_name(loss)} gives a {type(value).__name__}; it must give a tensor, (N,) or a scalar")
 
@@ -266,7 +205,7 @@ def _schedule(settings: Mapping[str, Any]) -> Any:
         try:
             factor = float(schedule(fraction))
         except Exception as error:  # whatever a user's schedule raises
-            raise UserError(f"schedule: {_one_line(error)}") from error
+            raise UserError(f"schedule: {one_line(error)}") from error
         if not math.isfinite(factor):
             raise UserError(f"schedule: after {fraction:.0%} of the budget the factor of the learning rate is {factor}")
     return schedule
@@ -277,5 +216,5 @@ def _optimizer(settings: Mapping[str, Any], net: nn.Module, loss: Any) -> Any:
     try:
         check_optimizer(factory(trained_parameters(net, loss)), net, loss)
     except Exception as error:  # whatever a user's optimizer, or torch's on odd settings, raises
-        raise UserError(f"optimizer: {_one_line(error)}") from error
+        raise UserError(f"optimizer: {one_line(error)}") from error
     return factory

@@ -15,11 +15,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from bakeoff.errors import UserError
 from bakeoff.runs import Outcome, arm_folder, arm_of, default_folder_name
+from bakeoff.runs.modules import changed_modules
 from bakeoff.train.options import losses_for
 from bakeoff.train.parse_settings import resolve_settings
 from bakeoff.train.parts import LossDoesNotFitError
 from bakeoff.train.run import Run, build_run
 
+log = logging.getLogger(__name__)
+
+_warned: set[str] = set()
 NOT_APPLICABLE = (
     ".*does not have many workers.*",  # batches in memory need none
     ".*smaller than the logging interval.*",  # the module writes its curve itself, across epochs
@@ -39,12 +43,21 @@ def prepare(config: DictConfig, overrides: Sequence[str], loader: ConfigLoader |
 
     """
     silence()
+    _warn_of_changed_modules()
     settings = resolve_settings(config, overrides)
     try:
         return build_run(settings, overrides, dict(HydraConfig.get().runtime.choices))
     except LossDoesNotFitError as error:
         others = losses_for(error.task, loader) if loader is not None else ()
         raise LossDoesNotFitError(error.loss, error.fits, error.task, others) from error
+
+
+def _warn_of_changed_modules() -> None:
+    """A process trains with what it has imported; said once of each file."""
+    for file in changed_modules():
+        if file not in _warned:
+            _warned.add(file)
+            log.warning("%s has changed since it was imported; this command trains what it imported", file)
 
 
 def run_folder(run: Run, chosen: Path) -> Path:

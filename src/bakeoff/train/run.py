@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,12 +10,15 @@ from typing import Any
 
 import lightning.pytorch as pl
 
+from bakeoff.errors import UserError
 from bakeoff.runs import Direction
+from bakeoff.runs.modules import own_modules
 from bakeoff.tensorboard.hparams import Hyperparameter
 from bakeoff.train.budget import Budget, budget_from
 from bakeoff.train.callbacks import build_callbacks
 from bakeoff.train.hyperparameters import hyperparameters
-from bakeoff.train.identity import identity_by_seed
+from bakeoff.train.identity import identity_by_seed, own_names
+from bakeoff.train.instantiate import instantiate
 from bakeoff.train.parse_settings import overridden_keys
 from bakeoff.train.parts import Parts, build
 from bakeoff.train.ranking_metric import resolve_metric
@@ -27,7 +31,8 @@ class Run:
     """Every part is built and checked; nothing is written yet.
 
     `overrides` are the command line's own, from which the arm is read. `hyperparameters` are what TensorBoard is told
-    of the run, name -> value. `fingerprint` is what its record keeps, so that a repeated command recognizes it.
+    of the run, name -> value. `modules` are the user's own that it is made of. `fingerprint` is what its record keeps,
+    so that a repeated command recognizes it, and `launch` names the command that trains it.
     """
 
     settings: Settings
@@ -38,18 +43,31 @@ class Run:
     direction: Direction
     budget: Budget
     callbacks: list[pl.Callback]
+    modules: Mapping[str, str]
     fingerprint: dict[str, Any] | None = field(default=None)
+    launch: str | None = field(default=None)
 
     @cached_property
     def identity_with(self) -> Callable[[int], str]:
         """Seed -> identity of the run that differs from this one in its seed alone."""
-        return identity_by_seed(self._as_trained(), self.parts.spec.digest)
+        return identity_by_seed(self._as_trained(), self.parts.data_identity.decisive, self.modules)
 
     def _as_trained(self) -> Settings:
         """A batch size of all samples or more is the full batch, where we make the batches."""
         size, spec = self.settings.batch_size, self.parts.spec
         is_full = self.parts.batches_are_ours and spec.n_train is not None and size != "full" and size >= spec.n_train
         return replace(self.settings, batch_size="full") if is_full else self.settings
+
+    @property
+    def assumed(self) -> str | None:
+        """What is assumed unchanged where a record is taken for that of this run; None where all is known."""
+        return self.parts.data_identity.assumed
+
+    @cached_property
+    def decided_by(self) -> Mapping[str, str]:
+        """What decides the result beside the settings, as it is now: name -> a hash."""
+        data = json.dumps(self.parts.data_identity.decisive, sort_keys=True)
+        return {**{f"module {name}": digest for name, digest in self.modules.items()}, "the data": data}
 
     @property
     def identity(self) -> str:
@@ -73,6 +91,8 @@ def build_run(settings: Settings, overrides: Sequence[str], choices: Mapping[str
     given = overridden_keys(overrides)
     own_class = {part for part in PARTS if f"{part}._target_" in given}
     named = {group: option for group, option in (choices or {}).items() if group not in own_class}
+    names = own_names(settings)
+    before = own_modules(names)
     parts = build(settings)
     spec = parts.spec
     metric, direction = resolve_metric(settings.metric, settings.metric_direction, parts.task, parts.n_out)
@@ -85,4 +105,13 @@ def build_run(settings: Settings, overrides: Sequence[str], choices: Mapping[str
     callbacks = build_callbacks(settings.callbacks)
     check_device(settings.trainer)
     shown = hyperparameters(settings, named, spec.n_train)
-    return Run(settings, list(overrides), parts, shown, metric, direction, budget, callbacks)
+    modules = own_modules(names)  # again: some are found only when others are imported, which extend the search path
+    _refuse_changed(before, modules)
+    return Run(settings, list(overrides), parts, shown, metric, direction, budget, callbacks, modules)
+
+
+def _refuse_changed(before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """A module that was written while it was imported: which of the two it is nobody knows."""
+    for name, digest in before.items():
+        if after.get(name, digest) != digest:
+            raise UserError(f"module {name} changed while the run was built; run the command again")

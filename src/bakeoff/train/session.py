@@ -63,6 +63,7 @@ class RunSession:
         is_held: whether this process still holds the run's lease; if not, the run stops, and no outcome or checkpoint
             is written any more.
         threads: of torch, where neither the settings nor an earlier part of the run give them.
+        may_resume: whether to continue from a checkpoint, if there is one.
 
     """
 
@@ -74,12 +75,13 @@ class RunSession:
         stop: StopRequest | None = None,
         is_held: Callable[[], bool] = lambda: True,
         threads: int | None = None,
+        may_resume: bool = True,
     ) -> None:
         self.run, self.folder, self.threads = run, folder, threads or DEFAULT_THREADS
         self.budget = BudgetClock(run.budget)
         self.step = 0
         self.counted_samples = 0  # where the data does not say how many samples an epoch has: see `counts_samples`
-        self._stop, self._is_held = stop or StopRequest(), is_held
+        self._stop, self._is_held, self._may_resume = stop or StopRequest(), is_held, may_resume
         self._started, self._seconds_before = time.monotonic(), 0.0
         settings, spec = run.settings, run.parts.spec
         file = self._file = EventFile(folder)
@@ -140,7 +142,8 @@ class RunSession:
         self.folder.mkdir(parents=True, exist_ok=True)
         # a run that has ended for good is not resumed: who asks for it again wants it from its start
         before = Outcome.read(self.folder)
-        state = None if before and before.status in FINAL_STATUSES else self._checkpoints.latest()
+        has_ended = before is not None and before.status in FINAL_STATUSES
+        state = self._checkpoints.latest() if self._may_resume and not has_ended else None
         if state is None:
             self._checkpoints.delete_all()
             for old in self.folder.glob("events.out.tfevents.*"):
@@ -290,6 +293,7 @@ class RunSession:
         outcome.versions = {"python": platform.python_version()}
         outcome.versions |= {name: importlib.metadata.version(name) for name in PACKAGES}
         outcome.host, outcome.process, outcome.fingerprint = socket.gethostname(), os.getpid(), run.fingerprint
+        outcome.launch, outcome.assumed = run.launch, run.assumed
         # the number of threads decides the last bits: a run is resumed with that of its start
         self.threads = run.settings.trainer.threads or self.threads
         if state is not None:

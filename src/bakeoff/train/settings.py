@@ -72,6 +72,7 @@ class Settings:
     root: str
     sweep: str
     retry: str | None
+    reuse: str
     dry_run: bool
     checkpoints: str
     checkpoint_every: float

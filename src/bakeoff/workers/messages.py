@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from bakeoff.runs import Direction, Outcome
+from bakeoff.runs import Direction, Outcome, ReusePolicy
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,8 @@ class WorkerContext:
     """What every worker gets once, at its start.
 
     `set_up` is what the application does in each process before it composes configurations, `explain` makes one line of
-    an error; `threads` are those of a
-    run whose settings give none; `retry` is as on the command line; `configuration` is the hash of the configuration
-    files; `folder` is where the command was given.
+    an error; `threads` are those of a run whose settings give none; `policy` says which records are taken for the runs
+    that are asked for; `configuration` is the hash of the configuration files; `folder` is where the command was given.
     """
 
     hydra: HydraContext
@@ -28,7 +27,7 @@ class WorkerContext:
     set_up: Callable[[], None]
     explain: Callable[[BaseException], str]
     threads: int | None = None
-    retry: str | None = None
+    policy: ReusePolicy = field(default_factory=ReusePolicy)
     folder: str = field(default_factory=os.getcwd)
 
 
@@ -45,7 +44,9 @@ class BuiltRun:
     """A job whose run could be built. `config` is its pickled configuration, which the launcher never opens.
 
     `finished` is the status of a run that is not to be trained again: completed, diverged, or failed without `retry`.
-    `before` is the record that the run had when it was built: a failure that is not that one is of this command's time.
+    `before` is the record that the run had when it was built: one that is not that one is of this command's time.
+    `decided_by` is what decides the result beside the settings, name -> hash; `assumed` says what is assumed unchanged
+    where a record that is there is taken for this run, finished or to be resumed.
     """
 
     job: Job
@@ -57,6 +58,8 @@ class BuiltRun:
     config: bytes = field(repr=False)
     finished: str | None = None
     before: Outcome | None = field(default=None, repr=False)
+    decided_by: Mapping[str, str] = field(default_factory=dict, repr=False)
+    assumed: str | None = None
 
 
 @dataclass(frozen=True)

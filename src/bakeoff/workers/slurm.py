@@ -18,7 +18,7 @@ from typing import Any
 import joblib
 
 from bakeoff.errors import UserError
-from bakeoff.runs import Outcome, is_finished_since, objective
+from bakeoff.runs import Outcome, objective
 from bakeoff.runs.lease import is_leased
 from bakeoff.workers.messages import BuiltRun, RunResult, WorkerContext
 from bakeoff.workers.pool import OnEnd, Resources
@@ -139,7 +139,8 @@ class SlurmExecution:
                 self.stop(f"fail_fast=true, and a run failed: {reason}")
 
     def _has_ended(self, outcome: Outcome, run: BuiltRun) -> bool:
-        return outcome.identity == run.identity and is_finished_since(outcome, "failed", run.before)
+        policy = replace(self._context.policy, retry="failed")  # a failure from before is no end
+        return outcome.identity == run.identity and policy.is_finished_since(outcome, run.before)
 
 
 class SlurmBackend:

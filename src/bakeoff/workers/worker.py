@@ -18,10 +18,19 @@ from hydra.core.utils import env_override, run_job, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from bakeoff.errors import UserError
-from bakeoff.runs import Direction, Outcome, StopRequest, finished_outcome, finished_outcome_since, objective
+from bakeoff.runs import (
+    Direction,
+    Outcome,
+    StopRequest,
+    finished_outcome,
+    finished_outcome_since,
+    objective,
+    resumable_outcome,
+)
 from bakeoff.train.error import was_stopped
 from bakeoff.train.open_run import record_build_failure, train_if_unclaimed
 from bakeoff.train.prepare import build_failure, prepare, run_folder, save_configuration
+from bakeoff.train.run import Run
 from bakeoff.workers.messages import BuiltRun, InvalidRun, Job, Reply, RunResult, Task, WorkerContext, picklable
 
 
@@ -29,7 +38,7 @@ class Worker:
     """One process's part of a sweep."""
 
     _error: Exception | None
-    _before: Outcome | None
+    _built: BuiltRun
 
     def __init__(self, context: WorkerContext, stop: StopRequest) -> None:
         self._context, self._stop = context, stop
@@ -66,8 +75,10 @@ class Worker:
         folder = run_folder(run, sweep / str(config.hydra.sweep.subdir))
         with read_write(config.hydra):
             config.hydra.sweep.subdir = os.path.relpath(folder, sweep)
-        before = Outcome.read(folder)  # first: a failure after it is of this command's time
-        finished = finished_outcome(folder, run.identity, self._context.retry)
+        policy = self._context.policy
+        before = Outcome.read(folder)  # first: what comes after it is of this command's time
+        finished = finished_outcome(folder, run.identity, policy)
+        is_reused = finished is not None or resumable_outcome(folder, run.identity, policy) is not None
         return BuiltRun(
             job,
             str(folder),
@@ -78,15 +89,17 @@ class Worker:
             pickle.dumps(picklable(config)),
             finished.status if finished else None,
             before,
+            run.decided_by,
+            run.assumed if is_reused else None,
         )
 
     def _train(self, built: BuiltRun) -> RunResult:
         context = self._context
-        finished = finished_outcome_since(Path(built.folder), built.identity, context.retry, built.before)
+        finished = finished_outcome_since(Path(built.folder), built.identity, context.policy, built.before)
         if finished is not None:  # another worker has trained it
             return _as_result(finished, built.metric, built.direction)
         config: DictConfig = pickle.loads(built.config)
-        self._result, self._error, self._before = RunResult("failed"), None, built.before
+        self._built, self._result, self._error = built, RunResult("failed"), None
         try:
             run_job(
                 hydra_context=context.hydra,
@@ -121,6 +134,7 @@ class Worker:
         folder, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
         try:
             run = prepare(config, overrides, self._loader)
+            self._refuse_changed(run)
         except UserError as error:  # it could be built before: the data has gone, a file has changed
             failure = build_failure(config.seed, overrides, str(error))
             record_build_failure(folder, failure, lambda: save_configuration(folder, config))
@@ -132,10 +146,19 @@ class Worker:
             context.configuration,
             self._stop,
             save_configuration=lambda: save_configuration(folder, config),
-            before=self._before,
+            policy=context.policy,
+            before=self._built.before,
             threads=context.threads,
         )
         self._result = RunResult("elsewhere") if outcome is None else _as_result(outcome, run.metric, run.direction)
+
+    def _refuse_changed(self, run: Run) -> None:
+        """A worker that was started later has imported what is there now, which may not be what the others have."""
+        before, now = self._built.decided_by, run.decided_by
+        changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+        if changed:
+            made = " (or is another each time it is made: seed what it draws)" if "the data" in changed else ""
+            raise UserError(f"{', '.join(changed)} changed{made} after the sweep was begun; run the command again")
 
 
 def _as_result(outcome: Outcome, metric: str, direction: Direction) -> RunResult:
