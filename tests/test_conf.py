@@ -19,7 +19,7 @@ from bakeoff.launch.search_path import package_conf
 from bakeoff.launch.sweeper import ProductSweeper
 from bakeoff.runs.execution import EXECUTION_KEYS
 from bakeoff.train import Settings, resolve_settings
-from bakeoff.train.parts import instantiate
+from bakeoff.train.instantiate import instantiate
 
 CONF = package_conf()
 OPTIONS = sorted((p.parent.name, p.stem) for p in CONF.glob("*/*.yaml"))

@@ -92,7 +92,14 @@ def test_keys_that_stand_in_no_identity(key, value):
     ],
 )
 def test_bad_values_are_refused(override, message):
-    good = {"workers": "auto", "retry": None, "reuse": "always", "fail_fast": False, "dry_run": False, "trainer": {"threads": 1}}
+    good = {
+        "workers": "auto",
+        "retry": None,
+        "reuse": "always",
+        "fail_fast": False,
+        "dry_run": False,
+        "trainer": {"threads": 1},
+    }
     check_execution(good)
     with pytest.raises(UserError, match=f"^{message}$"):
         check_execution(good | override)

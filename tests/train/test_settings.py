@@ -1,5 +1,8 @@
 """Every setting of a run reaches the training."""
 
+import importlib
+import sys
+
 import lightning.pytorch as pl
 import pytest
 import torch
@@ -116,16 +119,39 @@ def test_identity_changes_with(make_run, change):
     assert identity_by_seed(base)(0) != identity_by_seed(make_run("budget.steps=5", change).settings)(0)
 
 
-def test_identity_follows_the_source_of_a_users_class(make_run, tmp_path, monkeypatch):
+def test_identity_follows_what_a_users_modules_say(make_run, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    net = "import changing_helper\nclass Net(changing_helper.Net):\n    pass\n"
+    helper = "import torch\nclass Net(torch.nn.Sequential):\n    def __init__(self, *, n_in, n_out):\n"
+    helper += "        super().__init__(torch.nn.Flatten(), torch.nn.Linear(n_in, n_out))\n"
+
+    def identity(net, helper):
+        (tmp_path / "changing_net.py").write_text(net)
+        (tmp_path / "changing_helper.py").write_text(helper)
+        for name in ("changing_net", "changing_helper"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        importlib.invalidate_caches()
+        return make_run("model._target_=changing_net.Net").identity
+
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # Python's own cache goes by time, in seconds, and size
+    first = identity(net, helper)
+    assert identity(net + "# a comment\n", helper) == first
+    assert identity(net, helper.replace("n_in, n_out))", "n_in,\n n_out))")) == first
+    assert identity(net, helper.replace("torch.nn.Flatten(), ", "torch.nn.Flatten(), torch.nn.ReLU(), ")) != first
+    assert identity(net.replace("pass", "a = 1"), helper) != first
+    assert identity(net, helper) == first
+
+
+def test_a_process_trains_what_it_has_imported(make_run, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     source = "import torch\nclass Net(torch.nn.Sequential):\n    def __init__(self, *, n_in, n_out):\n"
     source += "        super().__init__(torch.nn.Flatten(), torch.nn.Linear(n_in, n_out))\n"
-    file = tmp_path / "changing_net.py"
-    file.write_text(source)
-    settings = make_run("model._target_=changing_net.Net").settings
-    before = identity_by_seed(settings)(0)
-    file.write_text(source + "# changed\n")
-    assert identity_by_seed(settings)(0) != before
+    (tmp_path / "imported_net.py").write_text(source)
+    before = make_run("model._target_=imported_net.Net").identity
+    (tmp_path / "imported_net.py").write_text(source.replace("Flatten(), ", "Flatten(), torch.nn.Tanh(), "))
+    again = make_run("model._target_=imported_net.Net")
+    assert [type(layer).__name__ for layer in again.parts.net] == ["Flatten", "Linear"]
+    assert again.identity == before
 
 
 class Frozen(nn.Sequential):

@@ -17,7 +17,7 @@ from bakeoff.launch.console import print_dry_run
 from bakeoff.launch.result import SweepResult
 from bakeoff.launch.summary import failed_folders, print_summary, record_contents
 from bakeoff.report.records import read_sweep
-from bakeoff.runs import ReusePolicy, constant_keys
+from bakeoff.runs import ReuseRule, constant_keys
 
 
 class OmitCommonOverrides(Callback):
@@ -48,8 +48,8 @@ class DryRun(Callback):
         HydraConfig.instance().set_config(config)
         try:
             run = prepare(config, list(config.hydra.overrides.task), GlobalHydra.instance().config_loader())
-            policy = ReusePolicy(run.settings.retry, run.settings.reuse)
-            print_dry_run(run.identity, policy, run_folder(run, Path(config.hydra.run.dir)))
+            reuse_rule = ReuseRule(run.settings.retry, run.settings.reuse)
+            print_dry_run(run.identity, reuse_rule, run_folder(run, Path(config.hydra.run.dir)))
         except UserError as error:  # Hydra would make a warning of it
             sys.stderr.write(f"bakeoff: {error}\n")
             raise SystemExit(USAGE_STATUS) from error

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bakeoff.launch.duplicates import describe_duplicates
-from bakeoff.runs import Outcome, ReusePolicy, finished_outcome, resumable_outcome
+from bakeoff.runs import Outcome, ReuseRule, finished_outcome, resumable_outcome
 from bakeoff.runs.lease import holder_of, is_leased
 from bakeoff.workers import BuiltRun, Job, RunResult
 
@@ -56,10 +56,10 @@ def print_interrupted(folder: Path) -> None:
     sys.stderr.write(f"\nbakeoff: stopped; recorded as interrupted in {path}; run the same command again to resume\n")
 
 
-def print_dry_run(identity: str, policy: ReusePolicy, folder: Path) -> None:
+def print_dry_run(identity: str, reuse_rule: ReuseRule, folder: Path) -> None:
     """What the command would do with the run in `folder`."""
     path, found = as_typed(folder), Outcome.read(folder)
-    finished = finished_outcome(folder, identity, policy)
+    finished = finished_outcome(folder, identity, reuse_rule)
     if found is None or found.identity != identity:
         print(f"would train {path}")
     elif is_leased(folder):
@@ -68,7 +68,7 @@ def print_dry_run(identity: str, policy: ReusePolicy, folder: Path) -> None:
         again = "; retry=failed trains it again" if finished.status == "failed" else ""
         print(f"already {finished.status}: {path}; nothing to do{again}")
     else:
-        print(f"would {'resume' if resumable_outcome(folder, identity, policy) else 'train'} {path}")
+        print(f"would {'resume' if resumable_outcome(folder, identity, reuse_rule) else 'train'} {path}")
 
 
 def print_finished(statuses: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from statistics import mean
 from bakeoff.launch.plan import Plan, reasons
 from bakeoff.report.records import Record, read_sweep
 from bakeoff.report.table import Column, shorten, text_table, visible
-from bakeoff.runs import ReusePolicy, resumable_outcome
+from bakeoff.runs import ReuseRule, resumable_outcome
 from bakeoff.runs.execution import COMPARISON_KEYS, EXECUTION_KEYS
 from bakeoff.runs.lease import is_leased
 from bakeoff.workers import BuiltRun
@@ -22,12 +22,12 @@ Row = tuple[tuple[str, ...], list[str]]  # the state and the choices of an arm; 
 ORDER = ("to train", "to resume", "running", *FINISHED, "duplicate", "invalid")
 
 
-def describe(planned: Plan, sweep: Path, workers: int, policy: ReusePolicy) -> str:
+def describe(planned: Plan, sweep: Path, workers: int, reuse_rule: ReuseRule) -> str:
     """A table in the order of the command, one line for the seeds of an arm; then counts and estimated time.
 
     The time is estimated from completed runs of the same sweep: those of the same arm, or of all arms.
     """
-    states = {job.number: _state(planned, job.number, policy) for job in planned.jobs}
+    states = {job.number: _state(planned, job.number, reuse_rule) for job in planned.jobs}
     lines = [*_table(planned, states), ""]
     if planned.invalid:
         lines += [f"{len(planned.invalid)} of {len(planned.jobs)} runs cannot be built; none would be started:"]
@@ -37,10 +37,10 @@ def describe(planned: Plan, sweep: Path, workers: int, policy: ReusePolicy) -> s
     words = ", ".join(f"{counts[state]} {duplicates.get(state, state)}" for state in ORDER if counts[state])
     jobs = f"{len(planned.jobs)} run{'s' if len(planned.jobs) > 1 else ''} asked for: {words}"
     again = ["retry=failed trains the failed ones again"] if counts["failed"] else []
-    return "\n".join([*lines, jobs, *again, _time(planned.to_train(), sweep, workers, policy)])
+    return "\n".join([*lines, jobs, *again, _time(planned.to_train(), sweep, workers, reuse_rule)])
 
 
-def _state(planned: Plan, number: int, policy: ReusePolicy) -> str:
+def _state(planned: Plan, number: int, reuse_rule: ReuseRule) -> str:
     if number in planned.invalid:
         return "invalid"
     if number in planned.duplicate_of:
@@ -52,7 +52,7 @@ def _state(planned: Plan, number: int, policy: ReusePolicy) -> str:
     folder = Path(run.folder)
     if is_leased(folder):
         return "running"
-    return "to train" if resumable_outcome(folder, run.identity, policy) is None else "to resume"
+    return "to train" if resumable_outcome(folder, run.identity, reuse_rule) is None else "to resume"
 
 
 def _table(planned: Plan, states: Mapping[int, str]) -> list[str]:
@@ -97,23 +97,23 @@ def ranges(numbers: Sequence[str]) -> list[str]:
     return [f"{run[0]}-{run[-1]}" if len(run) > 2 else " ".join(run) for run in found]
 
 
-def _time(missing: Sequence[BuiltRun], sweep: Path, workers: int, policy: ReusePolicy) -> str:
+def _time(missing: Sequence[BuiltRun], sweep: Path, workers: int, reuse_rule: ReuseRule) -> str:
     if not missing:
         return "nothing to train"
     records = read_sweep(sweep).records if sweep.is_dir() else ()
     completed = [record for record in records if record.status == "completed"]
     if not completed:
         return "estimated time: unknown until a run of this sweep has completed"
-    seconds = [_seconds(run, completed, policy) for run in missing]
+    seconds = [_seconds(run, completed, reuse_rule) for run in missing]
     workers = min(workers, len(missing))
     estimated = timedelta(seconds=max(1, round(max(sum(seconds) / workers, *seconds))))
     by = f"{len(completed)} completed run{'s' if len(completed) > 1 else ''} of this sweep"
     return f"estimated time: {estimated} with {workers} worker{'s' if workers > 1 else ''}, from {by}"
 
 
-def _seconds(run: BuiltRun, completed: Sequence[Record], policy: ReusePolicy) -> float:
+def _seconds(run: BuiltRun, completed: Sequence[Record], reuse_rule: ReuseRule) -> float:
     folder = str(Path(run.folder).parent)
     own = [record.seconds for record in completed if str(record.path.absolute().parent) == folder]
     whole = mean(own or [record.seconds for record in completed])
-    before = resumable_outcome(Path(run.folder), run.identity, policy)
+    before = resumable_outcome(Path(run.folder), run.identity, reuse_rule)
     return max(0.0, whole - before.seconds) if before is not None else whole

@@ -36,7 +36,7 @@ from bakeoff.launch.progress import SweepProgress, preparing_bar
 from bakeoff.launch.record_unrecorded import record_unrecorded
 from bakeoff.launch.resolvers import register_resolvers
 from bakeoff.launch.result import STOPPED_BY_SIGNAL, SweepResult
-from bakeoff.runs import Direction, Outcome, ReusePolicy, direction_of, objective
+from bakeoff.runs import Direction, Outcome, ReuseRule, direction_of, objective
 from bakeoff.runs.execution import check_execution
 from bakeoff.runs.fingerprint import configuration_hash
 from bakeoff.runs.metrics import worst
@@ -66,7 +66,7 @@ class SweepLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `launch`."""
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
-        self._policy = ReusePolicy(config.retry, config.reuse)
+        self._reuse_rule = ReuseRule(config.retry, config.reuse)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Gets one run trained for each list of overrides; what is finished is not trained again.
@@ -90,7 +90,7 @@ class SweepLauncher(Launcher):
             if self.config.dry_run:
                 backend.close()
                 print_assumed(planned.assumed())
-                print(describe(planned, sweep, backend.workers, self._policy))
+                print(describe(planned, sweep, backend.workers, self._reuse_rule))
                 raise SystemExit(USAGE_STATUS if planned.invalid else 0)
             if initial_job_idx == 0:
                 if self.all_or_nothing or len(planned.invalid) == len(jobs):
@@ -115,7 +115,7 @@ class SweepLauncher(Launcher):
     def _start_backend(self, runs: int, configuration: str) -> Backend:
         trainer = self.config.get("trainer") or {}  # without it no run can be built, which will be said
         context = WorkerContext(
-            self.hydra_context, self.config, configuration, register_resolvers, explain_any, policy=self._policy
+            self.hydra_context, self.config, configuration, register_resolvers, explain_any, reuse_rule=self._reuse_rule
         )
         accelerator = str(trainer.get("accelerator", "auto"))
         resources = Resources(self.config.workers, runs, trainer.get("threads"), accelerator)
@@ -130,7 +130,7 @@ class SweepLauncher(Launcher):
                 bar.total = total
                 bar.update(built - bar.n)
 
-            planned = plan(jobs, sweep, configuration, self._policy, backend.pool, on_built)
+            planned = plan(jobs, sweep, configuration, self._reuse_rule, backend.pool, on_built)
         self._ranking = next(_rankings(planned), self._ranking)
         return planned
 

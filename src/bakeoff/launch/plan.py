@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bakeoff.errors import UserError
-from bakeoff.runs import Outcome, ReusePolicy
+from bakeoff.runs import Outcome, ReuseRule
 from bakeoff.runs.fingerprint import command_fingerprint, is_unchanged
 from bakeoff.workers import BuiltRun, InvalidRun, Job, WorkerDied, WorkerPool
 from bakeoff.workers.scheduler import MAX_DEATHS, Dispatcher
@@ -59,7 +59,7 @@ def plan(
     jobs: Sequence[Job],
     sweep: Path,
     configuration: str,
-    policy: ReusePolicy,
+    reuse_rule: ReuseRule,
     pool: Callable[[int], WorkerPool],
     on_built: Callable[[int, int], object] = lambda built, total: None,
 ) -> Plan:
@@ -69,13 +69,13 @@ def plan(
         jobs: what is asked for.
         sweep: the folder of the sweep.
         configuration: hash of the configuration files.
-        policy: which records the command takes for its own runs.
+        reuse_rule: which records the command takes for its own runs.
         pool: gives workers for so many tasks.
         on_built: called with the number of runs that have been built, and of all that are to be.
 
     """
     planned = Plan(jobs)
-    _find_known(planned, sweep, configuration, policy)
+    _find_known(planned, sweep, configuration, reuse_rule)
     missing: deque[Job | BuiltRun] = deque(job for job in jobs if job.number not in planned.known)
     if missing:
         _build(planned, Dispatcher(pool(len(missing)), missing), len(missing), on_built)
@@ -85,11 +85,11 @@ def plan(
     return planned
 
 
-def _find_known(planned: Plan, sweep: Path, configuration: str, policy: ReusePolicy) -> None:
+def _find_known(planned: Plan, sweep: Path, configuration: str, reuse_rule: ReuseRule) -> None:
     finished = {}
     for path in sweep.glob("*/seed=*/outcome.json"):
         outcome = Outcome.read(path.parent)
-        if outcome is not None and outcome.fingerprint and policy.is_finished(outcome):
+        if outcome is not None and outcome.fingerprint and reuse_rule.is_finished(outcome):
             finished[outcome.fingerprint.get("command")] = FinishedRun(outcome, os.path.abspath(path.parent))
     files: dict[str, str | None] = {}
     for job in planned.jobs:

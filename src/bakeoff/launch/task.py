@@ -16,7 +16,7 @@ from bakeoff.overview import Overview
 from bakeoff.runs import (
     INTERRUPTED_STATUS,
     Outcome,
-    ReusePolicy,
+    ReuseRule,
     StopRequest,
     finished_outcome,
     objective,
@@ -53,7 +53,7 @@ def train(config: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     alone, chosen = hydra.mode != RunMode.MULTIRUN, Path(hydra.runtime.output_dir)
     overrides = list(hydra.overrides.task)
-    policy = ReusePolicy(config.retry, config.reuse)
+    reuse_rule = ReuseRule(config.retry, config.reuse)
     try:
         run = prepare(config, overrides, GlobalHydra.instance().config_loader())
         folder = run_folder(run, chosen)
@@ -67,13 +67,13 @@ def train(config: DictConfig) -> float | None:
     if folder != chosen.absolute():
         _remove_empty(chosen)
     if run.settings.dry_run:  # under another launcher; else it has not come so far
-        print_dry_run(run.identity, policy, folder)
+        print_dry_run(run.identity, reuse_rule, folder)
         _remove_empty(folder)
         return None
-    finished = finished_outcome(folder, run.identity, policy)
-    if run.assumed is not None and (finished or resumable_outcome(folder, run.identity, policy)):
+    finished = finished_outcome(folder, run.identity, reuse_rule)
+    if run.assumed is not None and (finished or resumable_outcome(folder, run.identity, reuse_rule)):
         print_assumed([run.assumed])
-    outcome = finished or _train_or_wait(config, run, folder, policy, progress_bar=alone)
+    outcome = finished or _train_or_wait(config, run, folder, reuse_rule, progress_bar=alone)
     if was_stopped(outcome):
         print_interrupted(folder)
         raise SystemExit(INTERRUPTED_STATUS)
@@ -86,7 +86,7 @@ def train(config: DictConfig) -> float | None:
     return objective(outcome, run.metric, run.direction)
 
 
-def _train_or_wait(config: DictConfig, run: Run, folder: Path, policy: ReusePolicy, *, progress_bar: bool) -> Outcome:
+def _train_or_wait(config: DictConfig, run: Run, folder: Path, reuse_rule: ReuseRule, *, progress_bar: bool) -> Outcome:
     stop, is_announced, before = StopRequest(), False, Outcome.read(folder)
     search_path = GlobalHydra.instance().config_loader().get_search_path()
     configuration = configuration_hash(search_path, HydraConfig.get().searchpath)
@@ -98,7 +98,7 @@ def _train_or_wait(config: DictConfig, run: Run, folder: Path, policy: ReusePoli
                 configuration,
                 stop,
                 save_configuration=lambda: save_configuration(folder, config),
-                policy=policy,
+                reuse_rule=reuse_rule,
                 before=before,
                 progress_bar=progress_bar,
             )

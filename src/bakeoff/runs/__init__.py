@@ -2,7 +2,7 @@
 
 from bakeoff.runs.arm import arm_of, constant_keys, folder_name, override_values
 from bakeoff.runs.files import write_atomically
-from bakeoff.runs.finished import ReusePolicy, finished_outcome, finished_outcome_since, resumable_outcome
+from bakeoff.runs.finished import ReuseRule, finished_outcome, finished_outcome_since, resumable_outcome
 from bakeoff.runs.folder import arm_folder, belongs_to_other_arm, default_folder_name
 from bakeoff.runs.identity import identity_of
 from bakeoff.runs.metrics import METRICS, Direction, direction_of, find_metric, is_better, metric_names
@@ -16,7 +16,7 @@ __all__ = [
     "STATUSES",
     "Direction",
     "Outcome",
-    "ReusePolicy",
+    "ReuseRule",
     "StopRequest",
     "arm_folder",
     "arm_of",

@@ -10,12 +10,12 @@ from bakeoff.runs.outcome import FINAL_STATUSES, Outcome
 
 
 @dataclass(frozen=True)
-class ReusePolicy:
+class ReuseRule:
     """Which records a command takes for the runs that it asks for.
 
     A record that this command has made, or that is not the one found when it asked for the run, is always taken: with
-    `reuse=never` and `retry=failed` a run is trained once more, not twice. What the record says tells them apart, and no
-    time: clocks of two machines differ.
+    `reuse=never` and `retry=failed` a run is trained once more, not twice. What the record says tells them apart, and
+    no time: clocks of two machines differ.
 
     Args:
         retry: `failed` trains the runs that failed again.
@@ -52,16 +52,18 @@ class ReusePolicy:
         return self.may_resume(outcome) or outcome != before
 
 
-def finished_outcome(folder: Path, identity: str, policy: ReusePolicy) -> Outcome | None:
+def finished_outcome(folder: Path, identity: str, reuse_rule: ReuseRule) -> Outcome | None:
     """The outcome in `folder`, if it is that of the run of this identity and the run is finished."""
     found = _outcome_of(folder, identity)
-    return found if found is not None and policy.is_finished(found) else None
+    return found if found is not None and reuse_rule.is_finished(found) else None
 
 
-def finished_outcome_since(folder: Path, identity: str, policy: ReusePolicy, before: Outcome | None) -> Outcome | None:
+def finished_outcome_since(
+    folder: Path, identity: str, reuse_rule: ReuseRule, before: Outcome | None
+) -> Outcome | None:
     """As `finished_outcome`, by a command that found `before` when it asked for the run."""
     found = _outcome_of(folder, identity)
-    return found if found is not None and policy.is_finished_since(found, before) else None
+    return found if found is not None and reuse_rule.is_finished_since(found, before) else None
 
 
 def _outcome_of(folder: Path, identity: str) -> Outcome | None:
@@ -69,11 +71,11 @@ def _outcome_of(folder: Path, identity: str) -> Outcome | None:
     return found if found is not None and found.identity == identity else None
 
 
-def resumable_outcome(folder: Path, identity: str, policy: ReusePolicy) -> Outcome | None:
+def resumable_outcome(folder: Path, identity: str, reuse_rule: ReuseRule) -> Outcome | None:
     """The outcome in `folder`, if it is that of the run of this identity and the run was interrupted: it is resumed.
 
     One that failed is trained from its last checkpoint too, but that it will not fail again is not known.
     """
     found = _outcome_of(folder, identity)
     is_interrupted = found is not None and found.status in ("running", "interrupted")
-    return found if found is not None and is_interrupted and policy.may_resume(found) else None
+    return found if found is not None and is_interrupted and reuse_rule.may_resume(found) else None

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from bakeoff.errors import UserError
 from bakeoff.module.fallback import overrides
 from bakeoff.train.checkpoint_files import IncompleteStateError
-from bakeoff.train.parts import instantiate
+from bakeoff.train.instantiate import instantiate
 from bakeoff.train.settings import Node
 
 BATCH_SIZE = "give batch_size=... instead"

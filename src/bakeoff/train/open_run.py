@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bakeoff.errors import UserError
-from bakeoff.runs import Outcome, ReusePolicy, StopRequest, belongs_to_other_arm, finished_outcome_since
+from bakeoff.runs import Outcome, ReuseRule, StopRequest, belongs_to_other_arm, finished_outcome_since
 from bakeoff.runs.fingerprint import command_fingerprint, file_fingerprints
 from bakeoff.runs.lease import acquire
 from bakeoff.runs.outcome import FILE_NAME
@@ -27,7 +27,7 @@ def train_if_unclaimed(
     stop: StopRequest,
     *,
     save_configuration: Callable[[], None],
-    policy: ReusePolicy,
+    reuse_rule: ReuseRule,
     before: Outcome | None,
     threads: int | None = None,
     progress_bar: bool = False,
@@ -40,7 +40,7 @@ def train_if_unclaimed(
         configuration: hash of the configuration files, by which the run is recognized when it is asked for again.
         stop: whether it is asked to stop.
         save_configuration: writes the composed configuration into the folder; called when the run is to be trained.
-        policy: which records the command takes for the runs that it asks for.
+        reuse_rule: which records the command takes for the runs that it asks for.
         before: the record that was there when the run was asked for.
         threads: of torch, where the settings give none.
         progress_bar: whether to show one.
@@ -54,16 +54,16 @@ def train_if_unclaimed(
     if lease is None:
         return None
     with lease:
-        finished = finished_outcome_since(folder, run.identity, policy, before)
+        finished = finished_outcome_since(folder, run.identity, reuse_rule, before)
         if finished is not None:  # by another process, while this one was on its way
             return finished
         if belongs_to_other_arm(folder, run.identity_with):
             raise UserError(f"{folder} was claimed by a different run; run the command again")
         _set_aside_if_damaged(folder)
         save_configuration()
-        run.fingerprint, run.launch = _fingerprint(run, configuration), policy.launch
+        run.fingerprint, run.launch = _fingerprint(run, configuration), reuse_rule.launch
         found = Outcome.read(folder)
-        may_resume = found is None or policy.may_resume_since(found, before)
+        may_resume = found is None or reuse_rule.may_resume_since(found, before)
         session = RunSession(run, folder, stop=stop, is_held=lease.is_held, threads=threads, may_resume=may_resume)
         lease.start_heartbeat(session.fraction_done)
         return train_solo(session, progress_bar=progress_bar)

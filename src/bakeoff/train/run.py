@@ -18,7 +18,6 @@ from bakeoff.train.budget import Budget, budget_from
 from bakeoff.train.callbacks import build_callbacks
 from bakeoff.train.hyperparameters import hyperparameters
 from bakeoff.train.identity import identity_by_seed, own_names
-from bakeoff.train.instantiate import instantiate
 from bakeoff.train.parse_settings import overridden_keys
 from bakeoff.train.parts import Parts, build
 from bakeoff.train.ranking_metric import resolve_metric

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from bakeoff.runs import Direction, Outcome, ReusePolicy
+from bakeoff.runs import Direction, Outcome, ReuseRule
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,9 @@ class WorkerContext:
     """What every worker gets once, at its start.
 
     `set_up` is what the application does in each process before it composes configurations, `explain` makes one line of
-    an error; `threads` are those of a run whose settings give none; `policy` says which records are taken for the runs
-    that are asked for; `configuration` is the hash of the configuration files; `folder` is where the command was given.
+    an error; `threads` are those of a run whose settings give none; `reuse_rule` says which records are taken for the
+    runs that are asked for; `configuration` is the hash of the configuration files; `folder` is where the command was
+    given.
     """
 
     hydra: HydraContext
@@ -27,7 +28,7 @@ class WorkerContext:
     set_up: Callable[[], None]
     explain: Callable[[BaseException], str]
     threads: int | None = None
-    policy: ReusePolicy = field(default_factory=ReusePolicy)
+    reuse_rule: ReuseRule = field(default_factory=ReuseRule)
     folder: str = field(default_factory=os.getcwd)
 
 

@@ -139,8 +139,8 @@ class SlurmExecution:
                 self.stop(f"fail_fast=true, and a run failed: {reason}")
 
     def _has_ended(self, outcome: Outcome, run: BuiltRun) -> bool:
-        policy = replace(self._context.policy, retry="failed")  # a failure from before is no end
-        return outcome.identity == run.identity and policy.is_finished_since(outcome, run.before)
+        reuse_rule = replace(self._context.reuse_rule, retry="failed")  # a failure from before is no end
+        return outcome.identity == run.identity and reuse_rule.is_finished_since(outcome, run.before)
 
 
 class SlurmBackend:

@@ -75,10 +75,10 @@ class Worker:
         folder = run_folder(run, sweep / str(config.hydra.sweep.subdir))
         with read_write(config.hydra):
             config.hydra.sweep.subdir = os.path.relpath(folder, sweep)
-        policy = self._context.policy
+        reuse_rule = self._context.reuse_rule
         before = Outcome.read(folder)  # first: what comes after it is of this command's time
-        finished = finished_outcome(folder, run.identity, policy)
-        is_reused = finished is not None or resumable_outcome(folder, run.identity, policy) is not None
+        finished = finished_outcome(folder, run.identity, reuse_rule)
+        is_reused = finished is not None or resumable_outcome(folder, run.identity, reuse_rule) is not None
         return BuiltRun(
             job,
             str(folder),
@@ -95,7 +95,7 @@ class Worker:
 
     def _train(self, built: BuiltRun) -> RunResult:
         context = self._context
-        finished = finished_outcome_since(Path(built.folder), built.identity, context.policy, built.before)
+        finished = finished_outcome_since(Path(built.folder), built.identity, context.reuse_rule, built.before)
         if finished is not None:  # another worker has trained it
             return _as_result(finished, built.metric, built.direction)
         config: DictConfig = pickle.loads(built.config)
@@ -146,7 +146,7 @@ class Worker:
             context.configuration,
             self._stop,
             save_configuration=lambda: save_configuration(folder, config),
-            policy=context.policy,
+            reuse_rule=context.reuse_rule,
             before=self._built.before,
             threads=context.threads,
         )
