@@ -53,3 +53,27 @@ class ScheduleFreeSGD(torch.optim.Optimizer):
                 p.copy_(x.lerp(z, 1 - beta))
             group["k"] += 1
         return loss
+
+
+class ModeInAnAttribute(ScheduleFreeSGD):
+    """Its state dict does not tell its mode, as that of a wrapper around another optimizer may not."""
+
+    is_training = False
+
+    def eval(self):
+        self._set(self.is_training)
+        super().eval()
+        self.is_training = False
+
+    def train(self):
+        self._set(self.is_training)
+        super().train()
+        self.is_training = True
+
+    def step(self, closure=None):
+        self._set(self.is_training)
+        return super().step(closure)
+
+    def _set(self, mode):
+        for group in self.param_groups:
+            group["train_mode"] = mode

@@ -45,10 +45,12 @@ def test_checkpoints_score_what_is_recorded(make_run, tmp_path):
     assert right == pytest.approx(recorded["test/accuracy"]["final"], abs=1e-6)
 
 
-def test_a_run_in_pieces_is_the_run_at_once(make_run, tmp_path):
+@pytest.mark.parametrize("kind", ["ScheduleFreeSGD", "ModeInAnAttribute"])
+def test_a_run_in_pieces_is_the_run_at_once(make_run, tmp_path, kind):
     """At the step of a validation and between two of them."""
-    whole = make_run(*COMMAND).train(tmp_path / "whole")
-    pieces, attempts = in_pieces(make_run, tmp_path / "pieces", COMMAND, 6)
+    command = (*COMMAND, f"optimizer._target_={ScheduleFreeSGD.__module__}.{kind}")
+    whole = make_run(*command).train(tmp_path / "whole")
+    pieces, attempts = in_pieces(make_run, tmp_path / "pieces", command, 6)
     assert attempts > 5
     assert pieces.metrics == whole.metrics
     assert curves(tmp_path / "pieces") == curves(tmp_path / "whole")
