@@ -104,7 +104,7 @@ def test_batches_on_a_gpu_are_those_of_the_cpu():
 def test_no_batch_is_kept_alive_by_the_loader():
     batches = ShuffledBatches(*numbered(50), batch_size=8, seed=0)
     assert len(copy.deepcopy(batches)) == 7
-    assert set(vars(batches)) == {"x", "y", "batch_size", "seed", "epoch", "_start"}
+    assert set(vars(batches)) == {"x", "y", "n", "batch_size", "seed", "epoch", "_start"}
 
 
 @pytest.mark.parametrize("start", [0, 1, 5, 6])

@@ -24,7 +24,7 @@ class Arrays:
     standardisation of regression targets: `y * target_std + target_mean`, column by column. Inputs are those of the
     source less `input_mean`, over `input_std`, and class k is its label `classes[k]`; None where they are taken as they
     are. Raises UserError if the parts do not fit together. They are not checked for NaN: the factories do that, and
-    name the file.
+    name the file. With `drop_last` an epoch leaves out the samples of an incomplete last batch, others in each.
     """
 
     train: Part
@@ -37,10 +37,13 @@ class Arrays:
     input_mean: Tensor | None = None
     input_std: Tensor | None = None
     classes: Tensor | None = None
+    drop_last: bool = False
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):
             raise UserError(f"task must be classification or regression, got {self.task!r}")
+        if not isinstance(self.drop_last, bool):
+            raise UserError(f"data.drop_last must be true or false, got {self.drop_last!r}")
         for name, (x, y) in self.parts().items():
             self._check(name, x, y)
 

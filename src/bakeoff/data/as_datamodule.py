@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sized
+from dataclasses import replace
 
 import lightning as L
 from lightning.pytorch.utilities.seed import isolate_rng
@@ -32,6 +33,7 @@ def as_datamodule(
     val_size: float = 0.2,
     test_size: float = 0.2,
     split_seed: int = 0,
+    drop_last: bool = False,
 ) -> tuple[L.LightningDataModule, DataSpec]:
     """A data module over `source`, and its DataSpec. Raises UserError for a source that cannot be served.
 
@@ -45,7 +47,8 @@ def as_datamodule(
     - a LightningDataModule: used unchanged, but for its attribute `batch_size` (Lightning's convention).
 
     `seed` fixes the order of the training data, `split_seed` which sample is in which part. Sizes are fractions
-    of a Dataset, or numbers of samples. Global random numbers are left unchanged.
+    of a Dataset, or numbers of samples. With `drop_last`, or that of the Arrays, an epoch leaves out the samples of an
+    incomplete last batch. Global random numbers are left unchanged.
     """
     check_batch_size(batch_size)
     check_seed(seed)
@@ -53,15 +56,21 @@ def as_datamodule(
     if type(source) is TensorDataset and len(source.tensors) == 2:  # a subclass may augment
         source = _from_tensors(source, sizes, split_seed)
     if isinstance(source, Arrays):
+        source = replace(source, drop_last=True) if drop_last and not source.drop_last else source
         return InMemoryDataModule(source, batch_size=batch_size, seed=seed), spec_of(source, batch_size)
     if isinstance(source, L.LightningDataModule):
+        if drop_last:
+            name = type(source).__name__
+            raise UserError(f"data.drop_last is not {name}'s, which makes its own batches: set it in train_dataloader")
         return source, configure_datamodule(source, batch_size)
     if not isinstance(source, Dataset) or isinstance(source, IterableDataset) or not isinstance(source, Sized):
         raise UserError(
             "data must be Arrays, a Dataset with a length or a LightningDataModule, got "
             f"{type(source).__name__}: wrap it in a LightningDataModule"
         )
-    data = DatasetDataModule(source, batch_size=batch_size, seed=seed, sizes=sizes, split_seed=split_seed)
+    data = DatasetDataModule(
+        source, batch_size=batch_size, seed=seed, sizes=sizes, split_seed=split_seed, drop_last=drop_last
+    )
     return data, _spec_of_dataset(data)
 
 
@@ -72,10 +81,11 @@ def _from_tensors(source: TensorDataset, sizes: Sizes, split_seed: int) -> Array
 
 
 def _spec_of_dataset(data: DatasetDataModule) -> DataSpec:
-    n = len(data.indices["train"])
+    total = len(data.indices["train"])
+    n = total - data.n_dropped
     with isolate_rng(include_cuda=False):  # reading CUDA's state would start CUDA in this process
-        fields = infer_fields(data.dataset, _sample(data, 0), (_sample(data, i)[1] for i in _spread(n)))
-    steps = math.ceil(n / samples_per_batch(data.batch_size, n))
+        fields = infer_fields(data.dataset, _sample(data, 0), (_sample(data, i)[1] for i in _spread(total)))
+    steps = math.ceil(n / samples_per_batch(data.batch_size, total))
     return DataSpec(n_train=n, steps_per_epoch=steps, **fields)
 
 

@@ -21,6 +21,7 @@ def assemble(
     split_seed: int,
     task: Task | None = None,
     scale: bool = True,
+    drop_last: bool = False,
 ) -> Arrays:
     """Arrays from `train` and, where the data set has its own, `val` and `test`.
 
@@ -51,7 +52,9 @@ def assemble(
         xs = {part: standardise(x, *statistics) for part, x in xs.items()}
         kept["input_mean"], kept["input_std"] = (torch.from_numpy(value) for value in statistics)
     train, val, test = ((_tensor(xs[part]), _tensor(ys[part])) for part in ("train", "val", "test"))
-    return Arrays(train, val, test, task=task, n_out=n_out, target_mean=mean, target_std=std, **kept)
+    return Arrays(
+        train, val, test, task=task, n_out=n_out, target_mean=mean, target_std=std, drop_last=drop_last, **kept
+    )
 
 
 def _split_missing(xs: ByPart, ys: ByPart, sizes: Sizes, split_seed: int, stratified: bool) -> tuple[ByPart, ByPart]:

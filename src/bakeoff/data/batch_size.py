@@ -18,3 +18,8 @@ def check_batch_size(batch_size: BatchSize, name: str = "batch_size") -> BatchSi
 def samples_per_batch(batch_size: BatchSize, n: int) -> int:
     """Samples in a batch of a training set of `n` samples, at most `n`."""
     return n if batch_size == "full" else min(batch_size, n)
+
+
+def samples_dropped(batch_size: BatchSize, n: int, drop_last: bool) -> int:
+    """How many of `n` training samples an epoch leaves out with `drop_last`: those of an incomplete last batch."""
+    return n % samples_per_batch(batch_size, n) if drop_last else 0

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bakeoff.data.arrays import Part
-from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_per_batch
+from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_dropped, samples_per_batch
 from bakeoff.data.order import check_seed, epoch_order
 
 _CHUNK_BYTES = 4 * 2**20  # gathered at a time: hides the cost of a gather without a second copy of the data
@@ -16,19 +16,21 @@ _CHUNK_BYTES = 4 * 2**20  # gathered at a time: hides the cost of a gather witho
 class ShuffledBatches:
     """Batches of `x` and `y` in an order that depends on `(seed, epoch)` alone, for training.
 
-    The last batch may be smaller. A batch of all samples is `(x, y)` itself, neither shuffled nor copied.
+    The last batch may be smaller; with `drop_last` it is left out then. A batch of all samples is `(x, y)` itself,
+    neither shuffled nor copied.
     `epoch` grows with every full pass; Lightning sets it before each of its epochs, in a resumed run too.
     Raises UserError if `batch_size` or `seed` is out of range.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, *, batch_size: BatchSize, seed: int) -> None:
+    def __init__(self, x: Tensor, y: Tensor, *, batch_size: BatchSize, seed: int, drop_last: bool = False) -> None:
         self.x, self.y = x, y
+        self.n = len(x) - samples_dropped(batch_size, len(x), drop_last)  # samples of an epoch
         self.batch_size = samples_per_batch(check_batch_size(batch_size), len(x))
         self.seed, self.epoch = check_seed(seed), 0
         self._start = 0
 
     def __len__(self) -> int:
-        return math.ceil(len(self.x) / self.batch_size)
+        return math.ceil(self.n / self.batch_size)
 
     def start_at(self, batch: int) -> None:
         """Starts the next pass, and only that one, with this batch, counted from 0. Used to resume."""
@@ -60,7 +62,7 @@ class ShuffledBatches:
         """Indices of the samples from batch `start` on, in chunks of whole batches; None means all, in order."""
         if self.batch_size == len(self.x):
             return (None,)
-        order = epoch_order(len(self.x), self.seed, self.epoch)[start * self.batch_size :].to(self.x.device)
+        order = epoch_order(len(self.x), self.seed, self.epoch)[start * self.batch_size : self.n].to(self.x.device)
         rows = groups_within(_CHUNK_BYTES, self.x, self.y, group=self.batch_size) * self.batch_size
         return torch.split(order, rows)
 

@@ -54,4 +54,8 @@ def _check_values(array: NDArray, name: str, where: str) -> None:
     with np.errstate(over="ignore"):
         extremes = np.array([array.min(), array.max()]).astype(np.float32)
     if not np.isfinite(extremes).all():
-        raise UserError(f"{name} must hold no NaN, infinity or number over 3e38 in {where}: drop it")
+        with np.errstate(over="ignore"):
+            index = next(i for i, sample in enumerate(array) if not np.isfinite(sample.astype(np.float32)).all())
+        raise UserError(
+            f"{name} must hold no NaN, infinity or number over 3e38 in {where}, but sample {index} does: drop it"
+        )

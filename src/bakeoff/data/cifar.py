@@ -30,7 +30,9 @@ _RECORD = 1 + 3 * 32 * 32
 _CLASSES = 10
 
 
-def cifar10(*, root: str | Path, download: bool = False, val_size: float = 5000, split_seed: int = 0) -> Arrays:
+def cifar10(
+    *, root: str | Path, download: bool = False, val_size: float = 5000, split_seed: int = 0, drop_last: bool = False
+) -> Arrays:
     """60,000 colour images, `(3, 32, 32)`, from `<root>/cifar-10-batches-bin` or the archive in `root`.
 
     The official test set is the test set; validation is a stratified part of the training set.
@@ -45,7 +47,7 @@ def cifar10(*, root: str | Path, download: bool = False, val_size: float = 5000,
         )
     files = _read_folder(root / FOLDER) if (root / FOLDER).is_dir() else _read_archive(root / ARCHIVE)
     raw = {"train": _part([files[name] for name in TRAIN]), "test": _part([files[TEST]])}
-    return assemble(raw, where=str(root), sizes={"val": val_size}, split_seed=split_seed)
+    return assemble(raw, where=str(root), sizes={"val": val_size}, split_seed=split_seed, drop_last=drop_last)
 
 
 def _is_present(root: Path) -> bool:

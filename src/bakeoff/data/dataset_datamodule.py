@@ -3,12 +3,18 @@
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
-from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_per_batch
+from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_dropped, samples_per_batch
+from bakeoff.data.eval_transform import evaluation_view
 from bakeoff.data.infer import find_labels
 from bakeoff.data.order import EpochSampler
+from bakeoff.data.sample_checks import NAMES, CheckedCollate, Labels, find_fault
 from bakeoff.data.split import Sizes, split
+from bakeoff.errors import UserError
+
+TRIED = 2  # validation samples, by which it is seen whether a transform is random
 
 
 class DatasetDataModule(L.LightningDataModule):
@@ -16,10 +22,20 @@ class DatasetDataModule(L.LightningDataModule):
 
     No sample is cached, since `dataset[i]` may augment at random. The split depends on `split_seed`
     alone, and is stratified where the data set has `targets` of whole numbers. The order of the training data
-    depends on the seed and the epoch alone. Validation and test batches are of the same size, in order.
+    depends on the seed and the epoch alone. Validation and test batches are of the same size, in order, and of samples
+    without augmentation (`bakeoff.data.eval_transform`). A sample that cannot be used is named (`.sample_checks`).
     """
 
-    def __init__(self, dataset: Dataset, *, batch_size: BatchSize, seed: int, sizes: Sizes, split_seed: int) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        batch_size: BatchSize,
+        seed: int,
+        sizes: Sizes,
+        split_seed: int,
+        drop_last: bool = False,
+    ) -> None:
         super().__init__()
         labels = find_labels(dataset)
         self.indices = split(
@@ -30,10 +46,29 @@ class DatasetDataModule(L.LightningDataModule):
         )
         self.dataset, self.seed = dataset, seed
         self.batch_size = check_batch_size(batch_size)
+        self.n_dropped = samples_dropped(batch_size, len(self.indices["train"]), drop_last)
+        self.evaluated = evaluation_view(dataset, self.indices["val"][:TRIED].tolist())
+        self.labels: Labels | None = None
+        self._known_labels = labels
+
+    def use_labels(self, labels: Labels) -> None:
+        """Says which labels are classes. Raises UserError if the data set has `targets` that are none."""
+        self.labels = labels
+        if self._known_labels is not None and labels.wrong(self._known_labels) is not None:
+            for part, indices in self.indices.items():
+                label = labels.wrong(self._known_labels[indices])
+                if label is not None:
+                    index = next(int(i) for i in indices if int(self._known_labels[int(i)]) == label)
+                    raise UserError(f"data: sample {index} of the {NAMES[part]} part {labels.describe(label)}")
+
+    def find_fault(self) -> str | None:
+        """The first training sample that cannot be used, and why; reads them one by one."""
+        with isolate_rng(include_cuda=False):
+            return find_fault(self.dataset, self.indices["train"], "train", self.labels)
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled batches, from epoch 0; the last may be smaller."""
-        return self._loader("train", EpochSampler(len(self.indices["train"]), self.seed))
+        return self._loader("train", EpochSampler(len(self.indices["train"]), self.seed, self.n_dropped))
 
     def val_dataloader(self) -> DataLoader:
         """Validation batches in order."""
@@ -44,8 +79,22 @@ class DatasetDataModule(L.LightningDataModule):
         return self._loader("test")
 
     def _loader(self, part: str, sampler: Sampler[int] | None = None) -> DataLoader:
-        subset = Subset(self.dataset, self.indices[part].tolist())
+        dataset, indices = self.dataset if part == "train" else self.evaluated, self.indices[part].tolist()
         # a DataLoader draws a seed on every pass: not from the global random numbers, which the net uses
         generator = torch.Generator().manual_seed(self.seed)
         size = samples_per_batch(self.batch_size, len(self.indices["train"]))
-        return DataLoader(subset, batch_size=size, sampler=sampler, generator=generator)
+        return DataLoader(
+            Subset(dataset, indices),
+            batch_size=size,
+            sampler=sampler,
+            generator=generator,
+            collate_fn=self._collate(part, dataset, indices),
+        )
+
+    def _collate(self, part: str, dataset: Dataset, indices: list[int]) -> CheckedCollate | None:
+        """None is torch's own: of training batches only labels are checked, and only if they could not be before."""
+        checks_values = part != "train"
+        unknown = self.labels if self._known_labels is None else None
+        if unknown is None and not checks_values:
+            return None
+        return CheckedCollate(dataset, indices, part, unknown, finite=checks_values)

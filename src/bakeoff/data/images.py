@@ -12,23 +12,29 @@ from bakeoff.data.idx import read_idx
 from bakeoff.errors import UserError
 
 
-def mnist(*, root: str | Path, download: bool = False, val_size: float = 5000, split_seed: int = 0) -> Arrays:
+def mnist(
+    *, root: str | Path, download: bool = False, val_size: float = 5000, split_seed: int = 0, drop_last: bool = False
+) -> Arrays:
     """70,000 handwritten digits, `(1, 28, 28)` (LeCun et al. 1998), from `<root>/MNIST/raw`.
 
     The official test set is the test set; validation is a stratified part of the training set.
     """
-    return _load(datasets.MNIST, Path(root), download, val_size, split_seed)
+    return _load(datasets.MNIST, Path(root), download, val_size, split_seed, drop_last)
 
 
-def fashion_mnist(*, root: str | Path, download: bool = False, val_size: float = 5000, split_seed: int = 0) -> Arrays:
+def fashion_mnist(
+    *, root: str | Path, download: bool = False, val_size: float = 5000, split_seed: int = 0, drop_last: bool = False
+) -> Arrays:
     """70,000 pictures of clothing, `(1, 28, 28)` (Xiao et al. 2017), from `<root>/FashionMNIST/raw`.
 
     The official test set is the test set; validation is a stratified part of the training set.
     """
-    return _load(datasets.FashionMNIST, Path(root), download, val_size, split_seed)
+    return _load(datasets.FashionMNIST, Path(root), download, val_size, split_seed, drop_last)
 
 
-def _load(source: type[datasets.MNIST], root: Path, download: bool, val_size: float, split_seed: int) -> Arrays:
+def _load(
+    source: type[datasets.MNIST], root: Path, download: bool, val_size: float, split_seed: int, drop_last: bool
+) -> Arrays:
     root = root.expanduser().absolute()
     folder = root / source.__name__ / "raw"  # torchvision's own layout
     if download and _first_missing(folder):
@@ -39,7 +45,7 @@ def _load(source: type[datasets.MNIST], root: Path, download: bool, val_size: fl
             f"that holds {source.__name__}/raw, or fetch it with data.download=true"
         )
     raw = {"train": _part(folder, "train"), "test": _part(folder, "t10k")}
-    return assemble(raw, where=str(folder), sizes={"val": val_size}, split_seed=split_seed)
+    return assemble(raw, where=str(folder), sizes={"val": val_size}, split_seed=split_seed, drop_last=drop_last)
 
 
 def _part(folder: Path, prefix: str) -> RawPart:

@@ -4,7 +4,7 @@ import lightning as L
 import torch
 
 from bakeoff.data.arrays import Arrays, Part
-from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_per_batch
+from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_dropped, samples_per_batch
 from bakeoff.data.batches import SequentialBatches, ShuffledBatches, groups_within
 from bakeoff.data.order import check_seed
 
@@ -32,6 +32,11 @@ class InMemoryDataModule(L.LightningDataModule):
         self.eval_batch_size = check_batch_size(eval_batch_size, "eval_batch_size")
         self._parts, self._parts_device = arrays.parts(), arrays.train[0].device
 
+    @property
+    def n_dropped(self) -> int:
+        """How many training samples an epoch leaves out."""
+        return samples_dropped(self.batch_size, len(self.arrays.train[0]), self.arrays.drop_last)
+
     def setup(self, stage: str | None = None) -> None:
         """Moves all parts to the trainer's device, once; to the CPU without a trainer."""
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
@@ -41,7 +46,8 @@ class InMemoryDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> ShuffledBatches:
         """Shuffled batches, from epoch 0."""
-        return ShuffledBatches(*self._parts["train"], batch_size=self.batch_size, seed=self.seed)
+        x, y = self._parts["train"]
+        return ShuffledBatches(x, y, batch_size=self.batch_size, seed=self.seed, drop_last=self.arrays.drop_last)
 
     def val_dataloader(self) -> SequentialBatches:
         """Validation batches in order."""

@@ -32,6 +32,7 @@ def array(
     val_size: float = 0.2,
     test_size: float = 0.2,
     split_seed: int = 0,
+    drop_last: bool = False,
 ) -> Arrays:
     """Arrays from the `.npz` file at `path`, whose keys are the names of the arguments here, or from values.
 
@@ -55,7 +56,8 @@ def array(
         where = str(Path(path).expanduser().absolute())
         arrays = read_npz(where)
     sizes = {"val": val_size, "test": test_size}
-    return assemble(_as_parts(arrays, where), where=where, sizes=sizes, split_seed=split_seed, task=task)
+    raw = _as_parts(arrays, where)
+    return assemble(raw, where=where, sizes=sizes, split_seed=split_seed, task=task, drop_last=drop_last)
 
 
 def read_npz(path: str) -> dict[str, NDArray]:

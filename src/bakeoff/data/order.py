@@ -30,21 +30,22 @@ def check_seed(seed: int) -> int:
 class EpochSampler(Sampler[int]):
     """Shuffles a map-style data set for a DataLoader: the order depends on `(seed, epoch)` alone.
 
+    Of the `n` samples an epoch leaves out the last `n_dropped`, which are others in each.
     `epoch` grows with every full pass; Lightning sets it before each of its epochs, in a resumed run too.
     """
 
-    def __init__(self, n: int, seed: int) -> None:
-        self.n, self.seed, self.epoch = n, check_seed(seed), 0
+    def __init__(self, n: int, seed: int, n_dropped: int = 0) -> None:
+        self.n, self.seed, self.epoch, self.n_dropped = n, check_seed(seed), 0, n_dropped
 
     def __len__(self) -> int:
-        return self.n
+        return self.n - self.n_dropped
 
     def set_epoch(self, epoch: int) -> None:
         """Sets the epoch of the next pass."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        *head, last = epoch_order(self.n, self.seed, self.epoch).tolist()
+        *head, last = epoch_order(self.n, self.seed, self.epoch)[: len(self)].tolist()
         yield from head
         self.epoch += 1  # before the last one: a reader that counts to len() does not exhaust the iterator
         yield last

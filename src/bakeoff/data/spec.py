@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from bakeoff.data.arrays import Arrays, Scale, Task
-from bakeoff.data.batch_size import BatchSize, samples_per_batch
+from bakeoff.data.batch_size import BatchSize, samples_dropped, samples_per_batch
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,14 @@ class DataSpec:
 
 def spec_of(arrays: Arrays, batch_size: BatchSize) -> DataSpec:
     """The DataSpec of arrays, with every field known."""
-    n = len(arrays.train[0])
+    total = len(arrays.train[0])
+    n = total - samples_dropped(batch_size, total, arrays.drop_last)
     return DataSpec(
         task=arrays.task,
         in_shape=arrays.in_shape,
         n_out=arrays.n_out,
         n_train=n,
-        steps_per_epoch=math.ceil(n / samples_per_batch(batch_size, n)),
+        steps_per_epoch=math.ceil(n / samples_per_batch(batch_size, total)),
         target_mean=arrays.target_mean,
         target_std=arrays.target_std,
         input_mean=arrays.input_mean,

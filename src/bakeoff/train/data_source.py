@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 
 from bakeoff.data import Arrays, DataSpec, as_datamodule
 from bakeoff.data.held import Held, held_by
+from bakeoff.data.sample_checks import find_fault
 from bakeoff.errors import UserError
 from bakeoff.runs.file_state import NO_LIMIT, Limit, content_of, state_of
 from bakeoff.train.data_files import contains_work, named_files
+from bakeoff.train.drop_last import without_drop_last
 from bakeoff.train.instantiate import instantiate
 from bakeoff.train.settings import Node, Settings
 
@@ -46,6 +49,8 @@ def load_data(settings: Settings) -> tuple[pl.LightningDataModule, DataSpec, Dat
         UserError: it cannot be loaded, or a file of it changed meanwhile.
 
     """
+    node, drop_last = without_drop_last(settings.data)
+    settings = replace(settings, data=node)
     pl.seed_everything(0, workers=True, verbose=False)  # modules that are imported now may draw, too
     is_ours = all(target.startswith(PACKAGES_WITHOUT_STATE) for target in _targets(settings.data))
     named = named_files(settings.data, with_defaults=not is_ours)
@@ -53,7 +58,9 @@ def load_data(settings: Settings) -> tuple[pl.LightningDataModule, DataSpec, Dat
     source = _load(settings.data, before if is_ours else None)
     # before its samples are looked at: it may keep them
     held = None if isinstance(source, (Arrays, pl.LightningDataModule)) else held_by(source)
-    data, spec = as_datamodule(source, batch_size=settings.batch_size, seed=settings.seed)
+    if isinstance(source, Arrays) and not is_ours:  # ours were checked as they were read
+        _refuse_not_finite(source)
+    data, spec = as_datamodule(source, batch_size=settings.batch_size, seed=settings.seed, drop_last=drop_last)
     if spec.digest is not None:
         unchanged = is_ours and named_files(settings.data, with_defaults=False) == named and _are_as_they_were(before)
         return data, spec, DataIdentity(spec.digest, _certain(before) if unchanged else None)
@@ -61,6 +68,13 @@ def load_data(settings: Settings) -> tuple[pl.LightningDataModule, DataSpec, Dat
     if changed is not None:
         raise UserError(f"data: {changed} changed while the data was loaded; run the command again")
     return data, spec, _identify(settings, held or held_by(source), named, before)
+
+
+def _refuse_not_finite(arrays: Arrays) -> None:
+    for part, (x, y) in arrays.parts().items():
+        if not all(bool(torch.isfinite(values).all()) for values in (x, y)):
+            samples = list(zip(x, y, strict=True))
+            raise UserError(find_fault(samples, range(len(samples)), part, None))
 
 
 def _identify(

@@ -28,7 +28,7 @@ _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
 def identity_by_seed(
-    settings: Settings, data: Any = None, modules: Mapping[str, str] | None = None
+    settings: Settings, data: Any = None, modules: Mapping[str, str] | None = None, *, drops_samples: bool = False
 ) -> Callable[[int], str]:
     """Seed -> identity of the run with these settings and that seed. The content of the data decides, not its path.
 
@@ -36,6 +36,7 @@ def identity_by_seed(
         settings: the run's.
         data: what identifies the data (`bakeoff.train.data_source.DataIdentity`); None for its settings.
         modules: `own_modules` of the names in the settings; None to look now.
+        drops_samples: whether an epoch leaves out the samples of an incomplete last batch.
 
     """
     plain = settings.as_dict()
@@ -47,6 +48,8 @@ def identity_by_seed(
         if settings.metric_direction is not None and find_metric(settings.metric) is None:
             decisive["metric_direction"] = settings.metric_direction
     decisive["data"] = data or plain["data"]
+    if drops_samples:
+        decisive["drop_last"] = True
     decisive["sources"] = dict(own_modules(own_names(settings)) if modules is None else modules)
     return cache(lambda seed: identity_of(decisive, seed))
 

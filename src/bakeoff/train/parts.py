@@ -16,10 +16,12 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 from bakeoff.data import DatasetDataModule, DataSpec, InMemoryDataModule
+from bakeoff.data.sample_checks import Labels
 from bakeoff.errors import UserError
 from bakeoff.module import check_optimizer, registered, trained_parameters
-from bakeoff.module.counted import check_labels
+from bakeoff.module.counted import CountedLabels, check_labels
 from bakeoff.module.shapes import misfit, misread
+from bakeoff.train.batch_norm import check_batch_norm
 from bakeoff.train.data_source import DataIdentity, load_data
 from bakeoff.train.instantiate import first_cause, instantiate, one_line
 from bakeoff.train.settings import Settings
@@ -49,6 +51,11 @@ class Parts:
         """Whether we make the batches: a user's own data module makes them as it likes."""
         return isinstance(self.data, (InMemoryDataModule, DatasetDataModule))
 
+    @property
+    def drops_samples(self) -> bool:
+        """Whether an epoch of ours leaves out the samples of an incomplete last batch."""
+        return isinstance(self.data, (InMemoryDataModule, DatasetDataModule)) and self.data.n_dropped > 0
+
 
 def build(settings: Settings) -> Parts:
     """Builds every part from its settings; the seed fixes the initial weights, whatever else was drawn before.
@@ -67,6 +74,9 @@ def build(settings: Settings) -> Parts:
     if spec.n_out is None:
         raise UserError(NO_CLASSES if task == "classification" else _no_columns(spec))
     _check_examples(net, output, loss, spec, task)
+    if task == "classification" and isinstance(data, DatasetDataModule):
+        data.use_labels(Labels(spec.n_out, CountedLabels(loss).ignored))
+    check_batch_norm(net, spec, settings.batch_size)
     loss = registered(loss, net)
     optimizer = _optimizer(settings.optimizer, net, loss)
     schedule = _schedule(settings.schedule)

@@ -16,6 +16,7 @@ from bakeoff.runs.modules import own_modules
 from bakeoff.tensorboard.hparams import Hyperparameter
 from bakeoff.train.budget import Budget, budget_from
 from bakeoff.train.callbacks import build_callbacks
+from bakeoff.train.drop_last import without_drop_last
 from bakeoff.train.hyperparameters import hyperparameters
 from bakeoff.train.identity import identity_by_seed, own_names
 from bakeoff.train.parse_settings import overridden_keys
@@ -49,13 +50,16 @@ class Run:
     @cached_property
     def identity_with(self) -> Callable[[int], str]:
         """Seed -> identity of the run that differs from this one in its seed alone."""
-        return identity_by_seed(self._as_trained(), self.parts.data_identity.decisive, self.modules)
+        decisive, modules = self.parts.data_identity.decisive, self.modules
+        return identity_by_seed(self._as_trained(), decisive, modules, drops_samples=self.parts.drops_samples)
 
     def _as_trained(self) -> Settings:
         """A batch size of all samples or more is the full batch, where we make the batches."""
-        size, spec = self.settings.batch_size, self.parts.spec
-        is_full = self.parts.batches_are_ours and spec.n_train is not None and size != "full" and size >= spec.n_train
-        return replace(self.settings, batch_size="full") if is_full else self.settings
+        size, n = self.settings.batch_size, self.parts.spec.n_train
+        is_ours = self.parts.batches_are_ours and not self.parts.drops_samples
+        is_full = is_ours and n is not None and size != "full" and size >= n
+        settings = replace(self.settings, data=without_drop_last(self.settings.data)[0])
+        return replace(settings, batch_size="full") if is_full else settings
 
     @property
     def assumed(self) -> str | None:

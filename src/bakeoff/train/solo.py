@@ -10,6 +10,7 @@ import torch
 from bakeoff.module import StopOnDivergence, SupervisedModule
 from bakeoff.runs import Outcome
 from bakeoff.train.callbacks import check_resumable
+from bakeoff.train.data_fault import find_data_fault
 from bakeoff.train.error import as_error, stopped_error
 from bakeoff.train.forwarding import (
     AfterOthers,
@@ -45,6 +46,9 @@ def train_solo(session: RunSession, *, progress_bar: bool = False) -> Outcome:
     if not trained:
         return session.close("interrupted", stopped_error())
     if guard.divergence is not None:
+        fault = find_data_fault(session.run.parts.data, session.run.parts.spec.steps_per_epoch or session.step)
+        if fault is not None:
+            return session.close("failed", as_error("UserError", fault, step=guard.divergence.step))
         return session.close("diverged", as_error("Divergence", str(guard.divergence), step=guard.divergence.step))
     try:
         return session.close("completed")

@@ -1,0 +1,52 @@
+"""Refuses a net with BatchNorm whose last batch of an epoch is too small: it would fail after hundreds of steps."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from lightning.pytorch.utilities.seed import isolate_rng
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from bakeoff.data import DataSpec
+from bakeoff.errors import UserError
+
+TOO_FEW = "more than 1 value per channel"  # as torch says it
+
+
+def check_batch_norm(net: nn.Module, spec: DataSpec, batch_size: int | str) -> None:
+    """Tries a batch of one in training on a copy of the net, where the data has such a batch.
+
+    Over images BatchNorm averages over pixels, too: only the net itself knows whether one example is enough.
+
+    Raises:
+        UserError: it is not.
+
+    """
+    size = _last_batch(spec, batch_size)
+    if size != 1 or spec.example is None or not any(isinstance(module, _BatchNorm) for module in net.modules()):
+        return
+    try:
+        with isolate_rng(include_cuda=False), torch.no_grad():
+            copy.deepcopy(net)(spec.example[:1])  # of a copy, since the running averages move
+    except ValueError as error:
+        if TOO_FEW not in str(error):
+            raise UserError(f"model: {type(net).__name__} cannot train on one example: {error}") from error
+        if batch_size == 1 or spec.n_train == 1:
+            remedy = "give a larger batch_size"
+        else:
+            remedy = f"{spec.n_train} samples in batches of {batch_size} leave one; give data.drop_last=true"
+        raise UserError(f"model: BatchNorm cannot train on a batch of one sample: {remedy}") from error
+    except Exception:  # what cannot be copied, or needs a device: its training says more
+        pass
+
+
+def _last_batch(spec: DataSpec, batch_size: int | str) -> int | None:
+    """Samples in the last batch of an epoch; None where that is not known."""
+    n, steps = spec.n_train, spec.steps_per_epoch
+    if n is None or steps is None:
+        return None
+    size = n if batch_size == "full" else min(int(batch_size), n)
+    return n - (steps - 1) * size if math.ceil(n / size) == steps else None
