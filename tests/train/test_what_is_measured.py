@@ -124,6 +124,14 @@ REFUSED = {
         (f"data._target_={__name__}.multilabel", "loss._target_=torch.nn.BCEWithLogitsLoss"),
         "y holds only 0 and 1 in 5 columns .* not supported yet; if they are quantities",
     ),
+    "a class that is ignored": (
+        (f"data._target_={__name__}.unlabelled", TORCH_LOSS, "+loss.ignore_index=255"),
+        "data: the loss ignores the label 255, but the labels 0 to 255 become 0 to 2: drop the samples",
+    ),
+    "another class that would be ignored": (
+        (f"data._target_={__name__}.unlabelled", TORCH_LOSS, "+loss.ignore_index=2"),
+        "data: the loss ignores the label 2, but",
+    ),
     "images as targets": (
         (f"data._target_={__name__}.Images", "model._target_=torch.nn.Identity", "loss=mse"),
         r"data: a target of shape \(1, 4, 4\) is not supported yet; regression needs a number or a row of numbers",
@@ -227,6 +235,11 @@ def test_regression_on_0_and_1_of_an_array_can_be_asked_for(make_run, tmp_path):
         make_run(*command)
     assert make_run(*command, "data.task=regression").metric == "val/rmse"
     assert make_run(*command, "data.task=classification").metric == "val/accuracy"
+
+
+def unlabelled():
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    return array(x=x, y=np.array([0, 1, 255])[np.arange(60) % 3])
 
 
 def two_scales():

@@ -37,7 +37,8 @@ def flat_labels(targets: Targets, where: str) -> tuple[Targets, NDArray]:
         if y.ndim > 2 or y.size != len(y):
             raise UserError(
                 f"y of {part} must hold one label a sample, (N,) or (N, 1), in {where}, got {y.shape}; for labels of "
-                "pixels or tokens give a Dataset class of your own, with an attribute num_classes"
+                "pixels or tokens give a Dataset class of your own, with an attribute num_classes; for quantities "
+                "set task=regression"
             )
     flat = {part: y.reshape(-1) for part, y in targets.items()}
     whole = np.concatenate(list(flat.values()))

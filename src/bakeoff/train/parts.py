@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -12,16 +11,15 @@ from typing import Any
 import hydra.utils
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 from bakeoff.data import DatasetDataModule, DataSpec, InMemoryDataModule
 from bakeoff.data.sample_checks import Labels
 from bakeoff.errors import UserError
 from bakeoff.module import check_optimizer, registered, trained_parameters
-from bakeoff.module.counted import CountedLabels, check_labels
-from bakeoff.module.shapes import misfit, misread
+from bakeoff.module.counted import CountedLabels
 from bakeoff.train.batch_norm import check_batch_norm
+from bakeoff.train.check_examples import check_examples
 from bakeoff.train.data_source import DataIdentity, load_data
 from bakeoff.train.instantiate import first_cause, instantiate, one_line
 from bakeoff.train.settings import Settings
@@ -73,7 +71,7 @@ def build(settings: Settings) -> Parts:
     output = _check_forward(net, spec)
     if spec.n_out is None:
         raise UserError(NO_CLASSES if task == "classification" else _no_columns(spec))
-    _check_examples(net, output, loss, spec, task)
+    check_examples(net, output, loss, spec, task)
     if task == "classification" and isinstance(data, DatasetDataModule):
         data.use_labels(Labels(spec.n_out, CountedLabels(loss).ignored))
     check_batch_norm(net, spec, settings.batch_size)
@@ -160,45 +158,6 @@ def _check_forward(net: nn.Module, spec: DataSpec) -> Any:
     for module, mode in training.items():  # one by one: a user may have frozen some
         module.training = mode
     return output
-
-
-def _check_examples(net: nn.Module, output: Any, loss: Any, spec: DataSpec, task: str) -> None:
-    """Refuses what the metrics do not fit."""
-    if spec.example_target is None or spec.n_out is None:
-        return
-    reason = misfit(output, spec.example_target, task=task, n_out=spec.n_out)
-    if task == "classification" and reason is None:
-        try:
-            check_labels(spec.example_target, spec.n_out, loss)
-        except ValueError as error:
-            raise UserError(f"data: {error}") from error
-        with torch.no_grad():
-            reason = misread(loss, output, spec.example_target)
-    if reason is not None:
-        raise UserError(f"model: {type(net).__name__} {reason}")
-    _check_loss(loss, output, spec.example_target)
-
-
-def _check_loss(loss: Any, output: Tensor, target: Tensor) -> None:
-    """Calls a copy of the loss on the examples: it may keep a state, and may want gradients of the output."""
-    try:
-        probed = copy.deepcopy(loss)
-    except Exception:  # what cannot be copied is not tried
-        return
-    try:
-        with isolate_rng(include_cuda=False), torch.enable_grad():
-            value = probed(output.detach().requires_grad_(), target)
-    except RuntimeError:  # torch's: it may need more than a few examples, and will say so when it is trained
-        return
-    except Exception as error:  # what it says of its arguments
-        shapes = f"outputs {tuple(output.shape)} and targets {tuple(target.shape)}"
-        raise UserError(f"loss: {_name(loss)} of {shapes}: {one_line(error)}") from error
-    if not isinstance(value, Tensor):
-        raise UserError(f"loss: {_name(loss)} gives a {type(value).__name__}; it must give a tensor, (N,) or a scalar")
-
-
-def _name(loss: Any) -> str:
-    return str(getattr(loss, "__name__", type(loss).__name__))
 
 
 def _no_columns(spec: DataSpec) -> str:
