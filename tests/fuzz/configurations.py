@@ -75,7 +75,7 @@ class Generator:
         for key in draw.sample(sorted(keys), draw.choice((0, 1, 1, 2, 2, 3))):
             overrides.append(f"{key}={self._value(key, keys[key], draw)}")
         invented: list[str] = []
-        if draw.random() < 0.25:
+        if draw.random() < 0.2:
             overrides.append(self._mistake(draw, invented))
         if not any("budget" in override for override in overrides) or draw.random() < 0.5:
             overrides.append(f"budget.steps={draw.choice((1, 2, 3))}")
@@ -101,7 +101,7 @@ class Generator:
         return keys
 
     def _value(self, key: str, default: Any, draw: Random) -> str:
-        if draw.random() < 0.5:
+        if draw.random() < 0.65:
             if key in SENSIBLE:
                 return draw.choice(SENSIBLE[key])
             if isinstance(default, float) and not isinstance(default, bool):
