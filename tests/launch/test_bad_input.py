@@ -50,6 +50,8 @@ CASES = {
     "seed too large": (["seed=5000000000"], "seed must be a whole number from 0 to 4294967295, got 5000000000"),
     "sweep outside root": (["sweep=../x"], "sweep must be the name of one folder (root=... says where), got '../x'"),
     "group left out": (["clip=null"], "clip must be a group of settings, got None"),
+    "key removed": (["~reuse"], "reuse is missing; give reuse=..."),
+    "key of a run removed": (["~metric"], "metric is missing; give metric=..."),
     "group removed": (["~optimizer"], "optimizer must be a group of settings, got None"),
     "precision": (["trainer.precision=bf61"], "trainer: Precision 'bf61' is invalid"),
     "accelerator": (["trainer.accelerator=gpuu"], "trainer: "),

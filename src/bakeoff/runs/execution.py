@@ -49,7 +49,7 @@ def check_execution(settings: Mapping[str, Any]) -> None:
         UserError: names the key, the bound and the value given.
 
     """
-    for key in ("fail_fast", "dry_run", "workers", "retry"):
+    for key in ("fail_fast", "dry_run", "workers", "retry", "reuse"):
         if key not in settings:
             raise UserError(f"{key} is missing; give {key}=...")
     for key in ("fail_fast", "dry_run"):
