@@ -58,7 +58,7 @@ def test_a_command_with_another_choice_is_another(key, value):
     assert command_fingerprint(["a=1", f"{key}={value}"], "conf") != command_fingerprint(["a=1"], "conf")
 
 
-RESERVED = {"lanes", "reuse"}  # no configuration has these yet
+RESERVED = {"lanes"}  # no configuration has it yet
 
 
 @pytest.mark.parametrize(
