@@ -15,7 +15,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -28,6 +27,7 @@ from torchvision.datasets import VisionDataset
 MAX_ITEMS = 1_000_000  # of lists and the like; what holds more is not read
 MAX_BYTES = 2**30  # of tensors and arrays
 PLAIN = (bool, int, float, complex, str, bytes, range, slice, np.generic, torch.dtype, torch.device, enum.Enum)
+MAX_TENSORS = 100  # of a list or dictionary of them
 MAX_PATH = 4096  # characters
 _FILE_NAME = re.compile(r"\S*[^\s.]\.[A-Za-z]\w{0,4}$")  # a text that reads so may name a file
 
@@ -131,7 +131,7 @@ class _Reader:
             return self._tensor(value)
         if isinstance(value, np.ndarray):
             return self._array(value)
-        if type(value).__module__.startswith("pandas.") and hasattr(value, "to_numpy"):
+        if type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "to_numpy"):
             columns = getattr(value, "columns", ())
             parts = [value[column].to_numpy() for column in columns] if len(columns) else [value.to_numpy()]
             return self._nested(value, [list(columns), *parts])
@@ -209,12 +209,13 @@ def _holds_datasets(value: object) -> bool:
 
 def _holds_inputs(value: Any, size: int) -> bool:
     """Whether it holds something for each sample, and not just a label or a number of it."""
-    if isinstance(value, Path) or not hasattr(value, "__len__") or getattr(value, "ndim", 1) == 0:
-        return False
-    if len(value) != size or not size:
-        return False
     if isinstance(value, (Tensor, np.ndarray)):
         is_whole = not (value.is_floating_point() if isinstance(value, Tensor) else value.dtype.kind not in "iub")
-        return value.ndim > 1 or not is_whole
-    first = next(iter(value))
-    return not isinstance(first, (int, np.integer)) or hasattr(value, "columns")
+        return value.ndim > 0 and len(value) == size and (value.ndim > 1 or not is_whole)
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if not isinstance(value, (list, tuple)):
+        return hasattr(value, "to_numpy") and len(value) == size
+    if value and len(value) == size and not isinstance(value[0], (int, np.integer)):
+        return True
+    return len(value) <= MAX_TENSORS and any(_holds_inputs(item, size) for item in value)
