@@ -3,10 +3,11 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from bakeoff.data import Arrays, digits
+from bakeoff.data import Arrays, array, digits
 from bakeoff.errors import UserError
 
 
@@ -34,6 +35,17 @@ def test_digest_tells_content_and_nothing_else():
     assert dataclasses.replace(data, **recast).digest() != data.digest()  # equal bytes, other dtype
     strided: dict[str, Any] = {name: (x.mT.contiguous().mT, y) for name, (x, y) in data.parts().items()}
     assert dataclasses.replace(data, **strided).digest() == data.digest()
+
+
+def test_the_units_of_a_users_data_are_part_of_its_content():
+    """Standardised they are the same; a checkpoint that undoes the standardisation is not."""
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(40, 3)), generator.integers(0, 2, 40)
+    digest = array(x=x, y=y).digest()
+    assert digest == array(x=x.copy(), y=y.copy()).digest()
+    assert digest != array(x=2 * x, y=y).digest()
+    assert digest != array(x=x + 1, y=y).digest()
+    assert digest != array(x=x, y=2 * y + 3).digest()
 
 
 def test_digest_knows_dtypes_that_numpy_does_not():

@@ -25,6 +25,8 @@ class Arrays:
     source less `input_mean`, over `input_std`, and class k is its label `classes[k]`; None where they are taken as they
     are. Raises UserError if the parts do not fit together. They are not checked for NaN: the factories do that, and
     name the file. With `drop_last` an epoch leaves out the samples of an incomplete last batch, others in each.
+    `is_users_own` says that the units of inputs and labels may change from one command to the next: they are then part
+    of the content. Those of the data sets that come with the package never do.
     """
 
     train: Part
@@ -38,6 +40,7 @@ class Arrays:
     input_std: Tensor | None = None
     classes: Tensor | None = None
     drop_last: bool = False
+    is_users_own: bool = False
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):
@@ -68,12 +71,15 @@ class Arrays:
     @cached_property
     def _digest(self) -> str:
         sha = hashlib.sha256(f"{self.task} {self.n_out} {self.target_mean} {self.target_std}".encode())
-        for name, part in self.parts().items():
-            for tensor in part:
-                sha.update(f" {name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-                # as bytes, since NumPy has no bfloat16; flat, since an array of 0 features cannot be viewed as bytes
-                flat = tensor.detach().cpu().contiguous().flatten()
-                sha.update(flat.view(torch.uint8).numpy().data)
+        named = [(name, tensor) for name, part in self.parts().items() for tensor in part]
+        if self.is_users_own:
+            units = {"input_mean": self.input_mean, "input_std": self.input_std, "classes": self.classes}
+            named += [(name, tensor.double()) for name, tensor in units.items() if tensor is not None]
+        for name, tensor in named:
+            sha.update(f" {name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+            # as bytes, since NumPy has no bfloat16; flat, since an array of 0 features cannot be viewed as bytes
+            flat = tensor.detach().cpu().contiguous().flatten()
+            sha.update(flat.view(torch.uint8).numpy().data)
         return sha.hexdigest()
 
     def _check(self, name: str, x: Tensor, y: Tensor) -> None:

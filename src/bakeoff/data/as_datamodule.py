@@ -77,7 +77,9 @@ def as_datamodule(
 def _from_tensors(source: TensorDataset, sizes: Sizes, split_seed: int) -> Arrays:
     where, task = "the TensorDataset", getattr(source, "task", None)
     x, y = (as_numpy(tensor, name, where) for tensor, name in zip(source.tensors, "xy", strict=True))
-    return assemble({"train": (x, y)}, where=where, sizes=sizes, split_seed=split_seed, task=task, scale=False)
+    return assemble(
+        {"train": (x, y)}, where=where, sizes=sizes, split_seed=split_seed, task=task, scale=False, is_users_own=True
+    )
 
 
 def _spec_of_dataset(data: DatasetDataModule) -> DataSpec:

@@ -22,6 +22,7 @@ def assemble(
     task: Task | None = None,
     scale: bool = True,
     drop_last: bool = False,
+    is_users_own: bool = False,
 ) -> Arrays:
     """Arrays from `train` and, where the data set has its own, `val` and `test`.
 
@@ -53,7 +54,16 @@ def assemble(
         kept["input_mean"], kept["input_std"] = (torch.from_numpy(value) for value in statistics)
     train, val, test = ((_tensor(xs[part]), _tensor(ys[part])) for part in ("train", "val", "test"))
     return Arrays(
-        train, val, test, task=task, n_out=n_out, target_mean=mean, target_std=std, drop_last=drop_last, **kept
+        train,
+        val,
+        test,
+        task=task,
+        n_out=n_out,
+        target_mean=mean,
+        target_std=std,
+        drop_last=drop_last,
+        is_users_own=is_users_own,
+        **kept,
     )
 
 

@@ -57,7 +57,9 @@ def array(
         arrays = read_npz(where)
     sizes = {"val": val_size, "test": test_size}
     raw = _as_parts(arrays, where)
-    return assemble(raw, where=where, sizes=sizes, split_seed=split_seed, task=task, drop_last=drop_last)
+    return assemble(
+        raw, where=where, sizes=sizes, split_seed=split_seed, task=task, drop_last=drop_last, is_users_own=True
+    )
 
 
 def read_npz(path: str) -> dict[str, NDArray]:
