@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from bakeoff.errors import UserError
-from bakeoff.runs import Outcome, ReuseRule
-from bakeoff.runs.fingerprint import command_fingerprint, is_unchanged
+from bakeoff.launch.recognize import FinishedRun, Recognized
+from bakeoff.runs import ReuseRule
 from bakeoff.workers import BuiltRun, InvalidRun, Job, WorkerDied, WorkerPool
 from bakeoff.workers.scheduler import MAX_DEATHS, Dispatcher
 
 MAX_ERRORS_SHOWN = 5
-
-
-class FinishedRun(NamedTuple):
-    """A run that is finished: its record, and where that is."""
-
-    outcome: Outcome
-    folder: str
 
 
 @dataclass
@@ -75,32 +66,28 @@ def plan(
 
     """
     planned = Plan(jobs)
-    _find_known(planned, sweep, configuration, reuse_rule)
-    missing: deque[Job | BuiltRun] = deque(job for job in jobs if job.number not in planned.known)
+    recognized = Recognized(jobs, sweep, configuration, reuse_rule)
+    unknown = [job for job in jobs if job.number not in recognized.known]
+    probes = [job for job in unknown if job.number in recognized.probes.values()]
+    if probes:
+        _build(planned, pool(len(unknown)), probes, on_built)
+        recognized.confirm(planned.built)
+    planned.known = dict(sorted(recognized.known.items()))
+    missing = [job for job in unknown if job.number not in planned.known and job not in probes]
     if missing:
-        _build(planned, Dispatcher(pool(len(missing)), missing), len(missing), on_built)
+        _build(planned, pool(len(unknown)), missing, on_built)
     planned.built = dict(sorted(planned.built.items()))
     _find_duplicates(planned)
     _refuse_shared_folders(planned)
     return planned
 
 
-def _find_known(planned: Plan, sweep: Path, configuration: str, reuse_rule: ReuseRule) -> None:
-    finished = {}
-    for path in sweep.glob("*/seed=*/outcome.json"):
-        outcome = Outcome.read(path.parent)
-        if outcome is not None and outcome.fingerprint and reuse_rule.is_finished(outcome):
-            finished[outcome.fingerprint.get("command")] = FinishedRun(outcome, os.path.abspath(path.parent))
-    files: dict[str, str | None] = {}
-    for job in planned.jobs:
-        run = finished.get(command_fingerprint(job.overrides, configuration))
-        if run is not None and run.outcome.fingerprint and is_unchanged(run.outcome.fingerprint["files"], files):
-            planned.known[job.number] = run
-
-
-def _build(planned: Plan, dispatcher: Dispatcher, total: int, on_built: Callable[[int, int], object]) -> None:
+def _build(planned: Plan, pool: WorkerPool, jobs: Sequence[Job], on_built: Callable[[int, int], object]) -> None:
     deaths: Counter[int] = Counter()
-    on_built(0, total)
+    dispatcher = Dispatcher(pool, deque(jobs))
+    done = len(planned.built) + len(planned.invalid)
+    total = done + len(jobs)
+    on_built(done, total)
     for message in dispatcher.replies():
         if message is None:
             continue

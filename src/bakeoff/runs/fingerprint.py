@@ -88,6 +88,11 @@ def file_fingerprints(names: Sequence[str], modules: Mapping[str, str], data: Ma
     return found | {f"data {path}": state for path, state in data.items()}
 
 
+def data_fingerprint(data: Mapping[str, Any], batch_size: int | str) -> str:
+    """Names data that must be loaded to know whether it is the same: what it is made of, beside files."""
+    return _hash({"data": json.dumps([data, batch_size], sort_keys=True, default=str)})
+
+
 def is_unchanged(before: Mapping[str, Any], known: dict[str, Any]) -> bool:
     """Whether all this is as it was; `known` caches what was found, for the next run."""
     for name, fingerprint in before.items():

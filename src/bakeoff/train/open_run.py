@@ -6,10 +6,11 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bakeoff.errors import UserError
 from bakeoff.runs import Outcome, ReuseRule, StopRequest, belongs_to_other_arm, finished_outcome_since
-from bakeoff.runs.fingerprint import command_fingerprint, file_fingerprints
+from bakeoff.runs.fingerprint import command_fingerprint, data_fingerprint, file_fingerprints
 from bakeoff.runs.lease import acquire
 from bakeoff.runs.outcome import FILE_NAME
 from bakeoff.train.identity import own_names
@@ -82,13 +83,12 @@ def record_build_failure(folder: Path, outcome: Outcome, save_configuration: Cal
                 outcome.write(folder)
 
 
-def _fingerprint(run: Run, configuration: str) -> dict[str, object] | None:
-    data = run.parts.data_identity.files
-    if data is None:
-        return None
-    files = file_fingerprints(own_names(run.settings), run.modules, data)
+def _fingerprint(run: Run, configuration: str) -> dict[str, Any]:
+    data, settings = run.parts.data_identity.files, run.settings
+    files = file_fingerprints(own_names(settings), run.modules, data or {})
     command = command_fingerprint(run.overrides, configuration)
-    return {"command": command, "files": files, "metric": run.metric, "direction": run.direction}
+    found: dict[str, Any] = {"command": command, "files": files, "metric": run.metric, "direction": run.direction}
+    return found if data is not None else found | {"data": data_fingerprint(settings.data, settings.batch_size)}
 
 
 def _set_aside_if_damaged(folder: Path) -> None:
