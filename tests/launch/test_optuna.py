@@ -1,5 +1,8 @@
 """A study of Optuna through Hydra's sweeper: it gets the objective of every run, and no bad end ends it."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import yaml
@@ -117,3 +120,11 @@ def test_a_study_of_the_worst_accuracy_is_refused(trained, tmp_path):
     wrong = trained(*study(2, "optimizer.lr=interval(0.01,0.1)"))  # Optuna's own default is to minimize
     assert (wrong.status, wrong.runs) == (2, set())
     assert "would look for the worst val/accuracy; give hydra.sweeper.direction=maximize" in wrong.err
+
+
+@pytest.mark.long
+def test_the_command_ends_with_its_study(tmp_path):
+    """Nobody tells a launcher that a study is over: its workers must not keep the process."""
+    command = study(2, MAXIMIZE, "batch_size=choice(16,64)")
+    ended = subprocess.run([sys.executable, "-m", "bakeoff", *command], cwd=tmp_path, timeout=120, capture_output=True)
+    assert ended.returncode == 0, ended.stderr

@@ -5,10 +5,10 @@ Its process imports no torch: workers do. What is finished is known from the rec
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
-import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -110,6 +110,7 @@ class SweepLauncher(Launcher):
         """Shuts down the workers: the sweep has ended."""
         if self._backend is not None:
             self._backend.close()
+            atexit.unregister(self._backend.close)
             self._backend = None
 
     def _start_backend(self, runs: int, configuration: str) -> Backend:
@@ -120,7 +121,8 @@ class SweepLauncher(Launcher):
         accelerator = str(trainer.get("accelerator", "auto"))
         resources = Resources(self.config.workers, runs, trainer.get("threads"), accelerator)
         backend = self._make_backend(context, resources)
-        weakref.finalize(self, backend.close)  # a sweeper that does not know us does not close us
+        # a sweeper that does not know us does not close us; registered now, it comes before Python waits for processes
+        atexit.register(backend.close)
         return backend
 
     def _plan(self, jobs: Sequence[Job], sweep: Path, configuration: str, backend: Backend) -> Plan:

@@ -60,7 +60,8 @@ def differing_columns(runs: Sequence[Mapping[str, Hyperparameter]]) -> list[HPar
 
 
 def _column(key: str, runs: Sequence[Mapping[str, Hyperparameter]]) -> HParamColumn | None:
-    distinct = {(kind_of(run[key]), run[key]) for run in runs if key in run}
+    # in the order in which they are met, and not in that of a set, which is another in each process
+    distinct = dict.fromkeys((kind_of(run[key]), run[key]) for run in runs if key in run)
     if len(distinct) == 1 and all(key in run for run in runs):
         return None
     kinds = {kind for kind, _ in distinct}
