@@ -90,7 +90,7 @@ def skipping(folder: str) -> None:
 def starting(folder: str) -> None:
     """From nothing to the first reply of a worker, and of the next ones."""
     context = HydraContext(ConfigLoaderImpl(ConfigSearchPathImpl()), Callbacks())
-    pool = ProcessPool(WorkerContext(context, OmegaConf.create(), "", register_resolvers, folder=folder), 1)
+    pool = ProcessPool(WorkerContext(context, OmegaConf.create(), "", register_resolvers, str, folder=folder), 1)
     times = []
     for _ in range(6):
         started = time.perf_counter()

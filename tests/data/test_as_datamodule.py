@@ -59,7 +59,7 @@ def test_tensors_of_0_and_1_are_regressed_on_when_they_say_so():
         UserError, match=r"y holds only 0 and 1 in 5 columns .* an attribute task='regression' of a data set"
     ):
         as_datamodule(source, batch_size=4, seed=0)
-    source.task = "regression"
+    vars(source)["task"] = "regression"
     _, spec = as_datamodule(source, batch_size=4, seed=0)
     assert (spec.task, spec.n_out) == ("regression", 5)
 

@@ -46,5 +46,7 @@ def test_diabetes_is_standardised_per_feature_and_its_target_too():
     np.testing.assert_allclose(data.train[0].mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(data.train[0].std(0, correction=0), 1, atol=1e-6)
     assert abs(data.test[0].mean()) > 1e-3  # its own statistics were not used
-    y = torch.cat([y for _, y in data.parts().values()]) * data.target_std + data.target_mean
+    y = torch.cat([y for _, y in data.parts().values()]) * torch.tensor(data.target_std) + torch.tensor(
+        data.target_mean
+    )
     np.testing.assert_allclose(np.sort(y[:, 0]), np.sort(source.target), rtol=1e-5)

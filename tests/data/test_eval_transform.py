@@ -118,7 +118,7 @@ def test_inside_of_torchs_own_wrappers(wrap):
 
 def test_val_transform_is_what_validation_sees():
     dataset = Pictures(lambda image: v1.ToTensor()(image) + torch.rand(()))
-    dataset.val_transform = v1.Compose(TO_TENSOR)
+    vars(dataset)["val_transform"] = v1.Compose(TO_TENSOR)
     data, found = parts(dataset)
     np.testing.assert_allclose(torch.cat(found["val"]), plain(data.indices["val"]), atol=1e-5)
 

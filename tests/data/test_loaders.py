@@ -1,5 +1,7 @@
 """The loaders of a user's LightningDataModule: what cannot be trained or measured rightly is refused."""
 
+from typing import Any, cast
+
 import lightning as L
 import pytest
 import torch
@@ -40,7 +42,7 @@ UNUSABLE = [
     (3, "gives a int: give a DataLoader, or another iterable of batches"),
     (DICTS, "must be pairs (x, y) of tensors, got a dict of pixel_values, labels"),
     (TRIPLES, "must be pairs (x, y) of tensors, got a list of 3"),
-    (DataLoader(X, batch_size=4), "must be pairs (x, y) of tensors, got a Tensor"),
+    (DataLoader(cast("Any", X), batch_size=4), "must be pairs (x, y) of tensors, got a Tensor"),
     ([({"ids": X}, Y)] * 2, "gives several loaders (a list)"),
 ]
 

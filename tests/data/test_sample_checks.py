@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from bakeoff.data import as_datamodule
+from bakeoff.data import DatasetDataModule, as_datamodule
 from bakeoff.data.sample_checks import Labels, find_fault_in_batches
 from bakeoff.errors import UserError
 
@@ -31,6 +31,7 @@ class Own(Dataset):
 
 def served(dataset, n_out=3, ignore_index=None):
     data, _ = as_datamodule(dataset, batch_size=8, seed=0)
+    assert isinstance(data, DatasetDataModule)
     data.use_labels(Labels(n_out, ignore_index))
     return data
 

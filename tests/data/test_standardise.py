@@ -24,7 +24,10 @@ def test_statistics_come_from_the_training_part_alone():
     for name, (x, y) in data.parts().items():
         np.testing.assert_allclose(x, (parts[f"x_{name}"] - mean) / std, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(
-            y[:, 0] * data.target_std + data.target_mean, targets[f"y_{name}"], rtol=1e-5, atol=1e-5
+            y[:, 0].numpy() * np.asarray(data.target_std) + np.asarray(data.target_mean),
+            targets[f"y_{name}"],
+            rtol=1e-5,
+            atol=1e-5,
         )
     assert data.target_mean == pytest.approx(targets["y_train"].mean())
     assert data.target_std == pytest.approx(targets["y_train"].std())

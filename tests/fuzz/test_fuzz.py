@@ -14,7 +14,7 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 
 from bakeoff.launch.search_path import package_conf
-from bakeoff.train import parse_settings, parts
+from bakeoff.train import check_ranges, instantiate, parse_settings
 from bakeoff.train.settings import ClipSettings
 
 from .configurations import Generator
@@ -77,11 +77,11 @@ def _in_two_lines(error):
     return f"{type(error).__name__}:\n{error}"
 
 
-_group, _check_ranges = parse_settings._group, parse_settings.check_ranges
+_group, _check_ranges = parse_settings._group, check_ranges.check_ranges
 FAULTS = {
     "a key that is dropped": (parse_settings, "_group", _accept_any_clip, "nothing reads clip."),
     "an error that is not ours": (parse_settings, "check_ranges", _raise_for_one_batch, "ends in ZeroDivisionError"),
-    "a message in two lines": (parts, "_one_line", _in_two_lines, "refused in other than one line"),
+    "a message in two lines": (instantiate, "one_line", _in_two_lines, "refused in other than one line"),
 }
 
 

@@ -1,6 +1,7 @@
 """The optimizer has every parameter that is to be trained, and no other one."""
 
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -76,8 +77,9 @@ def test_frozen_and_unused_parameters_are_no_fault():
 
 def test_a_compiled_nets_parameter_has_its_plain_name():
     net = Net()
+    compiled: Any = torch.compile(net, backend="eager")
     with pytest.raises(ValueError, match=r"^net.head.weight"):
-        check_optimizer(torch.optim.SGD(net.body.parameters(), lr=0.1), torch.compile(net, backend="eager"), MSE())
+        check_optimizer(torch.optim.SGD(net.body.parameters(), lr=0.1), compiled, MSE())
 
 
 def test_a_trainer_refuses_it_before_training(tmp_path):

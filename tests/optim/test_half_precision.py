@@ -5,6 +5,7 @@ nothing else: the square of 256 is too large for float16, the default eps of 1e-
 """
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,13 +19,13 @@ from .test_where_torch_is_wrong import ORACLES
 
 GRADIENTS = [0.0, 1e-7, 1e-4, 0.5, -3.0, 255.0, 256.0, -1000.0, 8000.0, 60000.0]
 WEIGHTS = [0.0, 1.0, -200.0]
-OPTIONS = {
+OPTIONS: dict[str, list[dict[str, Any]]] = {
     "SGD": [{}, {"momentum": 0.5, "dampening": 0.5}, {"momentum": 0.5, "nesterov": True, "weight_decay": 0.1}],
     "RMSprop": [{}, {"momentum": 0.5, "centered": True}, {"weight_decay": 0.1, "maximize": True}],
     "Adam": [{}, {"amsgrad": True, "weight_decay": 0.1}, {"maximize": True}],
     "AdamW": [{}, {"amsgrad": True}],
 }
-GIVEN = {
+GIVEN: dict[str, dict[str, Any]] = {
     "SGD": {"lr": 1e-3},
     "RMSprop": {"lr": 1e-3, "alpha": 0.9, "eps": 1e-8},
     "Adam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8},

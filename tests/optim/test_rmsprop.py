@@ -1,5 +1,7 @@
 """RMSprop: its pure update against the class, closed forms, its bounds."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import Parameter
@@ -74,7 +76,8 @@ def test_centered_stays_finite_under_a_constant_gradient(dtype, flags, device):
     """v - m² then falls to 0, and below it by rounding, whose root is NaN in torch."""
     gradient = (torch.rand(2, 500, generator=torch.Generator().manual_seed(0)) + 1).to(device, dtype)
     param = Parameter(torch.zeros_like(gradient))
-    optimizer = RMSprop([param], alpha=0.9, centered=True, **({} if "replicas" in flags else {"lr": 1e-3}), **flags)
+    options: dict[str, Any] = dict(flags) if "replicas" in flags else {"lr": 1e-3, **flags}
+    optimizer = RMSprop([param], alpha=0.9, centered=True, **options)
     for _ in range(400):
         param.grad = gradient.clone()
         optimizer.step()

@@ -72,6 +72,10 @@ def test_the_last_file_by_name_counts_whatever_the_times(tmp_path):
 def test_an_error_leaves_what_was_there(tmp_path):
     with replace_events(tmp_path, STATE) as file:
         file.scalars({"x": 1.0}, 1)
-    with pytest.raises(OSError, match="full"), replace_events(tmp_path, "b" * 64):
+
+    def fill_the_disk() -> None:
         raise OSError("full")
+
+    with pytest.raises(OSError, match="full"), replace_events(tmp_path, "b" * 64):
+        fill_the_disk()
     assert written_state(tmp_path) == STATE

@@ -1,6 +1,7 @@
 """Data that is not finite is said as that, with its index, and not as an optimizer that diverged."""
 
 import json
+from typing import Any
 
 import lightning.pytorch as pl
 import pytest
@@ -47,7 +48,7 @@ class Module(pl.LightningDataModule):
 
 def arrays(part):
     """As a user's own function gives them, unchecked."""
-    made = {name: (torch.randn(20, 4), torch.arange(20) % 3) for name in ("train", "val", "test")}
+    made: dict[str, Any] = {name: (torch.randn(20, 4), torch.arange(20) % 3) for name in ("train", "val", "test")}
     made[part][0][7, 1] = torch.nan
     return Arrays(**made, task="classification", n_out=3)
 

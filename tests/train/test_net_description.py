@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,14 @@ def test_regression_on_columns_of_other_scales(make_run, tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(2, 5, (300, 4))
     y = x[:, :2] * [0.01, 900] + [3, -70]
-    parts = {"x_train": x[:200], "y_train": y[:200], "x_val": x[200:], "y_val": y[200:], "x_test": x, "y_test": y}
+    parts: dict[str, Any] = {
+        "x_train": x[:200],
+        "y_train": y[:200],
+        "x_val": x[200:],
+        "y_val": y[200:],
+        "x_test": x,
+        "y_test": y,
+    }
     np.savez(tmp_path / "x.npz", **parts)
     command = ("data=array", f"data.path={tmp_path}/x.npz", "loss=mse", "model=linear", "budget.steps=40")
     make_run(*command, "metric=val/r2").train(tmp_path / "run")

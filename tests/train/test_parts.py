@@ -129,7 +129,7 @@ def test_parameters_of_a_loss_are_trained_kept_and_resumed(make_run, tmp_path, l
         assert whole[name].item() != 0
     whole = torch.load(tmp_path / "whole/checkpoints/last.ckpt", weights_only=True)["state_dict"]
     assert whole[name].item() == pytest.approx(term.log_s.item(), rel=1e-4)
-    assert torch.allclose(whole["net.1.weight"], net[1].weight, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(whole["net.1.weight"], net.get_parameter("1.weight"), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(

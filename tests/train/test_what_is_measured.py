@@ -217,7 +217,7 @@ def multilabel(task=None):
         torch.randn(60, 4, generator=generator), (torch.rand(60, 5, generator=generator) > 0.5).float()
     )
     if task is not None:
-        data.task = task
+        vars(data)["task"] = task
     return data
 
 
