@@ -9,7 +9,7 @@ import hydra
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
-from bakeoff.errors import USAGE_STATUS, UserError
+from bakeoff.errors import USAGE_STATUS
 from bakeoff.launch.explain import explain, is_users
 from bakeoff.launch.resolvers import register_resolvers
 from bakeoff.launch.search_path import BakeoffSearchPath, package_conf
@@ -46,9 +46,9 @@ def _run(config: DictConfig) -> float | None:
 
     try:
         return train(config)
-    except UserError as error:
-        if _wants_trace:
+    except Exception as error:
+        if _wants_trace or not is_users(error):
             raise
         # SystemExit: whatever else leaves a job is announced by Hydra in lines of its own
-        sys.stderr.write(f"bakeoff: {error}\n")
+        sys.stderr.write(f"bakeoff: {explain(error)}\n")
         raise SystemExit(USAGE_STATUS) from error

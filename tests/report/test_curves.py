@@ -86,10 +86,10 @@ def test_values_that_are_not_finite_stay(tmp_path):
 
 
 def test_files_are_joined_and_a_repeated_step_takes_the_later_value(tmp_path):
-    write(tmp_path, [("loss", step, 1.0) for step in (1, 2, 3)], start=1000)
-    # the resumed part sorts first by name: the clock decides, not the name
-    event_file(tmp_path).rename(tmp_path / "events.out.tfevents.z")
-    write(tmp_path, [("loss", step, 2.0) for step in (3, 4)], start=2000)
+    # by the names, as TensorBoard takes them: the clock of the machine that resumed the run was behind
+    write(tmp_path, [("loss", step, 1.0) for step in (1, 2, 3)], start=2000)
+    event_file(tmp_path).rename(tmp_path / "events.out.tfevents.1")
+    write(tmp_path, [("loss", step, 2.0) for step in (3, 4)], start=1000)
     steps, values = read_curves(tmp_path)["loss"]
     assert (steps.tolist(), values.tolist()) == ([1, 2, 3, 4], [1.0, 1.0, 2.0, 2.0])
 

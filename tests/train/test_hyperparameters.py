@@ -19,7 +19,7 @@ def test_the_defaults(make_run):
     assert found(make_run, choices=choices) == {
         **choices,
         "batch_size": "128", "samples_per_step": 128,
-        "data.val_size": 0.2, "data.test_size": 0.2, "data.split_seed": 0,
+        "data.val_size": 0.2, "data.test_size": 0.2, "data.split_seed": 0, "data.drop_last": False,
         "model.widths": "[64, 32]", "loss.label_smoothing": 0.0,
         "optimizer.lr": 0.1, "optimizer.momentum": 0.0, "optimizer.dampening": 0.0, "optimizer.weight_decay": 0.0,
         "optimizer.nesterov": False, "budget.epochs": 20, "early_stopping.min_delta": 0.0,

@@ -53,7 +53,6 @@ def train(config: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     alone, chosen = hydra.mode != RunMode.MULTIRUN, Path(hydra.runtime.output_dir)
     overrides = list(hydra.overrides.task)
-    reuse_rule = ReuseRule(config.retry, config.reuse)
     try:
         run = prepare(config, overrides, GlobalHydra.instance().config_loader())
         folder = run_folder(run, chosen)
@@ -64,6 +63,7 @@ def train(config: DictConfig) -> float | None:
         failure = build_failure(config.seed, overrides, str(error))
         record_build_failure(chosen, failure, lambda: save_configuration(chosen, config))
         return None
+    reuse_rule = ReuseRule(run.settings.retry, run.settings.reuse)
     if folder != chosen.absolute():
         _remove_empty(chosen)
     if run.settings.dry_run:  # under another launcher; else it has not come so far

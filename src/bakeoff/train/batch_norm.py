@@ -8,11 +8,11 @@ import math
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from bakeoff.data import DataSpec
 from bakeoff.errors import UserError
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 TOO_FEW = "more than 1 value per channel"  # as torch says it
 
 
@@ -26,7 +26,7 @@ def check_batch_norm(net: nn.Module, spec: DataSpec, batch_size: int | str) -> N
 
     """
     size = _last_batch(spec, batch_size)
-    if size != 1 or spec.example is None or not any(isinstance(module, _BatchNorm) for module in net.modules()):
+    if size != 1 or spec.example is None or not any(isinstance(module, BATCH_NORMS) for module in net.modules()):
         return
     try:
         with isolate_rng(include_cuda=False), torch.no_grad():
