@@ -121,7 +121,7 @@ def test_runs_that_cannot_be_built(ask):
 @pytest.mark.long
 def test_a_long_command_stays_readable(ask):
     long = "+note='" + "x" * 200 + "'"
-    result = ask("-m", f"{long}", "model.widths=[64],[64,32]", "seed=range(12)")
+    result = ask("-m", long, "tuning_note=${note}", "model.widths=[64],[64,32]", "seed=range(12)")
     lines = result.out.splitlines()
     assert lines[0].startswith("common to all: note='xxx")
     assert max(map(len, lines[1:])) < 80

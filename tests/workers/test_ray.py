@@ -137,5 +137,5 @@ def test_a_back_end_that_there_is_not(bakeoff, tmp_path):
     result = bakeoff(*CHOICES, "hydra/launcher=bakeoff_rai")
     assert result.status == 2
     assert "Could not find 'hydra/launcher/bakeoff_rai' (did you mean bakeoff_ray?)" in result.err
-    assert "\tbakeoff\n\tbakeoff_ray\n\tbakeoff_slurm\n" in result.err
+    assert "there are bakeoff, bakeoff_ray, bakeoff_slurm" in result.err
     assert not list(tmp_path.iterdir())
