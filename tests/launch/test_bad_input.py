@@ -33,6 +33,9 @@ CASES = {
         "loss Hinge is for classification, but the data is for regression; losses that fit: absolute_error, huber, mse",
     ),
     "loss for another task, too": (["loss=huber"], "losses that fit: cross_entropy, hinge, mse, squared_hinge"),
+    "truth for a number": (
+        ["optimizer=torch_sgd", "optimizer.weight_decay=true"], "optimizer.weight_decay must be a number, got true",
+    ),
     "later phase of a schedule": (
         ["schedule=warmup_cosine", "schedule.final=-0.1"], "schedule: final must be in [0, 1], got -0.1",
     ),

@@ -25,6 +25,7 @@ from bakeoff.train.instantiate import first_cause, instantiate, one_line
 from bakeoff.train.settings import Settings
 
 NO_CLASSES = "data: the number of classes is unknown; give your data class an attribute num_classes"
+NUMBERS = ("lr", "weight_decay", "momentum", "dampening", "eps", "alpha")  # as torch calls them
 TRIED_FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the budget: a schedule may have phases
 FILLED_FROM_DATA = ("n_in", "n_out", "in_shape")
 
@@ -183,7 +184,11 @@ def _schedule(settings: Mapping[str, Any]) -> Any:
 def _optimizer(settings: Mapping[str, Any], net: nn.Module, loss: Any) -> Any:
     factory = instantiate("optimizer", settings, partial=True)
     try:
-        check_optimizer(factory(trained_parameters(net, loss)), net, loss)
+        made = factory(trained_parameters(net, loss))
+        check_optimizer(made, net, loss)
     except Exception as error:  # whatever a user's optimizer, or torch's on odd settings, raises
         raise UserError(f"optimizer: {one_line(error)}") from error
+    for name in NUMBERS:  # torch takes true for 1 when it is built, and fails at the first step
+        if isinstance(made.defaults.get(name), bool):
+            raise UserError(f"optimizer.{name} must be a number, got {str(made.defaults[name]).lower()}")
     return factory
