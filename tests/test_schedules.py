@@ -8,7 +8,7 @@ import pytest
 import torch
 from hydra.utils import get_method
 from omegaconf import OmegaConf
-from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, MultiStepLR, SequentialLR
 
 from bakeoff import schedules
 
@@ -44,9 +44,34 @@ def test_warmup_cosine():
     assert [at(0.0), at(0.1), at(0.2), at(0.6), at(1.0)] == pytest.approx([0.0, 0.5, 1.0, 0.55, 0.1])
 
 
+def test_linear():
+    ours = [schedules.linear(step / STEPS, final=0.1) for step in range(STEPS)]
+    assert ours == pytest.approx(torchs(LinearLR, start_factor=1.0, end_factor=0.1, total_iters=STEPS))
+    rises = [schedules.linear(step / STEPS, warmup=0.25) for step in range(11)]
+    assert rises == pytest.approx([step / 10 for step in range(11)])
+    assert [schedules.linear(p, warmup=0.25) for p in (0.25, 0.625, 1.0)] == pytest.approx([1.0, 0.5, 0.0])
+
+
+def test_wsd():
+    def parts(optimizer):
+        rise = LinearLR(optimizer, start_factor=1e-12, end_factor=1.0, total_iters=4)
+        flat = LinearLR(optimizer, start_factor=1.0, end_factor=1.0, total_iters=1)
+        fall = LinearLR(optimizer, start_factor=1.0, end_factor=0.1, total_iters=8)
+        return SequentialLR(optimizer, [rise, flat, fall], milestones=[4, 32])
+
+    ours = [schedules.wsd(step / STEPS, warmup=0.1, decay=0.2, final=0.1) for step in range(STEPS)]
+    assert ours == pytest.approx(torchs(parts), abs=1e-9)
+    assert [schedules.wsd(p, warmup=0.0, decay=0.0) for p in (0.0, 0.5, 1.0)] == [1.0, 1.0, 1.0]
+    assert schedules.wsd(1.0, final=0.3) == pytest.approx(0.3)
+
+
 @pytest.mark.parametrize(
     ("schedule", "options", "message"),
     [
+        (schedules.linear, {"warmup": 1}, r"warmup must be in \[0, 1\), got 1"),
+        (schedules.linear, {"final": -1}, r"final must be in \[0, 1\], got -1"),
+        (schedules.wsd, {"decay": 2}, r"decay must be in \[0, 1\], got 2"),
+        (schedules.wsd, {"warmup": 0.5, "decay": 0.6}, r"warmup \+ decay must be at most 1, got 0.5 \+ 0.6"),
         (schedules.cosine, {"final": -0.1}, r"final must be in \[0, 1\], got -0.1"),
         (schedules.step, {"gamma": 0}, r"gamma must be in \(0, 1\], got 0"),
         (schedules.warmup_cosine, {"warmup": 1}, r"warmup must be in \[0, 1\), got 1"),
