@@ -20,7 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import open_dict
 
-from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.register import register_with_hydra
 from bakeoff.launch.search_path import package_conf
 from bakeoff.train import prepare
 
@@ -47,7 +47,7 @@ def main() -> None:
 
 def times(jobs: list[list[str]]) -> tuple[list[float], list[float]]:
     """CPU seconds of composing and building each job; the first one, which imports and reads data, is done before."""
-    register_resolvers()
+    register_with_hydra()
     composing, building = [], []
     with hydra.initialize_config_dir(str(package_conf()), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()

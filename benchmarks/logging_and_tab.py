@@ -32,7 +32,7 @@ from playwright.sync_api import FrameLocator, Page
 from synthetic import write_sweep
 
 import bakeoff.train.session
-from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.register import register_with_hydra
 from bakeoff.overview import Overview
 from bakeoff.train import RunSession, silence, train_solo
 from bakeoff.train.event_writer import RunEventWriter
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--skip-logging", action="store_true", help="measure the tab alone")
     parser.add_argument("--rounds", type=int, default=5, help="of each change in the tab")
     arguments = parser.parse_args()
-    register_resolvers()
+    register_with_hydra()
     silence()
     print(hardware.describe())
     if arguments.cnn:

@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from bakeoff.data import InMemoryDataModule
-from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.register import register_with_hydra
 from bakeoff.launch.search_path import package_conf
 from bakeoff.train import Run, RunSession, build_run, resolve_settings, silence, train_solo
 
@@ -142,7 +142,7 @@ def main() -> None:
     silence()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
-    register_resolvers()
+    register_with_hydra()
     if arguments.cnn:
         print(hardware.describe())
         base = ["trainer=cpu", "data=fashion_mnist", f"data.root={arguments.root}", "model=cnn", "batch_size=128"]

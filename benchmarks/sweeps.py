@@ -27,7 +27,7 @@ from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
-from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.register import register_with_hydra
 from bakeoff.train import RunSession, silence, train_solo
 from bakeoff.workers import Job, WorkerContext
 from bakeoff.workers.processes import ProcessPool
@@ -90,7 +90,7 @@ def skipping(folder: str) -> None:
 def starting(folder: str) -> None:
     """From nothing to the first reply of a worker, and of the next ones."""
     context = HydraContext(ConfigLoaderImpl(ConfigSearchPathImpl()), Callbacks())
-    pool = ProcessPool(WorkerContext(context, OmegaConf.create(), "", register_resolvers, str, folder=folder), 1)
+    pool = ProcessPool(WorkerContext(context, OmegaConf.create(), "", register_with_hydra, str, folder=folder), 1)
     times = []
     for _ in range(6):
         started = time.perf_counter()
@@ -126,7 +126,7 @@ def sweep(folder: str, of_steps: int, pairs: int) -> None:
 
 
 def checkpoints(root: str, epochs: int) -> None:
-    register_resolvers()
+    register_with_hydra()
     silence()
     spent: dict[str, list[float]] = {"all": [], "none": []}
     command = [*CNN, f"data.root='{root}'", "budget.epochs=1", "trainer=cpu"]

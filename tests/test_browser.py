@@ -18,7 +18,7 @@ TAGS = ["val/accuracy", "train/loss", "test/accuracy", "lr", "grad/norm", "updat
 TAGS += [f"time/{phase}" for phase in ("forward", "loss", "backward", "update")]
 
 pytestmark = [pytest.mark.chromium, pytest.mark.long]
-expect.set_options(timeout=20_000)  # milliseconds; this machine may be busy
+expect.set_options(timeout=60_000)  # milliseconds; this machine may be busy
 
 
 @pytest.fixture(scope="module")

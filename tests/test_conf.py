@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from bakeoff.data import Arrays
 from bakeoff.errors import UserError
 from bakeoff.launch.launcher import SweepLauncher
-from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.register import register_with_hydra
 from bakeoff.launch.search_path import package_conf
 from bakeoff.launch.sweeper import ProductSweeper
 from bakeoff.runs.execution import EXECUTION_KEYS
@@ -29,7 +29,7 @@ NEEDS_FILES = {"mnist", "fashion_mnist", "cifar10", "array"}
 
 
 def composed(*overrides):
-    register_resolvers()
+    register_with_hydra()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         config = hydra.compose("bakeoff", list(overrides), return_hydra_config=True)
     HydraConfig.instance().set_config(config)
@@ -45,7 +45,7 @@ def options(group):
 
 
 def test_the_groups_are_those_agreed():
-    assert {"data", "model", "loss", "optimizer", "schedule", "budget", "trainer", "experiment"} == GROUPS
+    assert {"data", "module", "model", "loss", "optimizer", "schedule", "budget", "trainer", "experiment"} == GROUPS
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)

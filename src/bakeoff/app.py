@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from bakeoff.errors import USAGE_STATUS
 from bakeoff.launch.explain import explain, is_users
-from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.register import register_with_hydra
 from bakeoff.launch.search_path import BakeoffSearchPath, package_conf
 
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch; set, it raises what it would otherwise print
@@ -25,7 +25,7 @@ def main() -> None:
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN)  # Hydra reads no flag between overrides
     sys.path.append(os.getcwd())  # a user's own classes lie beside the command; the package's own win
     Plugins.instance().register(BakeoffSearchPath)
-    register_resolvers()
+    register_with_hydra()
     try:
         # without a path, Hydra would take the package's own folders, such as `workers`, for configuration groups
         hydra.main(version_base="1.3", config_path=str(package_conf()), config_name="bakeoff")(_run)()

@@ -8,19 +8,28 @@ from torch.utils.data import Dataset, IterableDataset
 
 
 class Augmented(Dataset):
-    """60 samples of 4 numbers, their first the index, the others drawn anew each time; 3 classes."""
+    """60 samples of 4 numbers, their first the index, the others drawn anew each time in training; 3 classes."""
 
     classes = ("ant", "bee", "cow")
 
     def __init__(self, n=60):
         self.targets = [i % 3 for i in range(n)]
+        self.transform, self.val_transform = _with_random_numbers, _with_zeros
 
     def __len__(self):
         return len(self.targets)
 
     def __getitem__(self, i):
-        random.random()
-        return torch.cat([torch.tensor([float(i)]), torch.rand(3) + np.random.rand()]), self.targets[i]  # noqa: NPY002
+        return self.transform(torch.tensor([float(i)])), self.targets[i]
+
+
+def _with_random_numbers(x):
+    random.random()
+    return torch.cat([x, torch.rand(3) + np.random.rand()])  # noqa: NPY002
+
+
+def _with_zeros(x):
+    return torch.cat([x, torch.zeros(3)])
 
 
 class Endless(IterableDataset):
@@ -39,6 +48,11 @@ class Bare(Dataset):
 
     def __getitem__(self, i):
         return self.make(i)
+
+
+def drawn(i, *shape):
+    """Random numbers, the same ones for the same index."""
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(i))
 
 
 def indices(loader):

@@ -72,6 +72,33 @@ def test_a_batch_of_all_samples_is_not_copied():
     assert by is y
 
 
+EVALUATION_AND_FULL = {
+    "evaluation": lambda x, y, **options: SequentialBatches(x, y, batch_size=4, **options),
+    "full batch": lambda x, y, **options: ShuffledBatches(x, y, batch_size="full", seed=0, **options),
+}
+
+
+@pytest.mark.parametrize("in_inference", [False, True])
+@pytest.mark.parametrize("number", [0, 1], ids=["x", "y"])
+@pytest.mark.parametrize("make", EVALUATION_AND_FULL.values(), ids=EVALUATION_AND_FULL)
+def test_data_that_a_net_changes_in_place_is_not_served_again(make, number, in_inference):
+    batches = make(*numbered(10))
+    with torch.inference_mode(in_inference):
+        for batch in batches:
+            batch[number].view(-1)[:2].add_(1)
+        with pytest.raises(UserError, match=r"has changed its values in place: let it work on a copy"):
+            iter(next(iter(batches)))
+
+
+@pytest.mark.parametrize("make", EVALUATION_AND_FULL.values(), ids=EVALUATION_AND_FULL)
+def test_copies_of_the_data_may_be_changed_in_place(make):
+    x, y = numbered(10)
+    batches = make(x, y, copies=True)
+    first = [(bx.clone(), bx.add_(1)) for bx, _ in batches]
+    for (before, _), (bx, _) in zip(first, batches, strict=True):
+        assert torch.equal(before, bx)
+
+
 def test_epoch_counts_full_passes_even_if_the_iterator_is_not_exhausted():
     source = ShuffledBatches(*numbered(9), batch_size=2, seed=0)
     iterator = iter(source)
@@ -104,7 +131,17 @@ def test_batches_on_a_gpu_are_those_of_the_cpu():
 def test_no_batch_is_kept_alive_by_the_loader():
     batches = ShuffledBatches(*numbered(50), batch_size=8, seed=0)
     assert len(copy.deepcopy(batches)) == 7
-    assert set(vars(batches)) == {"x", "y", "n", "batch_size", "seed", "epoch", "_start"}
+    assert set(vars(batches)) == {
+        "x",
+        "y",
+        "n",
+        "batch_size",
+        "seed",
+        "epoch",
+        "_start",
+        "_originals",
+        "_copies",
+    }
 
 
 @pytest.mark.parametrize("start", [0, 1, 5, 6])

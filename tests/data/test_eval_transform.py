@@ -1,6 +1,9 @@
 """Augmentation acts on training images alone: what a validation image is, does not depend on chance."""
 
 import copy
+import itertools
+import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +17,8 @@ from torchvision.transforms import v2
 
 from bakeoff.data import as_datamodule
 from bakeoff.errors import UserError
+
+from .datasets import Bare
 
 SIZE = 12
 PIXELS = np.random.default_rng(0).integers(0, 256, (30, SIZE, SIZE, 3), dtype=np.uint8)
@@ -137,6 +142,28 @@ def test_what_cannot_be_known_is_refused(transform, message):
         parts(Pictures(transform))
     assert "give the data set an attribute val_transform, or use a LightningDataModule" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+class Noisy(Bare):
+    """Draws in `__getitem__` itself, or counts how often it is read."""
+
+    num_classes = 3
+
+
+CHANGING: dict[str, Any] = {
+    "torch": lambda: torch.randn(2),
+    "NumPy": lambda: torch.tensor(np.random.randn(2)),  # noqa: NPY002
+    "random": lambda: torch.full((2,), random.random()),
+    "a count": lambda count=itertools.count(): torch.full((2,), float(next(count))),  # noqa: B008
+}
+
+
+@pytest.mark.parametrize("noise", CHANGING.values(), ids=CHANGING)
+def test_a_data_set_that_differs_each_time_is_refused(noise):
+    with pytest.raises(
+        UserError, match=r"data: Noisy\[\d+\], of validation, differs each time; move what is random to"
+    ):
+        parts(Noisy(lambda i: (noise(), i % 3)))
 
 
 def test_a_transform_without_chance_is_used_as_it_is():

@@ -8,26 +8,33 @@ from bakeoff.data import as_datamodule
 from bakeoff.data.infer import is_pair
 from bakeoff.errors import UserError
 
-from .datasets import Bare
+from .datasets import Bare, drawn
 
 
 @pytest.mark.parametrize(
     ("make", "attributes", "expected"),
     [
-        (lambda i: (torch.rand(2, 3), i % 2), {}, ("classification", (2, 3), None)),
+        (lambda i: (torch.full((2, 3), float(i)), i % 2), {}, ("classification", (2, 3), None)),
         (lambda i: (np.zeros((2, 3), np.float32), i % 2), {"n_out": 7}, ("classification", (2, 3), 7)),
-        (lambda i: (torch.rand(2), i % 2), {"num_classes": 5}, ("classification", (2,), 5)),
-        (lambda i: (torch.rand(2), i % 2), {"n_classes": 4}, ("classification", (2,), 4)),
-        (lambda i: (torch.rand(2), i % 2), {"classes": ["a", "b", "c"]}, ("classification", (2,), 3)),
-        (lambda i: (torch.rand(2), i % 2), {"targets": [0, 1, 2, 3] * 5}, ("classification", (2,), 4)),
-        (lambda i: (torch.rand(2), i % 2), {"targets": ["x"] * 20}, ("classification", (2,), None)),
-        (lambda i: (torch.rand(2), i % 2), {"targets": [0, 1]}, ("classification", (2,), None)),
-        (lambda i: (torch.rand(2), i % 2), {"targets": 3}, ("classification", (2,), None)),
-        (lambda i: (torch.rand(2), torch.tensor(i % 2 == 0)), {}, ("classification", (2,), None)),
-        (lambda i: (torch.rand(2), float(i)), {"n_out": 9}, ("regression", (2,), 1)),
-        (lambda i: (torch.rand(2), torch.rand(3)), {"targets": torch.rand(20, 3)}, ("regression", (2,), 3)),
-        (lambda i: (float(i), torch.rand(2, 2)), {}, ("regression", (), None)),
-        (lambda i: [torch.rand(2), i], {}, ("classification", (2,), None)),
+        (lambda i: (torch.full((2,), float(i)), i % 2), {"num_classes": 5}, ("classification", (2,), 5)),
+        (lambda i: (drawn(i, 2), i % 2), {"num_classes": np.int64(6)}, ("classification", (2,), 6)),
+        (lambda i: (drawn(i, 2), i % 2), {"num_classes": torch.tensor(7)}, ("classification", (2,), 7)),
+        (lambda i: (drawn(i, 2), i % 2), {"classes": np.array(["a", "b"])}, ("classification", (2,), 2)),
+        (lambda i: (torch.full((2,), float(i)), i % 2), {"n_classes": 4}, ("classification", (2,), 4)),
+        (lambda i: (torch.full((2,), float(i)), i % 2), {"classes": ["a", "b", "c"]}, ("classification", (2,), 3)),
+        (lambda i: (torch.full((2,), float(i)), i % 2), {"targets": [0, 1, 2, 3] * 5}, ("classification", (2,), 4)),
+        (lambda i: (torch.full((2,), float(i)), i % 2), {"targets": ["x"] * 20}, ("classification", (2,), None)),
+        (lambda i: (torch.full((2,), float(i)), i % 2), {"targets": [0, 1]}, ("classification", (2,), None)),
+        (lambda i: (torch.full((2,), float(i)), i % 2), {"targets": 3}, ("classification", (2,), None)),
+        (lambda i: (torch.full((2,), float(i)), torch.tensor(i % 2 == 0)), {}, ("classification", (2,), None)),
+        (lambda i: (torch.full((2,), float(i)), float(i)), {"n_out": 9}, ("regression", (2,), 1)),
+        (
+            lambda i: (torch.full((2,), float(i)), drawn(i, 3)),
+            {"targets": torch.rand(20, 3)},
+            ("regression", (2,), 3),
+        ),
+        (lambda i: (float(i), drawn(i, 2, 2)), {}, ("regression", (), None)),
+        (lambda i: [torch.full((2,), float(i)), i], {}, ("classification", (2,), None)),
     ],
 )
 def test_fields_follow_a_sample_and_common_attributes(make, attributes, expected):
@@ -43,12 +50,15 @@ def test_fields_follow_a_sample_and_common_attributes(make, attributes, expected
     ("make", "message"),
     [
         (
-            lambda i: (torch.rand(2), float(i % 2)),
+            lambda i: (torch.full((2,), float(i)), float(i % 2)),
             "y holds only 0 and 1 in Bare: give whole numbers .* task=",
         ),
-        (lambda i: (torch.rand(2), (torch.rand(5) > 0.5).float()), "y holds only 0 and 1 in 5 columns .* in Bare"),
-        (lambda i: (torch.rand(2), torch.rand(3).softmax(0)), "in 3 columns that sum to 1"),
-        (lambda i: (torch.rand(2), float(i > 100)), "y holds only 0 and 1 in Bare"),
+        (
+            lambda i: (torch.full((2,), float(i)), (drawn(i, 5) > 0.5).float()),
+            "y holds only 0 and 1 in 5 columns .* in Bare",
+        ),
+        (lambda i: (torch.full((2,), float(i)), drawn(i, 3).softmax(0)), "in 3 columns that sum to 1"),
+        (lambda i: (torch.full((2,), float(i)), float(i > 100)), "y holds only 0 and 1 in Bare"),
     ],
     ids=["binary", "multi-label", "probabilities", "sorted"],
 )
@@ -61,13 +71,13 @@ def test_classes_in_floating_point_are_regressed_on_only_when_asked_to(make, mes
 
 
 def test_quantities_that_begin_with_0_are_quantities():
-    source = Bare(lambda i: (torch.rand(2), max(0.0, i - 100.0)), n=200)
+    source = Bare(lambda i: (torch.full((2,), float(i)), max(0.0, i - 100.0)), n=200)
     assert as_datamodule(source, batch_size=4, seed=0)[1].task == "regression"
 
 
 @pytest.mark.parametrize(("task", "y"), [("regression", 1), ("classification", 1.5)])
 def test_a_task_that_does_not_fit_the_targets_is_refused(task, y):
-    source = Bare(lambda i: (torch.rand(2), y))
+    source = Bare(lambda i: (torch.full((2,), float(i)), y))
     vars(source)["task"] = task
     with pytest.raises(UserError, match=f"Bare says task={task}, which needs targets of .* numbers, but they are"):
         as_datamodule(source, batch_size=4, seed=0)
@@ -75,7 +85,7 @@ def test_a_task_that_does_not_fit_the_targets_is_refused(task, y):
 
 @pytest.mark.parametrize("task", ["detection", 3, None, np.zeros(2)])
 def test_another_packages_attribute_of_that_name_says_nothing(task):
-    source = Bare(lambda i: (torch.rand(2), i))
+    source = Bare(lambda i: (torch.full((2,), float(i)), i))
     vars(source)["task"] = task
     assert as_datamodule(source, batch_size=4, seed=0)[1].task == "classification"
 

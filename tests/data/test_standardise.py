@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from bakeoff.data import array
+from bakeoff.data.standardise import moments, standardise
 
 
 def test_statistics_come_from_the_training_part_alone():
@@ -75,3 +76,10 @@ def test_statistics_do_not_depend_on_the_number_of_threads():
     finally:
         torch.set_num_threads(threads)
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("value", [0.1, 1e20, 9.96920996838687e36])
+def test_a_constant_is_centred_exactly(value):
+    x = np.full((1077, 2), value)
+    mean, std = moments(x)
+    assert not standardise(x, mean, std).any()

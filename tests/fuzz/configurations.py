@@ -11,6 +11,8 @@ import yaml
 
 GROUPS = ("data", "model", "loss", "optimizer", "schedule", "budget", "trainer", "experiment")
 WEIGHTS = {"resnet18": 0.02, "gpu": 0.1, "cnn": 0.5, "mnist": 0.1, "fashion_mnist": 0.1, "cifar10": 0.1, "array": 0.3}
+# Younger than the last whole run of 10,000 commands: to be drawn from the next one on, as each shifts all draws.
+NOT_DRAWN = {"schedule": ("linear", "wsd"), "top": ("init_seed", "data_seed")}
 INVENTED = ("zz", "lrr", "max_epochs", "warm_up", "Momentum", "accumulate_grad_batches")
 BY_KIND: Mapping[type, tuple[str, ...]] = {
     bool: ("true", "false", "true", "false", "1", "null", "yes", "[true]"),
@@ -57,11 +59,17 @@ class Generator:
 
     def __init__(self, conf: Path) -> None:
         self._options = {
-            group: {path.stem: _read(path) for path in sorted((conf / group).glob("*.yaml"))} for group in GROUPS
+            group: {
+                path.stem: _read(path)
+                for path in sorted((conf / group).glob("*.yaml"))
+                if path.stem not in NOT_DRAWN.get(group, ())
+            }
+            for group in GROUPS
         }
         top = _read(conf / "bakeoff.yaml")
         nested = {f"{g}.{k}": v for g in ("clip", "early_stopping") for k, v in top[g].items()}
-        flat = {k: v for k, v in top.items() if not isinstance(v, dict) and k not in ("defaults", "sweep", "root")}
+        left_out = ("defaults", "sweep", "root", *NOT_DRAWN["top"])
+        flat = {k: v for k, v in top.items() if not isinstance(v, dict) and k not in left_out}
         self._top: dict[str, Any] = flat | nested
 
     def command(self, number: int) -> Command:

@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from bakeoff.launch.explain import explain, is_users
-from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.register import register_with_hydra
 from bakeoff.launch.search_path import package_conf
 from bakeoff.train import RunSession, prepare, train_solo
 from bakeoff.train.budget import Budget
@@ -43,7 +43,7 @@ class FaultFoundError(AssertionError):
 
 def config_loader() -> ConfigLoader:
     """Composes configurations, as the application does; no Hydra of this process is left initialized."""
-    register_resolvers()
+    register_with_hydra()
     with hydra.initialize_config_dir(str(package_conf()), version_base="1.3"):
         return GlobalHydra.instance().config_loader()
 

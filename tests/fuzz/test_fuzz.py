@@ -1,4 +1,4 @@
-"""A thousand commands: each trains, or is refused in one line.
+"""Ten thousand commands: each trains, or is refused in one line.
 
 pytest -m long tests/fuzz                          all of them; a fault is shown with its command
 python -m tests.fuzz.test_fuzz 4711                one of them again
@@ -14,13 +14,13 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 
 from bakeoff.launch.search_path import package_conf
-from bakeoff.train import check_ranges, parse_settings, parts
+from bakeoff.train import check_ranges, parse_settings, update
 
 from .configurations import Generator
 from .harness import FaultFoundError, config_loader, perform
 
-COMMANDS = 1_000
-SHARES = 2  # so that several processes can have some each
+COMMANDS = 10_000
+SHARES = 20  # so that several processes can have some each
 EACH = COMMANDS // SHARES
 
 
@@ -51,8 +51,9 @@ def test_every_command_trains_or_is_refused_in_one_line(fuzz, share):
     counts, faults = fuzz(range(share * EACH, (share + 1) * EACH))
     assert not faults, f"{len(faults)} faults, such as:\n\n" + "\n\n".join(list(faults.values())[:10])
     assert counts.total() == EACH
-    assert counts["trained"] >= 0.3 * EACH
-    assert counts["refused"] >= 0.3 * EACH
+    # 30% of all; a share of 500 spreads by 2%
+    assert counts["trained"] >= 0.25 * EACH
+    assert counts["refused"] >= 0.25 * EACH
 
 
 def test_a_few_commands(fuzz):
@@ -97,7 +98,7 @@ FAULTS = {
         any,
     ),
     "a schedule that is tried at its start alone": (
-        parts,
+        update,
         "TRIED_FRACTIONS",
         (0.0,),
         "is accepted and failed",
@@ -112,8 +113,8 @@ def test_planted_faults_are_found(fuzz, monkeypatch, name):
     module, function, planted, said, meets = FAULTS[name]
     monkeypatch.setattr(module, function, planted)
     generator = Generator(package_conf())
-    # those that can meet it, of ten times as many, so that it is found soon
-    numbers = [number for number in range(10 * COMMANDS) if meets(generator.command(number))]
+    # those that can meet it, so that it is found soon
+    numbers = [number for number in range(COMMANDS) if meets(generator.command(number))]
     for start in range(0, len(numbers), 20):
         _, faults = fuzz(numbers[start : start + 20])
         if any(said in fault for fault in faults.values()):

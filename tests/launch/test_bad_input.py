@@ -36,6 +36,20 @@ CASES = {
     "truth for a number": (
         ["optimizer=torch_sgd", "optimizer.weight_decay=true"], "optimizer.weight_decay must be a number, got true",
     ),
+    "null for truth": (["optimizer.nesterov=null"], "optimizer.nesterov must be true or false, got null"),
+    "text for truth": (
+        ["optimizer=rmsprop", "optimizer.centered=no"], "optimizer.centered must be true or false, got no",
+    ),
+    "a number for truth": (
+        ["optimizer=torch_adam", "optimizer.amsgrad=1"], "optimizer.amsgrad must be true or false, got 1",
+    ),
+    "a list in place of a truth": (
+        ["optimizer=adamw", "optimizer.amsgrad=[true]"], "optimizer.amsgrad must be true or false, got [True]",
+    ),
+    "text for truth in what a part holds": (
+        ["+model.activation._target_=torch.nn.LeakyReLU", "+model.activation.inplace=off"],
+        "model.activation.inplace must be true or false, got off",
+    ),
     "later phase of a schedule": (
         ["schedule=warmup_cosine", "schedule.final=-0.1"], "schedule: final must be in [0, 1], got -0.1",
     ),
@@ -57,6 +71,10 @@ CASES = {
     "key of a run removed": (["~metric"], "metric is missing; give metric=..."),
     "group removed": (["~optimizer"], "optimizer must be a group of settings, got None"),
     "precision": (["trainer.precision=bf61"], "trainer: Precision 'bf61' is invalid"),
+    "half precision of targets": (
+        ["data=diabetes", "loss=mse", "trainer.precision=16-true"],
+        "trainer.precision=16-true rounds the targets of a regression to 3 digits, and so its metrics: use trainer.precision=16-mixed",
+    ),
     "accelerator": (["trainer.accelerator=gpuu"], "trainer: "),
     "compile": (["trainer.compile=maybe"], "trainer.compile must be true or false, got maybe"),
     "min_delta": (["early_stopping.min_delta=abc"], "early_stopping.min_delta must be a number >= 0, got abc"),

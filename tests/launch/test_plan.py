@@ -72,7 +72,8 @@ def test_how_a_run_is_executed_does_not_matter(trained, tmp_path):
         "-m", "seed=1,0", "optimizer=adam,sgd", *FAST, *execution, "tuning_note=none", "hydra.verbose=false"
     )
     assert (other.status, other.runs) == (0, set())
-    assert other.out.startswith("already finished: 4 completed\n")
+    assert "already finished: 4 completed\n" in other.out
+    assert other.out.startswith("finished runs were trained without log=full; reuse=never")
     _, torch, workers = watched(tmp_path, "-m", "optimizer=adam,sgd", "seed=1,0", *execution, *FAST)
     assert (torch, workers) == (False, False)
 

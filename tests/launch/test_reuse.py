@@ -41,8 +41,8 @@ DATA = (
     "        return Own()[i]\n"
 )
 ASSUMED = (
-    "assumed unchanged: the data that own.Hidden reads; reuse=never trains again, or give your data class a "
-    "fingerprint or files\n"
+    "assumed unchanged: the data that own.Hidden reads; reuse=never trains again, or make it known: name the file in a "
+    "setting, or give your data class a fingerprint or files\n"
 )
 
 

@@ -21,9 +21,9 @@ def train(tmp_path, guard, *, lr=0.01, loss=None, steps=100, net=None, **options
     torch.manual_seed(0)
     module = SupervisedModule(net or nn.Linear(2, 1), loss or MSE(), partial(SGD, lr=lr), n_out=1, task="regression")
     trainer = pl.Trainer(
-        accelerator="cpu", limit_val_batches=0, max_steps=steps, max_epochs=-1, logger=False, default_root_dir=tmp_path,
+        accelerator="cpu", max_steps=steps, max_epochs=-1, logger=False, default_root_dir=tmp_path,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        **{"callbacks": [guard], **options},
+        **{"callbacks": [guard], "limit_val_batches": 0, **options},
     )  # fmt: skip
     loader = DataLoader(TensorDataset(X, Y), batch_size=8)
     trainer.fit(module, loader, loader)
@@ -111,3 +111,26 @@ def test_a_resumed_guard_knows_the_steps_of_what_it_kept(tmp_path):
     resumed.load_state_dict(first.state_dict())
     train(tmp_path, resumed, steps=5)
     assert resumed.divergence == Divergence("the loss", 9)
+
+
+class NanWhenEvaluated(nn.Linear):
+    """Gives NaN for one of the rows, in validation alone."""
+
+    def forward(self, x):
+        output = super().forward(x)
+        return output if self.training else output.index_fill(0, torch.tensor(3), torch.nan)
+
+
+def test_nan_in_a_validation(tmp_path):
+    guard = StopOnDivergence(every_n_steps=10)
+    options = {"limit_val_batches": 1.0, "val_check_interval": 5, "num_sanity_val_steps": 0, "callbacks": [guard]}
+    trainer = train(tmp_path, guard, net=NanWhenEvaluated(2, 1), **options)
+    assert guard.divergence == Divergence("an output in validation", 5)
+    assert trainer.global_step == 5
+
+
+def test_a_loss_that_was_bad_before_a_validation_is_named(tmp_path):
+    guard = StopOnDivergence(every_n_steps=50)
+    options = {"limit_val_batches": 1.0, "val_check_interval": 5, "num_sanity_val_steps": 0, "callbacks": [guard]}
+    train(tmp_path, guard, net=NanWhenEvaluated(2, 1), loss=BadAt(2), **options)
+    assert guard.divergence == Divergence("the loss", 2)

@@ -1,8 +1,12 @@
 """Metrics against scikit-learn and torch, and their names against the one table of metrics."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from sklearn.metrics import (
     accuracy_score,
     log_loss,
@@ -81,8 +85,9 @@ def in_batches(metrics, loss, output, target, size=7):
 
 @pytest.mark.parametrize("shape", [(), (5,), (4, 3)], ids=["flat", "tokens", "pixels"])
 @pytest.mark.parametrize("ignored", [None, -100, 255, 2])
+@pytest.mark.parametrize("is_function", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_every_label_that_is_not_ignored_counts_once(shape, ignored, weighted):
+def test_every_label_that_is_not_ignored_counts_once(shape, ignored, weighted, is_function):
     generator = torch.Generator().manual_seed(1)
     output, target = (
         torch.randn(60, 7, *shape, generator=generator),
@@ -92,7 +97,8 @@ def test_every_label_that_is_not_ignored_counts_once(shape, ignored, weighted):
         target[torch.rand(target.shape, generator=generator) < 0.3] = ignored
         target[:7] = ignored  # a whole batch
     weight = torch.linspace(0.5, 2, 7) if weighted else None
-    loss = nn.CrossEntropyLoss(weight, **({} if ignored is None else {"ignore_index": ignored}))
+    options: dict[str, Any] = {"weight": weight, **({} if ignored is None else {"ignore_index": ignored})}
+    loss: Any = partial(F.cross_entropy, **options) if is_function else nn.CrossEntropyLoss(**options)
     measured = in_batches(metrics_for("classification", 7, loss=loss), loss, output, target)
 
     keep = torch.ones_like(target, dtype=torch.bool) if ignored is None else target != ignored
@@ -202,3 +208,77 @@ def test_top5_needs_more_than_five_classes(n_out, expected):
 def test_a_metric_that_is_not_in_the_table_for_the_task_is_refused(task, name):
     with pytest.raises(ValueError, match=f"metrics for {task} must be among loss, .*, got {name}"):
         Metrics(task, {name: MeanMetric()})
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_metrics_of_a_module_in_half_precision_are_not_rounded(dtype):
+    generator = torch.Generator().manual_seed(0)
+    output, y = torch.randn(20_000, 7, generator=generator).to(dtype), torch.arange(20_000) % 7
+    classes = module(n_out=7).to(dtype).val_metrics
+    targets = 10 * output[:, 1].float() + torch.randn(20_000, generator=generator)
+    values = module(Huber(), n_out=1, target_std=300.0).to(dtype).val_metrics
+    for rows in torch.arange(20_000).split(128):
+        classes.update(torch.tensor(2.0, dtype=dtype), output[rows], y[rows])
+        values.update(torch.tensor(2.0, dtype=dtype), output[rows, :1], targets[rows])
+    found = {**classes.compute(), **{f"regression {name}": value for name, value in values.compute().items()}}
+    logits, error = output.double().numpy(), (output[:, 0].double() - targets.double()).numpy()
+    shifted = np.exp(logits - logits.max(1, keepdims=True))
+    expected = {
+        "loss": 2.0,
+        "accuracy": accuracy_score(y, logits.argmax(1)),
+        "nll": log_loss(y, shifted / shifted.sum(1, keepdims=True)),
+        "regression rmse": 300 * np.sqrt((error**2).mean()),
+        "regression mae": 300 * np.abs(error).mean(),
+        "regression r2": r2_score(targets, output[:, 0].float()),
+    }
+    assert {name: float(found[name]) for name in expected} == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("scale", [500.0, 1e-8, 1.0])
+def test_metrics_of_logits_that_a_softmax_makes_equal(scale):
+    output = scale * torch.randn(500, 7, generator=torch.Generator().manual_seed(0))
+    y = torch.arange(500) % 7
+    metrics = metrics_for("classification", 7)
+    metrics.update(torch.tensor(0.0), output, y)
+    found, logits = metrics.compute(), output.double().numpy()
+    probabilities = np.exp(logits - logits.max(1, keepdims=True))
+    probabilities /= probabilities.sum(1, keepdims=True)
+    assert float(found["accuracy"]) == pytest.approx(accuracy_score(y, logits.argmax(1)))
+    assert float(found["top5"]) == pytest.approx(top_k_accuracy_score(y, logits, k=5, labels=range(7)))
+    assert float(found["ece"]) == pytest.approx(_ece(probabilities, y.numpy()), abs=1e-5)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_regression_far_from_zero(columns):
+    generator = torch.Generator().manual_seed(0)
+    target = 1e9 + torch.randn(300, columns, generator=generator).double()
+    output = target + 0.5 * torch.randn(300, columns, generator=generator).double()
+    metrics = metrics_for("regression", columns)
+    for rows in torch.arange(300).split(64):
+        metrics.update(torch.tensor(0.0), output[rows], target[rows])
+    found, error = metrics.compute(), (output - target).numpy()
+    assert float(found["rmse"]) == pytest.approx(np.sqrt((error**2).mean()), rel=1e-6)
+    assert float(found["mae"]) == pytest.approx(np.abs(error).mean(), rel=1e-6)
+    assert float(found["r2"]) == pytest.approx(r2_score(target - 1e9, output - 1e9), rel=1e-6)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+@pytest.mark.parametrize("unit", [1e-3, 1e-6, 1e-12, 1e12])
+def test_r2_in_any_units(unit, columns):
+    generator = torch.Generator().manual_seed(0)
+    target = unit * torch.randn(60, columns, generator=generator).double()
+    output = target + 0.5 * unit * torch.randn(60, columns, generator=generator).double()
+    metrics = metrics_for("regression", columns)
+    for rows in torch.arange(60).split(16):
+        metrics.update(torch.tensor(0.0), output[rows], target[rows])
+    assert float(metrics.compute()["r2"]) == pytest.approx(r2_score(target, output), rel=1e-9)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e9 / 3])
+def test_r2_of_targets_that_are_all_the_same(value):
+    target = torch.full((50, 1), value).double()
+    for output, expected in ((target, 1.0), (target + 1, 0.0)):
+        metrics = metrics_for("regression", 1)
+        for rows in torch.arange(50).split(7):
+            metrics.update(torch.tensor(0.0), output[rows], target[rows])
+        assert float(metrics.compute()["r2"]) == expected == r2_score(target, output)

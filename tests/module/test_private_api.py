@@ -10,8 +10,10 @@ from typing import Any
 
 import lightning.pytorch as pl
 import pytest
+import torch
 from lightning.pytorch.loops import fetchers, training_epoch_loop
 from packaging.requirements import Requirement
+from torch.utils.tensorboard import SummaryWriter
 
 import bakeoff.data
 import bakeoff.module
@@ -21,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "bakeoff"
 LIBRARIES = {"lightning", "hydra", "torch", "tensorboard", "torchmetrics", "torchvision", "omegaconf"}
 ALLOWED = {path: set(PRIVATE_API) for path in ("module/loop.py", "module/private_api.py")}
+ALLOWED["data/batches.py"] = {"_version"}
 EXEMPT = "optim/"  # lists the private functions of torch that it uses itself
 PUBLIC = {"_replace", "_asdict", "_fields", "_make"}  # of Python's named tuples
 
@@ -81,6 +84,7 @@ def check_logger_connector():
     assert parameters(connector.on_batch_start)[0] == "batch"
     assert parameters(connector.on_batch_end) == []
     assert parameters(connector.update_train_step_metrics) == []
+    assert parameters(connector.log_metrics) == ["metrics", "step"]
 
 
 def check_results():
@@ -97,7 +101,23 @@ def check_current_hook():
     assert "self._current_fx_name" in inspect.getsource(pl.LightningModule.log)
 
 
+def check_version():
+    x = torch.zeros(4)
+    with torch.inference_mode():
+        x[1:].add_(1)
+    assert x._version == 1
+
+
+def check_file_writer():
+    assert parameters(SummaryWriter._get_file_writer) == ["self"]
+    source = inspect.getsource(SummaryWriter)
+    assert source.count("self.file_writer = FileWriter(") == 1  # made there, and nowhere else
+    assert "self._get_file_writer().add_summary(" in source
+
+
 CHECKS = {
+    "_get_file_writer": check_file_writer,
+    "_version": check_version,
     "_TrainingEpochLoop": check_epoch_loop,
     "_DataFetcher": check_fetcher,
     "_DataLoaderIterDataFetcher": check_iterator_fetcher,
@@ -212,7 +232,7 @@ def test_no_other_private_name_is_used(path):
 
 def test_every_name_listed_is_used():
     used = set().union(*(private_names_of_others((SOURCE / path).read_text()) for path in ALLOWED))
-    overridden = {"_should_check_val_fx"}  # the lean loop defines its own
+    overridden = {"_should_check_val_fx", "_get_file_writer"}  # of which there are own versions
     assert used | overridden == set(PRIVATE_API)
 
 

@@ -85,7 +85,7 @@ def test_a_running_run_says_how_far_it_is(sweep, capsys, monkeypatch):
     monkeypatch.setattr("bakeoff.runs.lease.HEARTBEAT_INTERVAL", 0.01)
     with acquire(sweep / "c" / "seed=1") as lease:
         lease.start_heartbeat(lambda: 0.43)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while "running 43%" not in (text := output_of(capsys, sweep)):
             assert time.monotonic() < deadline
             time.sleep(0.01)

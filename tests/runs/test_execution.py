@@ -4,7 +4,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from bakeoff.errors import UserError
-from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.register import register_with_hydra
 from bakeoff.launch.search_path import package_conf
 from bakeoff.runs import arm_of
 from bakeoff.runs.execution import (
@@ -69,7 +69,7 @@ def test_keys_that_stand_in_no_identity(key, value):
     from bakeoff.train import resolve_settings
     from bakeoff.train.identity import identity_by_seed
 
-    register_resolvers()
+    register_with_hydra()
 
     def identity(*overrides):
         with initialize_config_dir(str(package_conf()), version_base="1.3"):

@@ -10,7 +10,7 @@ from bakeoff.errors import UserError
 from bakeoff.runs import Outcome, objective, parse_outcome
 
 FIELDS = {
-    "host", "process", "fingerprint", "metric", "metric_direction", "launch", "assumed",
+    "host", "process", "fingerprint", "metric", "metric_direction", "launch", "assumed", "splits",
     "schema", "status", "arm", "seed", "identity", "metrics", "steps", "epochs", "samples", "seconds", "device",
     "threads", "versions", "started", "ended", "overrides", "error",
 }  # fmt: skip

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-expect.set_options(timeout=20_000)  # milliseconds; this machine may be busy
+expect.set_options(timeout=60_000)  # milliseconds; this machine may be busy
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import hydra
 import pytest
 
-from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.register import register_with_hydra
 from bakeoff.launch.search_path import package_conf
 from bakeoff.runs import Outcome
 from bakeoff.train import Run, RunSession, build_run, resolve_settings, silence, train_solo
@@ -26,7 +26,7 @@ class MadeRun:
 @pytest.fixture
 def make_run():
     """`make_run("optimizer=adam", "budget.steps=5")` is a built run, one thread, on the CPU."""
-    register_resolvers()
+    register_with_hydra()
     silence()
 
     def make(*given):

@@ -178,6 +178,25 @@ def test_what_is_no_callback_is_refused(make_run):
         make_run(f"+callbacks.mine._target_={__name__}.NotOne")
 
 
+class LogsToo(pl.Callback):
+    """Logs a value by a name that is taken."""
+
+    def __init__(self, split):
+        setattr(self, f"on_{'validation' if split == 'val' else split}_epoch_end", self.log_it)
+        self.split = split
+
+    def log_it(self, trainer, pl_module):
+        pl_module.log(f"{self.split}/accuracy", 0.123)
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_callback_that_logs_by_a_name_that_is_taken(make_run, tmp_path, split):
+    command = (f"+callbacks.mine={{_target_: {__name__}.LogsToo, split: {split}}}", "budget.steps=5")
+    outcome = make_run(*command).train(tmp_path)
+    message = f"callbacks: one of them logs {split}/accuracy as well, which is measured already: use another name"
+    assert (outcome.status, outcome.error["message"]) == ("failed", message)
+
+
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"], ids=["our loop", "Lightning's loop"])
 @pytest.mark.parametrize(("kind", "batches"), [("Accumulates", 4), ("AccumulatesLater", 3)])
 def test_a_callback_that_accumulates_ends_the_run_with_one_line(make_run, tmp_path, kind, batches, precision):

@@ -6,7 +6,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 from bakeoff.data import Arrays
 from bakeoff.errors import UserError
@@ -44,6 +44,58 @@ class Module(pl.LightningDataModule):
 
     def val_dataloader(self):
         return DataLoader(Spoilt(), batch_size=self.batch_size)
+
+
+class Held(Module):
+    """Holds the samples of each part in memory; one of them is spoilt."""
+
+    def __init__(self, part, label=None, form="tensors"):
+        super().__init__()
+        self.sets = {}
+        for name in ("train", "val", "test"):
+            samples = [Spoilt(19 if name == part else None, label)[i] for i in range(60)]
+            x, y = torch.stack([x for x, _ in samples]), torch.tensor([y for _, y in samples])
+            held: Dataset = TensorDataset(x, y)
+            if form == "subset":
+                held = Subset(TensorDataset(x.flip(0), y.flip(0)), range(59, -1, -1))
+            if form == "targets":
+                held = First(TensorDataset(x, y, x), y.tolist())
+            self.sets[name] = held
+
+    def train_dataloader(self):
+        return DataLoader(self.sets["train"], batch_size=self.batch_size)
+
+    def val_dataloader(self):
+        return DataLoader(self.sets["val"], batch_size=self.batch_size)
+
+    def test_dataloader(self):
+        return DataLoader(self.sets["test"], batch_size=self.batch_size)
+
+
+class First(Dataset):
+    def __init__(self, of, targets):
+        self.of, self.targets = of, targets
+
+    def __len__(self):
+        return len(self.targets)
+
+    def __getitem__(self, i):
+        return self.of[i][:2]
+
+
+class Attribute(Spoilt):
+    """Its labels are an attribute of another name than torchvision's, beside one of the same length."""
+
+    def __init__(self, index=None, shift=0):
+        super().__init__()
+        self.group = [7] * 60
+        self.labels = [i % 3 + shift * 5 for i in range(60)]
+        if index is not None:
+            self.labels[index] = -1
+        self.shift = shift
+
+    def __getitem__(self, i):
+        return super().__getitem__(i)[0], self.labels[i] - 5 * self.shift
 
 
 def arrays(part):
@@ -87,6 +139,106 @@ def test_nan_in_a_data_module(make_run, tmp_path):
     outcome = make_run(*own(Module, index=19), *FAST).train(tmp_path)
     assert outcome.status == "failed"
     assert outcome.error["message"] == "data: batch 2 of the training data holds NaN: drop it, or replace the value"
+
+
+@pytest.mark.parametrize(("part", "name"), [("val", "validation"), ("test", "test")])
+def test_nan_in_what_a_data_module_is_measured_by(make_run, tmp_path, part, name):
+    outcome = make_run(*own(Held, part=part), *FAST).train(tmp_path)
+    assert (outcome.status, outcome.error["message"]) == (
+        "failed",
+        f"data: batch 2 of the {name} data holds NaN: drop it, or replace the value",
+    )
+
+
+@pytest.mark.parametrize("form", ["tensors", "subset", "targets"])
+@pytest.mark.parametrize(("part", "name"), [("train", "training"), ("val", "validation"), ("test", "test")])
+def test_a_label_out_of_range_in_a_data_module(make_run, part, name, form):
+    message = rf"data: sample 19 of the {name} part has the label 9, but n_out=3: labels must be in \[0, 3\)"
+    with pytest.raises(UserError, match=message):
+        make_run(*own(Held, part=part, label=9, form=form), *FAST)
+
+
+class Counted(Held):
+    """Labels from 1 to 3 in memory, from 0 to 2 once a batch has been made."""
+
+    def __init__(self):
+        super().__init__(None)
+        for name, held in self.sets.items():
+            assert isinstance(held, TensorDataset)
+            self.sets[name] = TensorDataset(held.tensors[0], held.tensors[1] + 1)
+
+
+class ByCollate(Counted):
+    def train_dataloader(self):
+        return DataLoader(self.sets["train"], batch_size=self.batch_size, collate_fn=_from_zero)
+
+    def val_dataloader(self):
+        return DataLoader(self.sets["val"], batch_size=self.batch_size, collate_fn=_from_zero)
+
+    def test_dataloader(self):
+        return DataLoader(self.sets["test"], batch_size=self.batch_size, collate_fn=_from_zero)
+
+
+class ByHook(Counted):
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        return batch[0], batch[1] - 1
+
+
+class ByHookOfDictionaries(Counted):
+    def _collate(self, samples):
+        return {"x": torch.stack([x for x, _ in samples]), "y": torch.stack([y for _, y in samples])}
+
+    def train_dataloader(self):
+        return DataLoader(self.sets["train"], batch_size=self.batch_size, collate_fn=self._collate)
+
+    def val_dataloader(self):
+        return DataLoader(self.sets["val"], batch_size=self.batch_size, collate_fn=self._collate)
+
+    def test_dataloader(self):
+        return DataLoader(self.sets["test"], batch_size=self.batch_size, collate_fn=self._collate)
+
+    def on_before_batch_transfer(self, batch, dataloader_idx):
+        return batch["x"], batch["y"] - 1
+
+
+def _from_zero(samples):
+    return torch.stack([x for x, _ in samples]), torch.stack([y - 1 for _, y in samples])
+
+
+@pytest.mark.parametrize("kind", [ByCollate, ByHook, ByHookOfDictionaries], ids=lambda kind: kind.__name__)
+def test_labels_that_a_data_module_changes_on_their_way(make_run, tmp_path, kind):
+    of_zero = make_run(*own(Held, part="none"), *FAST).train(tmp_path / "zero")
+    outcome = make_run(*own(kind), *FAST).train(tmp_path / "one")
+    assert (outcome.status, outcome.metrics) == ("completed", of_zero.metrics)
+
+
+@pytest.mark.parametrize("part", ["train", "val", "test"])
+def test_a_label_out_of_range_in_an_attribute_of_any_name(make_run, part):
+    index = int(make_run(*own(Attribute), *FAST).parts.data.indices[part][17 if part == "train" else 1])
+    with pytest.raises(UserError, match=rf"data: sample {index} of the \w+ part has the label -1, but n_out=3"):
+        make_run(*own(Attribute, index=index), *FAST)
+
+
+def test_an_attribute_that_is_no_label_is_none(make_run, tmp_path):
+    assert make_run(*own(Attribute, shift=1), *FAST).train(tmp_path).status == "completed"
+
+
+class FromOne(Spoilt):
+    """`targets` holds the labels from 1, and a sample gives them from 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.targets = [i % 3 + 1 for i in range(60)]
+
+
+class FromOneModule(Module):
+    def train_dataloader(self):
+        return DataLoader(FromOne(), batch_size=self.batch_size)
+
+
+@pytest.mark.parametrize("kind", [FromOne, FromOneModule], ids=lambda kind: kind.__name__)
+def test_targets_that_are_not_the_labels(make_run, tmp_path, kind):
+    assert make_run(*own(kind), *FAST).train(tmp_path).status == "completed"
 
 
 @pytest.mark.parametrize(("part", "name"), [("train", "training"), ("val", "validation"), ("test", "test")])

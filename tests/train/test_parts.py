@@ -56,8 +56,8 @@ def test_a_lightning_module_is_refused(make_run, name):
     with pytest.raises(UserError) as refused:
         make_run(f"model._target_={__name__}.{name}")
     message = str(refused.value)
-    assert message.startswith(f"model: {__name__}.{name} is a LightningModule, whose own training_step")
-    assert "give model._target_= the class of the net" in message
+    assert message.startswith(f"model: {__name__}.{name} is a LightningModule, with a training_step")
+    assert message.endswith(f"give it as module._target_={__name__}.{name}")
     assert "\n" not in message
 
 

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from bakeoff.errors import UserError
-from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.register import register_with_hydra
 from bakeoff.launch.search_path import package_conf
 from bakeoff.runs import Outcome, arm_of
 from bakeoff.train import prepare, run_folder, save_configuration
@@ -22,7 +22,7 @@ SETTINGS = ("trainer=cpu", "trainer.threads=1")
 @pytest.fixture
 def compose(tmp_path, monkeypatch):
     """`compose("optimizer=adam")` is the configuration of a run, as a task of Hydra's would have it, and its run."""
-    register_resolvers()
+    register_with_hydra()
     monkeypatch.chdir(tmp_path)
 
     def composed(*overrides):

@@ -150,6 +150,7 @@ def test_a_process_trains_what_it_has_imported(make_run, tmp_path, monkeypatch):
     before = make_run("model._target_=imported_net.Net").identity
     (tmp_path / "imported_net.py").write_text(source.replace("Flatten(), ", "Flatten(), torch.nn.Tanh(), "))
     again = make_run("model._target_=imported_net.Net")
+    del sys.modules["imported_net"]  # other tests ask which modules have changed
     assert [type(layer).__name__ for layer in again.parts.net] == ["Flatten", "Linear"]
     assert again.identity == before
 
@@ -196,3 +197,41 @@ def test_identity_depends_on_the_metric_that_early_stopping_waits_for(make_run):
 def test_a_key_that_nothing_reads_is_refused(make_run, override, message):
     with pytest.raises(UserError, match=f"^{message}$"):
         make_run(override)
+
+
+def weights_and_order(run):
+    """The first weight, and the labels of the first batch."""
+    return run.parts.net.state_dict(), next(iter(run.parts.data.train_dataloader()))[1]
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_seeds_of_weights_and_data_alone(make_run, tmp_path):
+    command = ("batch_size=16", "budget.steps=4")
+    (w0, d0), (w1, d1) = (weights_and_order(make_run(*command, f"seed={seed}")) for seed in (0, 1))
+    assert not same(w0, w1)
+    assert not torch.equal(d0, d1)
+    fixed_weights, other_order = weights_and_order(make_run(*command, "seed=1", "init_seed=0"))
+    assert same(fixed_weights, w0)
+    assert torch.equal(other_order, d1)
+    other_weights, fixed_order = weights_and_order(make_run(*command, "seed=1", "data_seed=0"))
+    assert same(other_weights, w1)
+    assert torch.equal(fixed_order, d0)
+    runs = [make_run(*command, "seed=1", *more) for more in ((), ("init_seed=0",), ("data_seed=0",), ("data_seed=1",))]
+    assert len({run.identity for run in runs}) == 4
+    assert runs[1].hyperparameters["init_seed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("init_seed=-1",), "init_seed must be a whole number from 0 to 4294967295 or null, got -1"),
+        (("data_seed=1.5",), "data_seed must be a whole number from 0 to 4294967295 or null, got 1.5"),
+        (("data_seed=1", "init_seed=1"), "give init_seed or data_seed, not both: seed would vary nothing"),
+    ],
+)
+def test_seeds_that_are_none(make_run, given, message):
+    with pytest.raises(UserError, match=message):
+        make_run(*given)

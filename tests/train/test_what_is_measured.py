@@ -109,11 +109,11 @@ REFUSED = {
             f"model._target_={__name__}.TokenNet",
             f"loss._target_={__name__}.FlatLoss",
         ),
-        r"model: TokenNet gives \(1, 5, 5\), the classes on its last axis, as the loss takes them",
+        r"model: TokenNet gives \(2, 5, 5\), the classes on its last axis, as the loss takes them",
     ),
     "classes last": (
         (*DENSE, "+model.axis=-1", "+loss.axis=-1"),
-        r"model: DenseNet gives \(1, 6, 6, 4\), the classes on its last axis; .* at axis 1, \(1, 4, 6, 6\)",
+        r"model: DenseNet gives \(2, 6, 6, 4\), the classes on its last axis; .* at axis 1, \(2, 4, 6, 6\)",
     ),
     "ignored by another name": (
         (*DENSE, "+data.ignore=255", "+loss.ignored=255"),
@@ -124,6 +124,14 @@ REFUSED = {
         (f"data._target_={__name__}.multilabel", "loss._target_=torch.nn.BCEWithLogitsLoss"),
         "y holds only 0 and 1 in 5 columns .* not supported yet; if they are quantities",
     ),
+    "probabilities as targets": (
+        (f"data._target_={__name__}.soft_targets", "loss._target_=torch.nn.BCEWithLogitsLoss"),
+        "loss: BCEWithLogitsLoss takes logits, which RMSE would compare with the targets as they are",
+    ),
+    "a sum": (
+        (TORCH_LOSS, "+loss.reduction=sum"),
+        r"loss: CrossEntropyLoss adds up the losses of a batch, .* give their mean \(reduction=mean\)",
+    ),
     "a class that is ignored": (
         (f"data._target_={__name__}.unlabelled", TORCH_LOSS, "+loss.ignore_index=255"),
         "data: the loss ignores the label 255, but the labels 0 to 255 become 0 to 2: drop the samples",
@@ -132,11 +140,70 @@ REFUSED = {
         (f"data._target_={__name__}.unlabelled", TORCH_LOSS, "+loss.ignore_index=2"),
         "data: the loss ignores the label 2, but",
     ),
+    "truth as labels": (
+        (f"data._target_={__name__}.Truths", TORCH_LOSS),
+        "loss: CrossEntropyLoss of labels that are true or false: ",
+    ),
+    "a loss that broadcasts": (
+        (
+            f"data._target_={__name__}.Lines",
+            f"loss._target_={__name__}.Broadcasting",
+            f"model._target_={__name__}.Line",
+        ),
+        r"loss: Broadcasting broadcasts outputs \(\d+, 1\) and targets \(\d+,\): every output is compared with every",
+    ),
+    "a loss that broadcasts columns": (
+        (f"data._target_={__name__}.line", f"loss._target_={__name__}.Aligning", f"model._target_={__name__}.Line"),
+        r"loss: Aligning broadcasts outputs \(\d+, 1\) and targets \(\d+, 1\): every output is compared with every",
+    ),
     "images as targets": (
         (f"data._target_={__name__}.Images", "model._target_=torch.nn.Identity", "loss=mse"),
         r"data: a target of shape \(1, 4, 4\) is not supported yet; regression needs a number or a row of numbers",
     ),
 }
+
+
+class Line(nn.Linear):
+    def __init__(self, n_in):
+        super().__init__(n_in, 1)
+
+
+class Broadcasting(nn.Module):
+    def forward(self, output, target):
+        return ((output - target) ** 2).mean()
+
+
+class Aligning(nn.Module):
+    def forward(self, output, target):
+        return ((output - target.unsqueeze(1)) ** 2).mean()
+
+
+class Correlation(nn.Module):
+    """Of all examples of a batch: it is no mean of theirs."""
+
+    def forward(self, output, target):
+        return 1 - torch.corrcoef(torch.stack([output.flatten(), target.flatten()]))[0, 1]
+
+
+def line():
+    x = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+    return TensorDataset(x, x.sum(1) * 2 + 3)
+
+
+class Lines(TensorDataset):
+    """Has targets (N,), as a `Dataset` whose samples are numbers."""
+
+    def __init__(self):
+        super().__init__(*line().tensors)
+
+
+@pytest.mark.parametrize(
+    ("data", "loss"), [("Lines", Aligning), ("Lines", Correlation), ("line", Broadcasting), ("line", Correlation)]
+)
+def test_a_loss_that_does_not_broadcast_is_taken(make_run, tmp_path, data, loss):
+    command = [f"data._target_={__name__}.{data}", f"model._target_={__name__}.Line", "budget.steps=3"]
+    run = make_run(*command, f"loss._target_={__name__}.{loss.__name__}")
+    assert run.train(tmp_path / "run").status == "completed"
 
 
 @pytest.mark.parametrize(("command", "message"), REFUSED.values(), ids=REFUSED)
@@ -175,12 +242,22 @@ class FlatLoss:
         return F.cross_entropy(output.flatten(0, 1), target.flatten())
 
 
+class Truths(Dataset):
+    num_classes = 2
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, i):
+        return torch.full((3,), float(i)), i % 2 == 0
+
+
 class Images(Dataset):
     def __len__(self):
         return 20
 
     def __getitem__(self, i):
-        return torch.rand(1, 4, 4), torch.rand(1, 4, 4)
+        return torch.full((1, 4, 4), float(i)), torch.full((1, 4, 4), float(i))
 
 
 class Spent(pl.LightningDataModule):
@@ -219,6 +296,11 @@ def multilabel(task=None):
     if task is not None:
         vars(data)["task"] = task
     return data
+
+
+def soft_targets():
+    generator = torch.Generator().manual_seed(0)
+    return TensorDataset(torch.randn(60, 4, generator=generator), torch.rand(60, 5, generator=generator))
 
 
 def test_regression_on_0_and_1_can_be_asked_for(make_run):

@@ -15,7 +15,7 @@ from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
-from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.register import register_with_hydra
 from bakeoff.workers import InvalidRun, Job, WorkerContext, WorkerDied
 from bakeoff.workers.processes import ProcessPool
 
@@ -65,7 +65,7 @@ def test_loaders_start_processes_as_they_do_without_a_worker(bakeoff, tmp_path):
 def pool(tmp_path):
     """Two workers, for whom there is nothing to compose: every job is invalid."""
     hydra = HydraContext(ConfigLoaderImpl(ConfigSearchPathImpl()), Callbacks())
-    made = ProcessPool(WorkerContext(hydra, OmegaConf.create(), "", register_resolvers, str, folder=str(tmp_path)), 2)
+    made = ProcessPool(WorkerContext(hydra, OmegaConf.create(), "", register_with_hydra, str, folder=str(tmp_path)), 2)
     yield made
     made.kill()
     made.close()

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Sized
 from dataclasses import replace
+from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, TensorDataset, default_collate
@@ -34,6 +36,7 @@ def as_datamodule(
     test_size: float = 0.2,
     split_seed: int = 0,
     drop_last: bool = False,
+    any_batches: bool = False,
 ) -> tuple[L.LightningDataModule, DataSpec]:
     """A data module over `source`, and its DataSpec. Raises UserError for a source that cannot be served.
 
@@ -48,7 +51,8 @@ def as_datamodule(
 
     `seed` fixes the order of the training data, `split_seed` which sample is in which part. Sizes are fractions
     of a Dataset, or numbers of samples. With `drop_last`, or that of the Arrays, an epoch leaves out the samples of an
-    incomplete last batch. Global random numbers are left unchanged.
+    incomplete last batch. With `any_batches`, samples of a Dataset, and batches of a LightningDataModule, may be of any
+    kind: the spec then tells nothing of them. Global random numbers are left unchanged.
     """
     check_batch_size(batch_size)
     check_seed(seed)
@@ -62,7 +66,7 @@ def as_datamodule(
         if drop_last:
             name = type(source).__name__
             raise UserError(f"data.drop_last is not {name}'s, which makes its own batches: set it in train_dataloader")
-        return source, configure_datamodule(source, batch_size)
+        return source, configure_datamodule(source, batch_size, any_batches=any_batches)
     if not isinstance(source, Dataset) or isinstance(source, IterableDataset) or not isinstance(source, Sized):
         raise UserError(
             "data must be Arrays, a Dataset with a length or a LightningDataModule, got "
@@ -71,7 +75,7 @@ def as_datamodule(
     data = DatasetDataModule(
         source, batch_size=batch_size, seed=seed, sizes=sizes, split_seed=split_seed, drop_last=drop_last
     )
-    return data, _spec_of_dataset(data)
+    return data, _spec_of_dataset(data, any_batches=any_batches)
 
 
 def _from_tensors(source: TensorDataset, sizes: Sizes, split_seed: int) -> Arrays:
@@ -82,13 +86,34 @@ def _from_tensors(source: TensorDataset, sizes: Sizes, split_seed: int) -> Array
     )
 
 
-def _spec_of_dataset(data: DatasetDataModule) -> DataSpec:
+def _spec_of_dataset(data: DatasetDataModule, *, any_batches: bool) -> DataSpec:
     total = len(data.indices["train"])
     n = total - data.n_dropped
     with isolate_rng(include_cuda=False):  # reading CUDA's state would start CUDA in this process
-        fields = infer_fields(data.dataset, _sample(data, 0), (_sample(data, i)[1] for i in _spread(total)))
+        fields = {} if any_batches and not _gives_pairs(data) else _fields(data, total)
     steps = math.ceil(n / samples_per_batch(data.batch_size, total))
     return DataSpec(n_train=n, steps_per_epoch=steps, **fields)
+
+
+def _fields(data: DatasetDataModule, total: int) -> dict[str, Any]:
+    return infer_fields(data.dataset, _examples(data, total), (_sample(data, i)[1] for i in _spread(total)))
+
+
+def _gives_pairs(data: DatasetDataModule) -> bool:
+    sample = data.dataset[int(data.indices["train"][0])]
+    try:
+        return is_pair(default_collate([sample]))
+    except TypeError:  # it is collated by the data set's own means
+        return False
+
+
+def _examples(data: DatasetDataModule, total: int) -> tuple[Tensor, Tensor]:
+    """Two samples as a batch, as a loss that broadcasts is right with one; one, where samples differ in shape."""
+    first = _sample(data, 0)
+    second = _sample(data, 1) if total > 1 else first
+    fits = all(one.shape == other.shape for one, other in zip(first, second, strict=True))
+    x, y = (torch.cat([one, other]) for one, other in zip(first, second, strict=True)) if fits else first
+    return x, y
 
 
 def _sample(data: DatasetDataModule, i: int) -> tuple[Tensor, Tensor]:

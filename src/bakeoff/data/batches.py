@@ -9,6 +9,7 @@ from torch import Tensor
 from bakeoff.data.arrays import Part
 from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_dropped, samples_per_batch
 from bakeoff.data.order import check_seed, epoch_order
+from bakeoff.errors import UserError
 
 _CHUNK_BYTES = 4 * 2**20  # gathered at a time: hides the cost of a gather without a second copy of the data
 
@@ -17,13 +18,23 @@ class ShuffledBatches:
     """Batches of `x` and `y` in an order that depends on `(seed, epoch)` alone, for training.
 
     The last batch may be smaller; with `drop_last` it is left out then. A batch of all samples is `(x, y)` itself,
-    neither shuffled nor copied.
+    not shuffled, and copied only with `copies`.
     `epoch` grows with every full pass; Lightning sets it before each of its epochs, in a resumed run too.
-    Raises UserError if `batch_size` or `seed` is out of range.
+    Raises UserError if `batch_size` or `seed` is out of range, or `x` or `y` was changed in place.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, *, batch_size: BatchSize, seed: int, drop_last: bool = False) -> None:
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        *,
+        batch_size: BatchSize,
+        seed: int,
+        drop_last: bool = False,
+        copies: bool = False,
+    ) -> None:
         self.x, self.y = x, y
+        self._originals, self._copies = Originals(x, y), copies
         self.n = len(x) - samples_dropped(batch_size, len(x), drop_last)  # samples of an epoch
         self.batch_size = samples_per_batch(check_batch_size(batch_size), len(x))
         self.seed, self.epoch = check_seed(seed), 0
@@ -68,23 +79,54 @@ class ShuffledBatches:
 
     def _gather(self, chunk: Tensor | None) -> Iterator[Part]:
         if chunk is None:
-            return iter([(self.x, self.y)])
+            self._originals.check()
+            return iter([_copy(self.x, self.y) if self._copies else (self.x, self.y)])
         # index_select is several times faster than x[chunk] here
         x, y = self.x.index_select(0, chunk), self.y.index_select(0, chunk)
         return zip(x.split(self.batch_size), y.split(self.batch_size), strict=True)
 
 
 class SequentialBatches:
-    """Batches of `x` and `y` in order, for evaluation: views, sliced once."""
+    """Batches of `x` and `y` in order, for evaluation: views, sliced once, or copies of them.
 
-    def __init__(self, x: Tensor, y: Tensor, *, batch_size: int) -> None:
+    Raises UserError if `x` or `y` was changed in place.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, *, batch_size: int, copies: bool = False) -> None:
         self._batches = list(zip(x.split(batch_size), y.split(batch_size), strict=True))
+        self._originals, self._copies = Originals(x, y), copies
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Part]:
-        return iter(self._batches)
+        self._originals.check()
+        return (_copy(x, y) for x, y in self._batches) if self._copies else iter(self._batches)
+
+
+class Originals:
+    """Tensors that batches are views of: a net or a loss that changes a batch in place would change the data."""
+
+    def __init__(self, *tensors: Tensor) -> None:
+        self._tensors = [tensor for tensor in tensors if not tensor.is_inference()]  # those count no changes
+        self._versions = [tensor._version for tensor in self._tensors]
+
+    def check(self) -> None:
+        """Raises UserError if one has been changed since."""
+        if [tensor._version for tensor in self._tensors] != self._versions:
+            raise UserError(
+                "data: the net, the loss or a callback has changed its values in place: let it work on a copy, such as "
+                "x = x * 2 in place of x *= 2"
+            )
+
+
+def is_changed(copy: Tensor) -> bool:
+    """Whether a fresh copy was written to since, be it with the values that it had."""
+    return not copy.is_inference() and copy._version > 0
+
+
+def _copy(x: Tensor, y: Tensor) -> Part:
+    return x.clone(), y.clone()
 
 
 def groups_within(max_bytes: int, *tensors: Tensor, group: int = 1) -> int:

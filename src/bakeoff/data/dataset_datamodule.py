@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_dropped, samples_per_batch
 from bakeoff.data.eval_transform import evaluation_view
+from bakeoff.data.held_labels import held_labels
 from bakeoff.data.infer import find_labels
 from bakeoff.data.order import EpochSampler
 from bakeoff.data.sample_checks import NAMES, CheckedCollate, Labels, find_fault
@@ -49,7 +50,8 @@ class DatasetDataModule(L.LightningDataModule):
         self.n_dropped = samples_dropped(batch_size, len(self.indices["train"]), drop_last)
         self.evaluated = evaluation_view(dataset, self.indices["val"][:TRIED].tolist())
         self.labels: Labels | None = None
-        self._known_labels = labels
+        self.checks_values = True  # those of validation and test: that they are finite
+        self._known_labels = held_labels(dataset, self.indices["train"].tolist())
 
     def use_labels(self, labels: Labels) -> None:
         """Says which labels are classes. Raises UserError if the data set has `targets` that are none."""
@@ -93,7 +95,7 @@ class DatasetDataModule(L.LightningDataModule):
 
     def _collate(self, part: str, dataset: Dataset, indices: list[int]) -> CheckedCollate | None:
         """None is torch's own: of training batches only labels are checked, and only if they could not be before."""
-        checks_values = part != "train"
+        checks_values = self.checks_values and part != "train"
         unknown = self.labels if self._known_labels is None else None
         if unknown is None and not checks_values:
             return None

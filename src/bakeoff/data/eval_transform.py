@@ -13,8 +13,9 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import nn
-from torch.utils.data import ConcatDataset, Dataset, Subset
+from torch.utils.data import ConcatDataset, Dataset, Subset, default_collate
 
+from bakeoff.data.infer import is_pair
 from bakeoff.errors import UserError
 
 # of torchvision.transforms and torchvision.transforms.v2; besides all whose name begins with Random
@@ -23,29 +24,31 @@ _AUGMENTATIONS |= {"GaussianBlur", "GaussianNoise", "JPEG", "ScaleJitter"}
 _NOT_TO_LEAVE_OUT = {"RandomChoice", "RandomOrder"}  # may hold what every image needs, such as Normalize
 _DRAWS = 6  # of one sample: a flip of probability 1/2 shows in all but one of 32
 REMEDY = "give the data set an attribute val_transform, or use a LightningDataModule"
+REMEDY_OF_ITEMS = "move what is random to an attribute transform, and give val_transform, or use a LightningDataModule"
 
 
 def evaluation_view(dataset: Dataset, indices: Iterable[int]) -> Dataset:
-    """The data set as validation and test read it; itself if it has no transform.
+    """The data set as validation and test read it; itself if it has no transform, and gives the same each time.
 
     Args:
         dataset: the user's.
         indices: a few of the samples that are validated on, by which it is tried.
 
     Raises:
-        UserError: its transform is random where that cannot be left out, or its images then differ in shape.
+        UserError: it is random where that cannot be left out, or its images then differ in shape.
 
     """
-    if not _has_transform(dataset):
-        return dataset
-    view: Dataset = _without_augmentation(dataset)
-    name = type(dataset).__name__
+    name, transforms = type(dataset).__name__, _has_transform(dataset)
+    view: Dataset = _without_augmentation(dataset) if transforms else dataset
     with isolate_rng(include_cuda=False):
         for index in indices:
             trained_on = dataset[index]
             first, *others = [_draw(view, index, seed) for seed in range(_DRAWS)]
-            if not all(_same(first, other) for other in others):
+            is_random = not all(_same(first, other) for other in others)
+            if is_random and transforms:
                 raise UserError(f"data: the transform of {name} changes validation images at random; {REMEDY}")
+            if is_random and _is_pair_of_numbers(first):  # else it is refused for that
+                raise UserError(f"data: {name}[{index}], of validation, differs each time; {REMEDY_OF_ITEMS}")
             if _shape(first) != _shape(trained_on):
                 raise UserError(
                     f"data: without its random transforms {name} gives {_shape(first)} in place of "
@@ -118,6 +121,13 @@ def _is_augmentation(transform: Any) -> bool:
 
 def _unchanged(image: Any) -> Any:
     return image
+
+
+def _is_pair_of_numbers(sample: Any) -> bool:
+    try:
+        return is_pair(default_collate([sample]))
+    except TypeError:
+        return False
 
 
 def _draw(dataset: Any, index: int, seed: int) -> Any:

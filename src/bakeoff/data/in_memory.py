@@ -31,6 +31,7 @@ class InMemoryDataModule(L.LightningDataModule):
             eval_batch_size = min(_MAX_EVAL_SAMPLES, groups_within(_MAX_EVAL_BYTES, arrays.train[0]))
         self.eval_batch_size = check_batch_size(eval_batch_size, "eval_batch_size")
         self._parts, self._parts_device = arrays.parts(), arrays.train[0].device
+        self.copies = False  # to be set where the net changes its input in place
 
     @property
     def n_dropped(self) -> int:
@@ -47,7 +48,9 @@ class InMemoryDataModule(L.LightningDataModule):
     def train_dataloader(self) -> ShuffledBatches:
         """Shuffled batches, from epoch 0."""
         x, y = self._parts["train"]
-        return ShuffledBatches(x, y, batch_size=self.batch_size, seed=self.seed, drop_last=self.arrays.drop_last)
+        return ShuffledBatches(
+            x, y, batch_size=self.batch_size, seed=self.seed, drop_last=self.arrays.drop_last, copies=self.copies
+        )
 
     def val_dataloader(self) -> SequentialBatches:
         """Validation batches in order."""
@@ -63,4 +66,5 @@ class InMemoryDataModule(L.LightningDataModule):
 
     def _sequential(self, name: str) -> SequentialBatches:
         x, y = self._parts[name]
-        return SequentialBatches(x, y, batch_size=samples_per_batch(self.eval_batch_size, len(x)))
+        size = samples_per_batch(self.eval_batch_size, len(x))
+        return SequentialBatches(x, y, batch_size=size, copies=self.copies)

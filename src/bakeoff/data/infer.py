@@ -1,8 +1,10 @@
 """DataSpec fields of a user's data, inferred from a batch and from attributes that data sets often have."""
 
+import operator
 from collections.abc import Iterator, Mapping, Sized
-from typing import Any, TypeGuard, get_args
+from typing import Any, SupportsIndex, TypeGuard, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -85,18 +87,36 @@ def _n_out(source: object, y: Tensor) -> int | None:
         return width if y.ndim <= 2 else None
     for name in ("n_out", "num_classes", "n_classes", "classes"):
         value = getattr(source, name, None)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        if isinstance(value, Sized) and not isinstance(value, str):
+        if (number := _whole_number(value)) is not None:
+            return number
+        if isinstance(value, Sized) and not isinstance(value, str) and not _is_scalar(value):
             return len(value)
     labels = find_labels(source)
     return None if labels is None else int(labels.max()) + 1
 
 
-def find_labels(source: Any) -> Tensor | None:
-    """The attribute `targets` (torchvision's convention), if it holds one whole number a sample."""
-    targets = getattr(source, "targets", None)
-    if not isinstance(targets, Sized) or len(targets) != len(source):
+def _whole_number(value: object) -> int | None:
+    """Of Python, NumPy or torch; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        return None
+    if isinstance(value, np.ndarray | Tensor) and not _is_scalar(value):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:  # a tensor, or an array, of real numbers
+        return None
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, np.generic | np.ndarray | Tensor) and value.ndim == 0
+
+
+def find_labels(source: Any, name: str = "targets") -> Tensor | None:
+    """The attribute `targets` (torchvision's convention), or that `name`, if it holds one whole number a sample."""
+    targets = getattr(source, name, None)
+    if not isinstance(targets, Sized) or isinstance(targets, (str, bytes)) or _is_scalar(targets):
+        return None
+    if len(targets) != len(source):
         return None
     try:
         labels = torch.as_tensor(targets)

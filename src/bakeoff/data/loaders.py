@@ -1,17 +1,16 @@
 """The loaders of a user's LightningDataModule: one of each kind, that gives pairs, anew in every pass."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.utilities.combined_loader import CombinedLoader
-from torch import Tensor
+from lightning.pytorch.utilities.data import extract_batch_size
 from torch.utils.data import DataLoader, IterableDataset
 
 from bakeoff.data.infer import describe, is_pair
 from bakeoff.errors import UserError
-
-Pair = tuple[Tensor, Tensor]
 
 
 def one_loader(source: L.LightningDataModule, hook: str) -> Any:
@@ -36,17 +35,47 @@ def one_loader(source: L.LightningDataModule, hook: str) -> Any:
     return loader
 
 
-def batches_of(source: L.LightningDataModule, hook: str, loader: Any) -> Iterator[Pair]:
-    """The batches of a loader, in one pass over it. Raises UserError at the first that is no pair of tensors."""
+def samples_in(batch: Any) -> int:
+    """How many samples a batch holds: the length of its first tensor, as Lightning counts; 0 where it has none."""
+    try:
+        return extract_batch_size(batch)
+    except Exception:  # its own class says that it holds no tensor
+        return 0
+
+
+def batches_of(source: L.LightningDataModule, hook: str, loader: Any, *, any_batches: bool = False) -> Iterator[Any]:
+    """The batches of a loader as a net gets them, in one pass. Raises UserError at the first that is no pair.
+
+    With `any_batches` they may be anything.
+    """
     batches = call(source, lambda: iter(loader))
     while True:
         batch = call(source, lambda: next(batches, None))
         if batch is None:
             return
+        batch = _transferred(source, batch)
+        if any_batches:
+            yield batch
+            continue
         if not is_pair(batch):
             name = type(source).__name__
             raise UserError(f"batches of {name}.{hook} must be pairs (x, y) of tensors, got {describe(batch)}")
         yield batch[0], batch[1]
+
+
+def _transferred(source: L.LightningDataModule, batch: Any) -> Any:
+    """The batch as the module's own hooks leave it, where they do without a trainer: there is none yet."""
+    if not changes_batches(source):
+        return batch
+    with suppress(Exception):
+        return source.on_after_batch_transfer(source.on_before_batch_transfer(batch, 0), 0)
+    return batch
+
+
+def changes_batches(source: L.LightningDataModule) -> bool:
+    """Whether the module changes batches after its loaders have made them."""
+    hooks = ("on_before_batch_transfer", "on_after_batch_transfer")
+    return any(getattr(type(source), hook) is not getattr(L.LightningDataModule, hook) for hook in hooks)
 
 
 def epoch_size(loader: Any) -> tuple[int | None, int | None]:

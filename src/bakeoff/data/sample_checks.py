@@ -88,12 +88,17 @@ def find_fault(dataset: Any, indices: Iterable[int], part: str, labels: Labels |
 
 def find_fault_in_batches(batches: Iterable[Any], part: str) -> str | None:
     """The first batch that holds a value that is not finite; for data modules, which make their own batches."""
-    for number, batch in enumerate(batches):
-        values = batch.values() if isinstance(batch, dict) else batch if isinstance(batch, tuple | list) else [batch]
-        for value in values:
-            if (bad := _not_finite(value)) is not None:
-                return f"data: batch {number} of the {NAMES[part]} data holds {bad}: drop it, or replace the value"
-    return None
+    faults = (fault_of_batch(batch, number, part) for number, batch in enumerate(batches))
+    return next((fault for fault in faults if fault is not None), None)
+
+
+def fault_of_batch(batch: Any, number: int, part: str) -> str | None:
+    """What is wrong with batch `number` of a part, counted from 0."""
+    values = batch.values() if isinstance(batch, dict) else batch if isinstance(batch, tuple | list) else [batch]
+    bad = next((found for value in values if (found := _not_finite(value)) is not None), None)
+    if bad is None:
+        return None
+    return f"data: batch {number} of the {NAMES[part]} data holds {bad}: drop it, or replace the value"
 
 
 def _not_finite(value: Any) -> str | None:

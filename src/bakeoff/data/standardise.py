@@ -26,7 +26,9 @@ def moments(x: NDArray) -> tuple[Floats, Floats]:
     mean = total / n
     variance = _sum(((rows - mean) ** 2 for rows in _rows(x)), axes) / n
     # compares values: rounding makes the variance of a constant 0.1 a tiny positive number
-    constant = x.min(axis=axes, keepdims=True) == x.max(axis=axes, keepdims=True)
+    low = x.min(axis=axes, keepdims=True)
+    constant = low == x.max(axis=axes, keepdims=True)
+    mean = np.where(constant, low, mean)  # exactly: of 1e20 the rounded mean would leave 1e4
     return mean, np.where(constant | (variance == 0), 1.0, np.sqrt(variance))
 
 

@@ -9,19 +9,22 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch.utils.data import DataLoader
 
 from bakeoff.data.batch_size import BatchSize
-from bakeoff.data.infer import infer_fields
-from bakeoff.data.loaders import Pair, batches_of, call, epoch_size, is_defined, one_loader
+from bakeoff.data.infer import infer_fields, is_pair
+from bakeoff.data.loaders import batches_of, call, epoch_size, is_defined, one_loader, samples_in
 from bakeoff.data.spec import DataSpec
 from bakeoff.errors import UserError
 
 
-def configure_datamodule(source: L.LightningDataModule, batch_size: BatchSize) -> DataSpec:
+def configure_datamodule(
+    source: L.LightningDataModule, batch_size: BatchSize, *, any_batches: bool = False
+) -> DataSpec:
     """Sets the module's batch size and reads its DataSpec off its first training batch.
 
     The batch size goes to the attribute `batch_size`, or to the hyperparameter of that name, as Lightning's
     own tuner does it. `prepare_data`, `setup("fit")` and, where there is a test loader, `setup("test")` are called
     here, and later by the trainer again. The module fixes the order of its batches: arms of one seed see the same
-    batches only if it uses no global random numbers.
+    batches only if it uses no global random numbers. With `any_batches` they need be no pairs `(x, y)`: then the spec
+    tells nothing of them.
 
     Raises UserError if a loader cannot be used, if there is no validation data, if its batches have another size
     than `batch_size`, or if that is "full" and the module's length is unknown. Without test data it warns.
@@ -37,13 +40,14 @@ def configure_datamodule(source: L.LightningDataModule, batch_size: BatchSize) -
             call(source, lambda: source.setup("fit"))
         loader = _required(source, "train_dataloader", "training")
         n_train, steps = epoch_size(loader)
-        batches = batches_of(source, "train_dataloader", loader)
+        batches = batches_of(source, "train_dataloader", loader, any_batches=any_batches)
         batch = _first(source, "train_dataloader", batches)
-        _check_batch_size(source, loader, len(batch[0]), batch_size, can_be_set)
-        fields = infer_fields(source, batch, (y for _, y in batches))
+        _check_batch_size(source, loader, samples_in(batch), batch_size, can_be_set)
+        fields = infer_fields(source, batch, (y for _, y in batches)) if is_pair(batch) else {}
         val = _required(source, "val_dataloader", "validation")
-        _first(source, "val_dataloader", batches_of(source, "val_dataloader", val))
-        return DataSpec(n_train=n_train, steps_per_epoch=steps, has_test=_has_test(source), **fields)
+        _first(source, "val_dataloader", batches_of(source, "val_dataloader", val, any_batches=any_batches))
+        has_test = _has_test(source, any_batches=any_batches)
+        return DataSpec(n_train=n_train, steps_per_epoch=steps, has_test=has_test, **fields)
 
 
 def _required(source: L.LightningDataModule, hook: str, data: str) -> Any:
@@ -53,20 +57,21 @@ def _required(source: L.LightningDataModule, hook: str, data: str) -> Any:
     return loader
 
 
-def _first(source: L.LightningDataModule, hook: str, batches: Iterator[Pair]) -> Pair:
+def _first(source: L.LightningDataModule, hook: str, batches: Iterator[Any]) -> Any:
     batch = next(batches, None)
-    if batch is None or not len(batch[0]):
+    if batch is None or not samples_in(batch):
         name = f"{type(source).__name__}.{hook}"
         raise UserError(f"{name} gives no batch: its data is empty, or smaller than a batch with drop_last")
     return batch
 
 
-def _has_test(source: L.LightningDataModule) -> bool:
+def _has_test(source: L.LightningDataModule, *, any_batches: bool) -> bool:
     if not is_defined(source, "test_dataloader"):
         return False
     call(source, lambda: source.setup("test"))
     loader = one_loader(source, "test_dataloader")
-    if loader is not None and next(batches_of(source, "test_dataloader", loader), None) is not None:
+    batches = iter(()) if loader is None else batches_of(source, "test_dataloader", loader, any_batches=any_batches)
+    if next(batches, None) is not None:
         return True
     warnings.warn(f"{type(source).__name__}.test_dataloader gives no batch: there are no test metrics", stacklevel=5)
     return False

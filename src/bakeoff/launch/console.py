@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bakeoff.launch.duplicates import describe_duplicates
+from bakeoff.report.table import number_format
 from bakeoff.runs import Outcome, ReuseRule, finished_outcome, resumable_outcome
 from bakeoff.runs.lease import holder_of, is_leased
+from bakeoff.runs.metrics import on_test_data
 from bakeoff.workers import BuiltRun, Job, RunResult
 
 STOPPING = b"\nbakeoff: stopping after the next checkpoint; press Ctrl-C again to stop immediately\n"
@@ -24,23 +26,41 @@ def print_outcome(outcome: Outcome, metric: str, folder: Path, *, before: bool =
     print(f"{outcome.status}: {spent}{again}")
     if outcome.error:
         print(outcome.error["traceback"] or outcome.error["message"], file=sys.stderr)
-    for name in (metric, metric.replace("val/", "test/")):
+    for name in (metric, on_test_data(metric)):
         entry = outcome.metrics.get(name, {})
-        if entry.get("final") is not None:
-            best = f"  (best {entry['best']:.4f} at step {entry['best_step']})" if entry.get("best") is not None else ""
-            print(f"{name} {entry['final']:.4f}{best}")
+        final, best = entry.get("final"), entry.get("best")
+        if final is not None:
+            at = "" if best is None else f"  (best {_as_text(best)} at step {entry['best_step']})"
+            print(f"{name} {_as_text(final)}{at}")
     print(f"written to {path}\ncurves: tensorboard --logdir {shlex.quote(str(path.parent.parent))}")
     if outcome.status == "failed" and before:
         print("it failed before; retry=failed trains it again", file=sys.stderr)
+
+
+def _as_text(value: float) -> str:
+    return format(value, number_format(value))
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """What a user is to know of how runs were built."""
+    for note in notes:
+        print(note, flush=True)
 
 
 def print_assumed(assumed: Iterable[str]) -> None:
     """What is assumed unchanged where earlier records are taken for the runs that were asked for."""
     for text in assumed:
         print(
-            f"assumed unchanged: {text}; reuse=never trains again, or give your data class a fingerprint or files",
+            f"assumed unchanged: {text}; reuse=never trains again, or make it known: name the file in a setting, or "
+            "give your data class a fingerprint or files",
             flush=True,
         )
+
+
+def print_not_kept(texts: Sequence[str]) -> None:
+    """What finished runs were not trained with, though the command asks for it."""
+    if texts:
+        print(f"finished runs were trained without {', '.join(texts)}; reuse=never trains them again", flush=True)
 
 
 def print_waiting(folder: Path) -> None:

@@ -26,15 +26,18 @@ from bakeoff.launch.console import (
     print_assumed,
     print_duplicates,
     print_finished,
+    print_not_kept,
+    print_notes,
     print_stopped,
     print_unrecorded,
 )
 from bakeoff.launch.dry_run import describe
 from bakeoff.launch.explain import explain_any
+from bakeoff.launch.kept import not_kept
 from bakeoff.launch.plan import Plan, plan, raise_if_invalid
 from bakeoff.launch.progress import SweepProgress, preparing_bar
 from bakeoff.launch.record_unrecorded import record_unrecorded
-from bakeoff.launch.resolvers import register_resolvers
+from bakeoff.launch.register import register_with_hydra
 from bakeoff.launch.result import STOPPED_BY_SIGNAL, SweepResult
 from bakeoff.runs import Direction, Outcome, ReuseRule, direction_of, objective
 from bakeoff.runs.execution import check_execution
@@ -88,9 +91,11 @@ class SweepLauncher(Launcher):
         try:
             planned = self._plan(jobs, sweep, configuration, backend)
             print_duplicates(jobs, planned.duplicate_of)
+            print_notes(planned.notes())
             if self.config.dry_run:
                 backend.close()
                 print_assumed(planned.assumed())
+                print_not_kept(not_kept(planned.asked_of_finished()))
                 print(describe(planned, sweep, backend.workers, self._reuse_rule))
                 raise SystemExit(USAGE_STATUS if planned.invalid else 0)
             if initial_job_idx == 0:
@@ -117,7 +122,12 @@ class SweepLauncher(Launcher):
     def _start_backend(self, runs: int, configuration: str) -> Backend:
         trainer = self.config.get("trainer") or {}  # without it no run can be built, which will be said
         context = WorkerContext(
-            self.hydra_context, self.config, configuration, register_resolvers, explain_any, reuse_rule=self._reuse_rule
+            self.hydra_context,
+            self.config,
+            configuration,
+            register_with_hydra,
+            explain_any,
+            reuse_rule=self._reuse_rule,
         )
         accelerator = str(trainer.get("accelerator", "auto"))
         resources = Resources(self.config.workers, runs, trainer.get("threads"), accelerator)
@@ -143,6 +153,7 @@ class SweepLauncher(Launcher):
         self._share_result()
         ended = {number: self._fail(invalid.job, invalid.message) for number, invalid in planned.invalid.items()}
         print_assumed(planned.assumed())
+        print_not_kept(not_kept(planned.asked_of_finished()))
         if not missing:
             print_finished(finished.values())
             return ended

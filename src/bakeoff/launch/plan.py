@@ -40,6 +40,16 @@ class Plan:
         built = {number: run.finished for number, run in self.built.items() if run.finished is not None}
         return {number: status for number, status in (known | built).items() if number not in self.duplicate_of}
 
+    def asked_of_finished(self) -> list[tuple[Path, Sequence[str]]]:
+        """The folders of the runs that are finished, and the overrides by which they are asked for."""
+        folders = {number: run.folder for number, run in self.known.items()}
+        folders |= {number: run.folder for number, run in self.built.items() if run.finished is not None}
+        return [(Path(folders[job.number]), job.overrides) for job in self.jobs if job.number in folders]
+
+    def notes(self) -> list[str]:
+        """What a user is to know of how the runs were built, each once."""
+        return list(dict.fromkeys(note for run in self.built.values() for note in run.notes))
+
     def assumed(self) -> list[str]:
         """What is assumed unchanged where records are taken for runs that were asked for."""
         known = [run.outcome.assumed for run in self.known.values()]

@@ -11,7 +11,16 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from bakeoff.errors import UserError
-from bakeoff.launch.console import print_assumed, print_dry_run, print_interrupted, print_outcome, print_waiting
+from bakeoff.launch.console import (
+    print_assumed,
+    print_dry_run,
+    print_interrupted,
+    print_not_kept,
+    print_notes,
+    print_outcome,
+    print_waiting,
+)
+from bakeoff.launch.kept import not_kept
 from bakeoff.overview import Overview
 from bakeoff.runs import (
     INTERRUPTED_STATUS,
@@ -70,9 +79,13 @@ def train(config: DictConfig) -> float | None:
         print_dry_run(run.identity, reuse_rule, folder)
         _remove_empty(folder)
         return None
+    if alone:
+        print_notes(run.notes)
     finished = finished_outcome(folder, run.identity, reuse_rule)
     if run.assumed is not None and (finished or resumable_outcome(folder, run.identity, reuse_rule)):
         print_assumed([run.assumed])
+    if finished is not None:
+        print_not_kept(not_kept([(folder, overrides)]))
     outcome = finished or _train_or_wait(config, run, folder, reuse_rule, progress_bar=alone)
     if was_stopped(outcome):
         print_interrupted(folder)

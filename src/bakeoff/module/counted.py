@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import Metric
 
@@ -30,9 +31,18 @@ class CountedLabels:
 
     def weight(self, labels: Tensor) -> Tensor | None:
         """What the mean over a batch with these labels, none of them ignored, weighs; None for its examples."""
-        if isinstance(self._loss, nn.CrossEntropyLoss | nn.NLLLoss) and self._loss.weight is not None:
-            return self._loss.weight[labels].sum()
+        weight = self._class_weights()
+        if weight is not None:
+            return weight[labels].sum()
         return None if self.ignored is None else torch.tensor(float(labels.numel()), device=labels.device)
+
+    def _class_weights(self) -> Tensor | None:
+        if isinstance(self._loss, nn.CrossEntropyLoss | nn.NLLLoss):
+            return self._loss.weight
+        if isinstance(self._loss, functools.partial) and self._loss.func in (F.cross_entropy, F.nll_loss):
+            weight: Tensor | None = self._loss.keywords.get("weight")
+            return weight
+        return None
 
     def check(self, labels: Tensor, n_out: int) -> None:
         """Refuses labels that are no classes.

@@ -1,4 +1,4 @@
-"""Stops a training whose loss or weights are no longer finite.
+"""Stops a training whose loss or weights are no longer finite, or whose net gives NaN in a validation.
 
 The losses of the last steps are kept on the device and checked together every few steps, so that a GPU does not wait
 for each of them. The first bad step is still exact for a loss; for weights it is the step of the check.
@@ -28,15 +28,18 @@ class Divergence:
 class StopOnDivergence(pl.Callback):
     """Stops training, without an exception, at the first check after a loss or a weight became non-finite.
 
+    Where `training_step` returns no loss, the weights are checked after each validation.
+
     Args:
         every_n_steps: how often losses and weights are checked.
+        outputs_are_predictions: whether NaN in what `validation_step` returns is a divergence.
 
     Raises:
         ValueError: `every_n_steps` is below 1.
 
     """
 
-    def __init__(self, every_n_steps: int = 50) -> None:
+    def __init__(self, every_n_steps: int = 50, *, outputs_are_predictions: bool = True) -> None:
         if not every_n_steps >= 1:
             raise ValueError(f"every_n_steps must be >= 1, got {every_n_steps}")
         self.every_n_steps = every_n_steps
@@ -44,6 +47,9 @@ class StopOnDivergence(pl.Callback):
         self._losses: list[Tensor] = []
         self._steps: list[int] = []  # to which these losses belong
         self._step = 0
+        self._judges_outputs = outputs_are_predictions
+        self._gives_losses = False  # a module that makes its steps itself need not: its weights are looked at
+        self._have_nan: list[Tensor] = []  # whether the outputs of a batch of the validation do
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Reads where training starts."""
@@ -60,10 +66,28 @@ class StopOnDivergence(pl.Callback):
         else:
             step, self._step = self._step + 1, trainer.global_step
         if isinstance(outputs, dict) and "loss" in outputs:
+            self._gives_losses = True
             self._losses.append(outputs["loss"])
             self._steps.append(step)
         if len(self._losses) >= self.every_n_steps:
             self._check(trainer, pl_module)
+
+    def on_validation_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Looks for NaN: a row of it would count as any class."""
+        if self._judges_outputs and isinstance(outputs, Tensor):
+            self._have_nan.append(outputs.isnan().any())
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stops the training if there was one."""
+        has_nan = bool(torch.stack(self._have_nan).any()) if self._have_nan else False
+        self._have_nan.clear()
+        if has_nan or not self._gives_losses:
+            self._check(trainer, pl_module)  # the step of the loss, if it began there
+        if has_nan:
+            self.divergence = self.divergence or Divergence("an output in validation", trainer.global_step)
+            trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Checks the remaining losses."""

@@ -19,19 +19,23 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError, Metric, R2Score
+from torch import Tensor
+from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError, Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError
 
 from bakeoff.module.counted import BinnedCalibrationError, CountedLabels, WeightedMean
+from bakeoff.module.r2 import ColumnR2
 from bakeoff.module.shapes import misfit
 from bakeoff.runs.metrics import has_columns, metric_names
 
 N_BINS = 15
 
 
-class Metrics(nn.Module):
+class Metrics:
     """The metrics of one pass over a validation or test set, the loss included.
+
+    No part of the module that uses them: they follow the outputs from device to device, but keep their precision where
+    Lightning turns a module into half precision, in which a sum soon grows no further.
 
     Args:
         task: `classification` or `regression`.
@@ -43,12 +47,11 @@ class Metrics(nn.Module):
     """
 
     def __init__(self, task: str, metrics: Mapping[str, Metric]) -> None:
-        super().__init__()
         known = metric_names(task)
         if unknown := sorted(set(metrics) - set(known)):
             raise ValueError(f"metrics for {task} must be among {', '.join(known)}, got {', '.join(unknown)}")
         every = {"loss": MeanMetric(nan_strategy="disable"), **metrics}
-        self.metrics = nn.ModuleDict({name: every[name] for name in known if name in every})
+        self.metrics = {name: every[name] for name in known if name in every}
 
     def update(self, losses: Tensor, output: Tensor, target: Tensor) -> None:
         """Adds one batch: `losses` (N, ...), or a scalar that is their mean; shapes as in `bakeoff.module.shapes`."""
@@ -61,29 +64,29 @@ class Metrics(nn.Module):
             ValueError: there was no batch.
 
         """
-        if not self._metric("loss").update_called:
+        if not self.metrics["loss"].update_called:
             raise ValueError("there was no batch to measure: the loader gave none in this pass")
-        return {name: _value(self._metric(name)) for name in self.metrics}
+        return {name: _value(metric) for name, metric in self.metrics.items()}
 
     def reset(self) -> None:
         """Discards all batches."""
-        for name in self.metrics:
-            self._metric(name).reset()
+        for metric in self.metrics.values():
+            metric.reset()
 
     def _update_loss(self, losses: Tensor, n: int, weight: Tensor | None = None) -> None:
         """`weight` is what a scalar weighs in the mean over batches, where that is not the number of examples `n`."""
         if weight is None:
             # a value for each example: torchmetrics 1.9 ignores weights where it does not check for NaN
-            self._metric("loss").update((losses if losses.ndim else losses.expand(n)).float())
+            self.metrics["loss"].update((losses if losses.ndim else losses.expand(n)).float())
             return
         if not isinstance(self.metrics["loss"], WeightedMean):
             self.metrics["loss"] = WeightedMean().to(losses.device)
-        self._metric("loss").update(losses, weight)
+        self.metrics["loss"].update(losses, weight)
 
-    def _metric(self, name: str) -> Metric:
-        metric = self.metrics[name]
-        assert isinstance(metric, Metric)
-        return metric
+    def _move_to(self, device: torch.device) -> None:
+        for metric in self.metrics.values():
+            if metric.device != device:
+                metric.to(device)
 
 
 class ClassificationMetrics(Metrics):
@@ -102,7 +105,7 @@ class ClassificationMetrics(Metrics):
             "ece": MulticlassCalibrationError(n_out, n_bins=N_BINS, validate_args=False),
         }
         if n_out > 5:
-            metrics["top5"] = MulticlassAccuracy(n_out, average="micro", top_k=5, validate_args=False)
+            metrics["top5"] = MulticlassAccuracy(n_out, average="micro", validate_args=False)
         super().__init__("classification", metrics)
         self.n_out, self._counted = n_out, counted or CountedLabels()
 
@@ -114,6 +117,7 @@ class ClassificationMetrics(Metrics):
 
         """
         check_fit(output, target, task="classification", n_out=self.n_out)
+        self._move_to(output.device)
         if output.ndim > 2 and not isinstance(self.metrics["ece"], BinnedCalibrationError):
             self.metrics["ece"] = BinnedCalibrationError(N_BINS).to(output.device)
         output, labels = _one_row_a_label(output), target.flatten().long()
@@ -125,12 +129,15 @@ class ClassificationMetrics(Metrics):
         if not len(labels):  # all are ignored; some metrics cannot be given nothing
             return
         output = output.float()
-        # torchmetrics treats values outside [0, 1] as logits and values inside as probabilities: pass the latter
-        probabilities = output.softmax(dim=-1)
-        for name in ("accuracy", "top5", "ece"):
-            if name in self.metrics:
-                self._metric(name).update(probabilities, labels)
-        self._metric("nll").update(F.cross_entropy(output, labels, reduction="none"))
+        # as classes and bins, not as probabilities: a softmax makes equal what logits tell apart
+        predicted = output.argmax(dim=1)
+        self.metrics["accuracy"].update(predicted, labels)
+        if "top5" in self.metrics:
+            among = (output.topk(5, dim=1).indices == labels[:, None]).any(dim=1)
+            self.metrics["top5"].update(torch.where(among, labels, (labels + 1) % self.n_out), labels)
+        confidence = output.softmax(dim=-1).amax(dim=1, keepdim=True)
+        self.metrics["ece"].update(torch.zeros_like(output).scatter_(1, predicted[:, None], confidence), labels)
+        self.metrics["nll"].update(F.cross_entropy(output, labels, reduction="none"))
 
 
 class RegressionMetrics(Metrics):
@@ -144,18 +151,15 @@ class RegressionMetrics(Metrics):
 
     def __init__(self, std: float | Sequence[float] = 1.0, n_out: int = 1) -> None:
         metrics: dict[str, Metric] = {
-            "rmse": MeanSquaredError(squared=False),
-            "mae": MeanAbsoluteError(),
-            # in float64: its sums of squares cancel in float32 where the mean is large beside the deviation
-            "r2": R2Score().set_dtype(torch.float64),
+            "rmse": MeanSquaredError(squared=False).set_dtype(torch.float64),
+            "mae": MeanAbsoluteError().set_dtype(torch.float64),
+            "r2": ColumnR2(n_out),
         }
         super().__init__("regression", metrics)
         self.n_out, self.std = n_out, std
-        by_column: dict[str, Metric] = {
-            "rmse": MeanSquaredError(squared=False, num_outputs=n_out).set_dtype(torch.float64),
-            "r2": R2Score(multioutput="raw_values").set_dtype(torch.float64),
-        }
-        self.by_column = nn.ModuleDict(by_column if has_columns(n_out) else {})
+        self._by_column = None
+        if has_columns(n_out):
+            self._by_column = MeanSquaredError(squared=False, num_outputs=n_out).set_dtype(torch.float64)
 
     def update(self, losses: Tensor, output: Tensor, target: Tensor) -> None:
         """See `Metrics.update`.
@@ -165,28 +169,34 @@ class RegressionMetrics(Metrics):
 
         """
         check_fit(output, target, task="regression", n_out=self.n_out)
+        self._move_to(output.device)
         self._update_loss(losses, len(target))
         output, target = (_squeeze_single_column(t.double()) for t in (output, target))
         std: Any = self.std
         if isinstance(std, Sequence):
             std = torch.tensor(std, dtype=output.dtype, device=output.device)
         scaled = output * std, target * std
-        self._metric("r2").update(output, target)  # the same in any units; a mean over columns
+        self.metrics["r2"].update(*(t.reshape(len(t), -1) for t in (output, target)))  # the same in any units
         for name in ("rmse", "mae"):
-            self._metric(name).update(*(t.flatten().float() for t in scaled))
-        for metric in self.by_column.values():
-            metric.update(*scaled)  # type: ignore[operator]  # a Metric; ModuleDict knows modules alone
+            self.metrics[name].update(*(t.flatten() for t in scaled))
+        if self._by_column is not None:
+            self._by_column.to(output.device).update(*scaled)
 
     def compute(self) -> dict[str, Tensor]:
         """See `Metrics.compute`; with `rmse/0` and so on, for each column."""
-        columns = {name: _value(metric, self.n_out) for name, metric in self.by_column.items()}
-        return super().compute() | {f"{name}/{d}": v for name, values in columns.items() for d, v in enumerate(values)}
+        found = super().compute()
+        r2 = found["r2"]
+        found["r2"] = r2.mean()
+        if self._by_column is None:
+            return found
+        columns = {"rmse": _value(self._by_column, self.n_out), "r2": r2}
+        return found | {f"{name}/{d}": v for name, values in columns.items() for d, v in enumerate(values)}
 
     def reset(self) -> None:
         """See `Metrics.reset`."""
         super().reset()
-        for metric in self.by_column.values():
-            metric.reset()  # type: ignore[operator]
+        if self._by_column is not None:
+            self._by_column.reset()
 
 
 def check_fit(output: Any, target: Tensor, *, task: str, n_out: int) -> None:
@@ -202,8 +212,8 @@ def check_fit(output: Any, target: Tensor, *, task: str, n_out: int) -> None:
 
 
 def _value(metric: Any, *shape: int) -> Tensor:
-    """What a metric computes; NaN for one that was given nothing, and for R² of a single sample."""
-    if not metric.update_called or (isinstance(metric, R2Score) and metric.total < 2):
+    """What a metric computes; NaN for one that was given nothing."""
+    if not metric.update_called:
         return torch.full(shape, math.nan)
     value: Tensor = metric.compute()
     return value

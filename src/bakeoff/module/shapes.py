@@ -6,11 +6,20 @@ regression       outputs and targets (N, D), where (N,) counts as (N, 1)
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+LOSSES_OF_LOGITS = (nn.CrossEntropyLoss, nn.BCEWithLogitsLoss, nn.MultiLabelSoftMarginLoss, nn.SoftMarginLoss)
+FUNCTIONS_OF_LOGITS = (
+    F.cross_entropy,
+    F.binary_cross_entropy_with_logits,
+    F.multilabel_soft_margin_loss,
+    F.soft_margin_loss,
+)
 
 
 def misfit(output: Any, target: Tensor, *, task: str, n_out: int) -> str | None:
@@ -27,6 +36,23 @@ def misfit(output: Any, target: Tensor, *, task: str, n_out: int) -> str | None:
     return _misfit_of_values(output, target, n_out)
 
 
+def broadcasts(loss: Any) -> bool:
+    """Whether it is one of torch's own losses; one of a user's own may align its arguments itself, and ours do."""
+    while isinstance(loss, partial):
+        loss = loss.func
+    home = type(loss) if isinstance(loss, nn.Module) else loss
+    return str(getattr(home, "__module__", "")).startswith("torch.nn.")
+
+
+def like_output(target: Tensor, output: Tensor) -> Tensor:
+    """Targets (N,) for outputs (N, 1), or the other way round, in the shape of the outputs.
+
+    A loss would broadcast them to (N, N), and train the net to the mean.
+    """
+    is_column = {target.ndim, output.ndim} == {1, 2} and target.numel() == output.numel()
+    return target.reshape(output.shape) if is_column else target
+
+
 def misread(loss: Any, output: Tensor, target: Tensor) -> str | None:
     """Why the metrics would misread logits whose shape fits, from their values; None where nothing says so.
 
@@ -40,6 +66,13 @@ def misread(loss: Any, output: Tensor, target: Tensor) -> str | None:
             "axis 1, as torch's cross_entropy does: return output.movedim(-1, 1)"
         )
     return None
+
+
+def takes_logits(loss: Any) -> bool:
+    """Whether it is one of torch's losses of logits: targets are classes or their probabilities, not quantities."""
+    while isinstance(loss, partial):
+        loss = loss.func
+    return isinstance(loss, LOSSES_OF_LOGITS) or loss in FUNCTIONS_OF_LOGITS
 
 
 def _takes_classes_last(loss: Any, output: Tensor, target: Tensor) -> bool:

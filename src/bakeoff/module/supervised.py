@@ -16,6 +16,7 @@ from bakeoff.module.loss_parameters import Loss, registered
 from bakeoff.module.metrics import metrics_for
 from bakeoff.module.optimizer_mode import OptimizerMode
 from bakeoff.module.probe import StepProbe
+from bakeoff.module.shapes import broadcasts, like_output
 from bakeoff.module.trained import check_optimizer, trained_parameters
 
 TRAINING_WEIGHTS, IN_EVAL_MODE = "training_weights", "optimizer_in_eval_mode"  # keys of a checkpoint
@@ -66,11 +67,13 @@ class SupervisedModule(pl.LightningModule):
         self._optimizer_factory, self._lr_factor = optimizer, lr_factor
         self.val_metrics = metrics_for(task, n_out, target_std, loss)
         self.test_metrics = metrics_for(task, n_out, target_std, loss)
+        self._aligns_targets = task == "regression" and broadcasts(loss)
         self._sample_every_n_steps = sample_every_n_steps
         self._curve = LossCurve(log_every_n_steps)
         self._batches_a_step = 1
         self._mode, self._trains = OptimizerMode(), False
         self._resumes_in_eval_mode = self._validates_in_training = False
+        self.measured: dict[str, float] = {}  # the metrics of the last validation or test
         use_names_of_net(self)
 
     def forward(self, x: Tensor) -> Any:
@@ -105,8 +108,14 @@ class SupervisedModule(pl.LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The mean loss of a batch (x, y); Lightning does the backward pass and the update."""
         x, y = batch
-        loss = self.loss(self.net(x), y)
+        loss = self._loss_of(self.net(x), y)
         return loss.mean() if loss.ndim else loss
+
+    def _loss_of(self, output: Tensor, y: Tensor) -> Tensor:
+        if self._aligns_targets:
+            y = like_output(y, output)
+        loss: Tensor = self.loss(output, y)
+        return loss
 
     def on_train_start(self) -> None:
         """Brings the weights of a checkpoint that was written in a validation back to those of training."""
@@ -197,12 +206,13 @@ class SupervisedModule(pl.LightningModule):
     def _update_metrics(self, metrics: Any, batch: Any) -> Tensor:
         x, y = batch
         output: Tensor = self.net(x)
-        metrics.update(self.loss(output, y), output, y)
+        metrics.update(self._loss_of(output, y), output, y)
         return output
 
     def _log_metrics(self, split: str, metrics: Any) -> None:
         values = {f"{split}/{name}": value for name, value in metrics.compute().items()}
         metrics.reset()
+        self.measured = {name: float(value) for name, value in values.items()}
         # `step` is Lightning's own key for the x-axis, which it would otherwise count one too low here
         self.log_dict({**values, "step": float(self.trainer.global_step)})
 

@@ -28,11 +28,12 @@ NO_RUNS = "0" * 64  # in place of the state of an arm
 def write_bands(arm: Arm) -> None:
     """Replaces the event file in the arm's folder by one with the bands of all main curves over the completed runs.
 
-    Main curves are `train/loss` and the validation metrics.
+    Main curves are `train/loss`, the validation metrics, and what a user's own module logs.
     """
     state = arm_state(arm)
     runs = [read_curves(record.path) for record in arm.records if record.status == "completed"]
-    metrics = dict.fromkeys(tag for run in runs for tag in run if tag.startswith(MAIN_CURVES))
+    of_own_modules = {name for record in arm.records for name in record.splits}
+    metrics = dict.fromkeys(tag for run in runs for tag in run if tag.startswith(MAIN_CURVES) or tag in of_own_modules)
     with replace_events(arm.records[0].path.parent, state) as file:
         file.summary(text("seeds", _seeds(arm)))
         for metric in metrics:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bakeoff.report.metric import find_direction, on_test_data, why_no_direction
+from bakeoff.report.metric import find_direction, find_split, why_no_direction
 from bakeoff.report.records import Record, run_folders
+from bakeoff.runs.metrics import on_test_data
 from bakeoff.tensorboard.hparams import (
     HParamColumn,
     Hyperparameter,
@@ -88,9 +89,10 @@ def _metric_columns(name: str, records: Sequence[Record]) -> list[MetricColumn]:
     direction = find_direction(records, name)
     sentences = {"min": "lower is better", "max": "higher is better", None: why_no_direction(records, name)}
     data = {"val": "validation data", "test": "test data, which chose nothing", "train": "training batches"}
-    on = data.get(name.partition("/")[0], name.partition("/")[0])
+    split = find_split(records, name)
+    on = data.get(split or "", name.partition("/")[0])
     about = f"on {on}; {sentences[direction]}; completed runs alone have it"
     final = MetricColumn(f"final/{name}", f"{name} (final)", f"Last value {about}.")
-    if name.startswith("test/") or direction is None:
+    if split == "test" or direction is None:
         return [final]
     return [final, MetricColumn(f"best/{name}", f"{name} (best)", f"Best value of the run {about}.")]

@@ -27,6 +27,7 @@ from bakeoff.report.arms import Arm, group_arms
 from bakeoff.report.leaderboard import render
 from bakeoff.report.metric import resolve_metric
 from bakeoff.report.records import Sweep, read_sweep
+from bakeoff.runs.metrics import split_of
 from bakeoff.tensorboard import EventFile
 from bakeoff.tensorboard.hparams import HParamColumn, Hyperparameter, experiment
 from bakeoff.tensorboard.summaries import code_block, image, text
@@ -133,7 +134,8 @@ class Overview:
 
 def _curves(sweep: Sweep, metric: str) -> list[str]:
     """What has a band, the main metric first."""
-    known = dict.fromkeys(name for record in sweep.records for name in record.metrics if not name.startswith("test/"))
+    named = ((name, record.splits) for record in sweep.records for name in record.metrics)
+    known = dict.fromkeys(name for name, splits in named if split_of(name, splits) != "test")
     return list(dict.fromkeys([metric, *known]))
 
 

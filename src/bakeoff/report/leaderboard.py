@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 from bakeoff.report.arms import differing_keys
 from bakeoff.report.footer import footer
-from bakeoff.report.metric import METRIC, metric_direction, on_test_data
+from bakeoff.report.metric import METRIC, metric_direction
 from bakeoff.report.ranking import UNREADABLE, Row, rank_arms
 from bakeoff.report.records import Record, UnreadableRun
 from bakeoff.report.table import Column, number_format, shorten, text_table, visible
-from bakeoff.runs.metrics import Direction
+from bakeoff.runs.metrics import Direction, on_test_data
 from bakeoff.stats import Estimate
 
 KEY_WIDTH = 20

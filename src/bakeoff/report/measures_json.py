@@ -12,7 +12,7 @@ from bakeoff.errors import UserError
 from bakeoff.report.arms import Arm
 from bakeoff.report.bands import AXES, METHOD, axis_values, band
 from bakeoff.report.curves import Curve
-from bakeoff.report.metric import find_direction
+from bakeoff.report.metric import find_direction, find_split
 from bakeoff.report.ranking import UNREADABLE, rank_arms
 from bakeoff.report.reader import Snapshot, SweepReader
 from bakeoff.report.record import Record
@@ -46,7 +46,7 @@ def table_json(snapshot: Snapshot, metric: str, value: str) -> Json:
     direction = find_direction(records, metric)
     missing = Counter(run.folder for run in unreadable)
     rows = {arm.folder: _row(arm, missing[arm.folder], metric, value, direction) for arm in snapshot.arms}
-    if value == "final" and metric.startswith("val/") and direction is not None:
+    if value == "final" and find_split(records, metric) == "val" and direction is not None:
         for row in rank_arms(records, unreadable, metric=metric):
             rank = {"rank": row.rank, "too_close": row.too_close, "shared_seeds": row.shared_seeds}
             rows[row.arm.folder] |= rank
@@ -130,7 +130,7 @@ def _incomplete(arm: Arm, reader: SweepReader, metric: str) -> list[Json]:
 
 
 def _cut_short(record: Record, reader: SweepReader, metric: str) -> str | None:
-    if not metric.startswith(("train/loss", "val/")):  # others need no point at the last step
+    if metric != "train/loss" and find_split([record], metric) != "val":  # others need no point at the last step
         return None
     curve = reader.curves(record.path).get(metric)
     last = int(curve.steps[-1]) if curve is not None and len(curve.steps) else 0

@@ -9,22 +9,27 @@ from collections.abc import Iterable, Sequence
 
 from bakeoff.errors import UserError, did_you_mean
 from bakeoff.report.record import Record
-from bakeoff.runs.metrics import Direction, find_metric
+from bakeoff.runs.metrics import Direction, find_metric, on_test_data, split_of
 
 METRIC = "val/accuracy"
 DIRECTIONS: tuple[Direction, Direction] = ("min", "max")
 
 
 def resolve_metric(records: Iterable[Record], metric: str) -> str:
-    """The metric itself; the default means RMSE where all records are of regressions."""
+    """The metric itself; the default means RMSE where all records are of regressions, or what all were ranked by."""
+    records = list(records)
     known = {name for record in records for name in record.metrics}
-    is_default = metric == METRIC and METRIC not in known
-    return "val/rmse" if is_default and "val/rmse" in known else metric
+    if metric != METRIC or METRIC in known:
+        return metric
+    ranked_by = {record.metric for record in records if record.metric}
+    stated = ranked_by.pop() if len(ranked_by) == 1 else metric
+    return "val/rmse" if "val/rmse" in known else stated
 
 
-def on_test_data(metric: str) -> str:
-    """The name of the same metric on test data."""
-    return f"test/{metric.removeprefix('val/')}"
+def find_split(records: Iterable[Record], metric: str) -> str | None:
+    """On which part of the data it is measured, `train`, `val` or `test`; None of a curve that is no metric."""
+    found = (split for record in records if (split := split_of(metric, record.splits)) is not None)
+    return next(found, split_of(metric, {}))
 
 
 def check_metric(records: Iterable[Record], metric: str) -> None:
@@ -34,7 +39,7 @@ def check_metric(records: Iterable[Record], metric: str) -> None:
         UserError: no run has the metric, or it is not measured on validation data.
 
     """
-    known = sorted({name for record in records for name in record.metrics if name.startswith("val/")})
+    known = sorted({name for record in records for name in record.metrics if split_of(name, record.splits) == "val"})
     if metric in known:
         return
     twin = f"val/{metric.rpartition('/')[2]}"

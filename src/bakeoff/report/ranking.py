@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from statistics import mean
 
 from bakeoff.report.arms import Arm, group_arms
-from bakeoff.report.metric import METRIC, check_metric, metric_direction, on_test_data
+from bakeoff.report.metric import METRIC, check_metric, metric_direction
 from bakeoff.report.records import Record, UnreadableRun
-from bakeoff.runs.metrics import Direction
+from bakeoff.runs.metrics import Direction, on_test_data
 from bakeoff.stats import Estimate, mean_interval, too_close_to_call
 
 UNREADABLE = "unreadable"  # counted beside the statuses

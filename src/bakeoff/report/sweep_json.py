@@ -11,7 +11,7 @@ from typing import Any
 
 from bakeoff.report.arms import Arm, as_text, common_choices, differing_keys, natural_key
 from bakeoff.report.hydra_files import composed_config
-from bakeoff.report.metric import METRIC, find_direction, resolve_metric, why_no_direction
+from bakeoff.report.metric import METRIC, find_direction, find_split, resolve_metric, why_no_direction
 from bakeoff.report.reader import Snapshot, SweepReader
 from bakeoff.report.records import Record, UnreadableRun
 from bakeoff.report.repeat import command_of
@@ -50,7 +50,7 @@ def _default_metric(snapshot: Snapshot, metrics: Sequence[Json]) -> str:
     # in outcome.json since metrics have a direction; in the configuration of older runs
     chosen = (record.metric or composed_config(record.path).get("metric") for record in snapshot.sweep.records[-1:])
     metric = resolve_metric(snapshot.sweep.records, str(next(chosen, None) or METRIC))
-    validated = [name for name in known if name.startswith("val/")]
+    validated = [name for name in known if find_split(snapshot.sweep.records, name) == "val"]
     return metric if metric in known or not validated else validated[0]
 
 
@@ -138,7 +138,8 @@ def _metric(name: str, records: Sequence[Record], *, has_best: bool = False, has
         "why_no_direction": None if direction else why_no_direction(records, name),
         "best": has_best and direction is not None,
         "summary": has_summary,
-        "curve": not name.startswith("test/"),
+        "split": find_split(records, name),
+        "curve": find_split(records, name) != "test",
     }
 
 

@@ -7,6 +7,8 @@ Nothing is guessed from a name: a metric that is not in the table has the direct
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,6 +37,7 @@ METRICS = {
     "mae": Metric("min", "regression", "the target's own"),
     "r2": Metric("max", "regression", "fraction of the variance"),
 }
+_VALIDATION = re.compile(r"^(validation|valid|val)(?![a-zA-Z])")
 BY_COLUMN = ("rmse", "r2")  # given for each column of regression targets too, where there are a few
 MAX_COLUMNS = 16
 
@@ -46,6 +49,18 @@ def find_metric(name: str) -> Metric | None:
     if split not in SPLITS or (column and not (base in BY_COLUMN and column.isdecimal())):
         return None
     return METRICS.get(base if column else metric)
+
+
+def split_of(name: str, stated: Mapping[str, str]) -> str | None:
+    """On which part of the data a metric is measured: as its name says (`val/rmse`), or what a record states."""
+    prefix = name.partition("/")[0]
+    return prefix if prefix in SPLITS else stated.get(name)
+
+
+def on_test_data(name: str) -> str:
+    """The name of the same metric on test data: `test/rmse` for `val/rmse`, `test_acc` for `val_acc`."""
+    twin = _VALIDATION.sub("test", name)
+    return twin if twin != name else f"test/{name}"
 
 
 def metric_names(task: str) -> list[str]:

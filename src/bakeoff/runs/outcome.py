@@ -27,11 +27,12 @@ class Outcome:
     """How a run ended, or that it is running. Field for field the schema of `outcome.json`; seconds are seconds.
 
     `metrics` maps a name to `final`, and, but for test metrics and for those whose direction is not known, `best` and
-    `best_step`. `metric` is what arms are ranked by, `metric_direction` (`min` or `max`) which values of it are better.
-    `error`, for a bad end, holds `type`, `message`, `step` (the first bad optimizer step, or null) and `traceback` (or
-    null). `host` and `process` say where it was trained last; `fingerprint` is what a repeated command is recognized by
-    (`bakeoff.runs.fingerprint`), or null. `launch` names the command that trained it last; `assumed` says what
-    is assumed unchanged where the run is taken for the same, or null.
+    `best_step`. `splits` says of a metric of a user's own module whether it is measured on `train`, `val` or `test`
+    data, where its name does not begin with that. `metric` is what arms are ranked by, `metric_direction` (`min` or
+    `max`) which values of it are better. `error`, for a bad end, holds `type`, `message`, `step` (the first bad
+    optimizer step, or null) and `traceback` (or null). `host` and `process` say where it was trained last;
+    `fingerprint` is what a repeated command is recognized by (`bakeoff.runs.fingerprint`), or null. `launch` names the
+    command that trained it last; `assumed` says what is assumed unchanged where the run is taken for the same, or null.
     """
 
     arm: dict[str, Any]
@@ -40,6 +41,7 @@ class Outcome:
     overrides: list[str]
     status: str = "running"
     metrics: dict[str, dict[str, float | int | None]] = field(default_factory=dict)
+    splits: dict[str, str] = field(default_factory=dict)
     metric: str | None = None
     metric_direction: str | None = None
     steps: int = 0
@@ -104,6 +106,7 @@ def parse_outcome(text: str) -> Outcome:
         overrides=[str(override) for override in _field(record, "overrides", list)],
         status=_field(record, "status", str),
         metrics={name: _metric(name, entry) for name, entry in _field(record, "metrics", dict).items()},
+        splits={str(name): str(split) for name, split in (_optional(record, "splits", dict) or {}).items()},
         metric=_optional(record, "metric", str),
         metric_direction=_optional(record, "metric_direction", str),
         steps=_field(record, "steps", int),

@@ -41,7 +41,11 @@ class EventFile:
 
     def summary(self, summary: Summary, step: int = 0, wall_time: float | None = None) -> None:
         """Writes a summary of any kind; those of text, images and histograms are made in `summaries`."""
-        self._write(Event(wall_time=wall_time or time.time(), step=step, summary=summary))
+        self.event(Event(wall_time=wall_time or time.time(), step=step, summary=summary))
+
+    def event(self, event: Event) -> None:
+        """Writes an event of any kind."""
+        self._write(event)
         if time.monotonic() - self._flushed > self.flush_secs:
             self.flush()
 

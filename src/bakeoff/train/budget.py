@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bakeoff.data import DataSpec
 from bakeoff.errors import UserError
-from bakeoff.train.settings import UNITS, BudgetSettings
+from bakeoff.train.settings import UNITS, BudgetSettings, Settings
 
 DEFAULT_VALIDATIONS = 20
 MAX_VALIDATIONS = 100
@@ -72,6 +73,22 @@ class BudgetClock:
     def lr_factor(self, schedule: Callable[[float], float]) -> Callable[[int], float]:
         """The schedule as a function of the optimizer step."""
         return lambda step: schedule(self.fraction_done(step))
+
+
+def budget_of(settings: Settings, spec: DataSpec) -> Budget:
+    """The budget of a run on data of this kind. Raises UserError as `budget_from` does."""
+    return budget_from(
+        settings.budget,
+        n_train=spec.n_train,
+        steps_per_epoch=spec.steps_per_epoch,
+        batch_size=settings.batch_size,
+    )
+
+
+def epochs_of(budget: Budget, steps_per_epoch: int | None) -> int:
+    """How many epochs a budget begins; -1, as Lightning writes it, where that is not known."""
+    known = budget.steps is not None and steps_per_epoch is not None
+    return math.ceil(budget.steps / steps_per_epoch) if known else -1  # type: ignore[operator]
 
 
 def budget_from(

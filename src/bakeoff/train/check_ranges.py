@@ -23,7 +23,11 @@ def check_ranges(settings: Settings) -> None:
     batch_size, seed, sweep, trainer = settings.batch_size, settings.seed, settings.sweep, settings.trainer
     if batch_size != "full" and not is_whole(batch_size, 1):
         raise UserError(f'batch_size must be a whole number >= 1 or "full", got {batch_size}')
-    require(is_whole(seed, 0) and seed <= MAX_SEED, "seed", f"a whole number from 0 to {MAX_SEED}", seed)
+    require(_is_seed(seed), "seed", f"a whole number from 0 to {MAX_SEED}", seed)
+    for key, given in (("init_seed", settings.init_seed), ("data_seed", settings.data_seed)):
+        require(given is None or _is_seed(given), key, f"a whole number from 0 to {MAX_SEED} or null", given)
+    if settings.init_seed is not None and settings.data_seed is not None:
+        raise UserError("give init_seed or data_seed, not both: seed would vary nothing")
     is_folder_name = is_whole(sweep, 0) or _is_folder_name(sweep)
     require(is_folder_name, "sweep", "the name of one folder (root=... says where)", repr(sweep))
     require(isinstance(trainer.compile, bool), "trainer.compile", "true or false", trainer.compile)
@@ -48,6 +52,10 @@ def check_ranges(settings: Settings) -> None:
     require(
         patience is None or is_whole(patience, 1), "early_stopping.patience", "a whole number >= 1 or null", patience
     )
+
+
+def _is_seed(value: Any) -> bool:
+    return is_whole(value, 0) and bool(value <= MAX_SEED)
 
 
 def _check_budget(budget: BudgetSettings) -> None:

@@ -60,7 +60,13 @@ def load_data(settings: Settings) -> tuple[pl.LightningDataModule, DataSpec, Dat
     held = None if isinstance(source, (Arrays, pl.LightningDataModule)) else held_by(source)
     if isinstance(source, Arrays) and not is_ours:  # ours were checked as they were read
         _refuse_not_finite(source)
-    data, spec = as_datamodule(source, batch_size=settings.batch_size, seed=settings.seed, drop_last=drop_last)
+    data, spec = as_datamodule(
+        source,
+        batch_size=settings.batch_size,
+        seed=settings.seed_of_data,
+        drop_last=drop_last,
+        any_batches=settings.has_own_module,
+    )
     if spec.digest is not None:
         unchanged = is_ours and named_files(settings.data, with_defaults=False) == named and _are_as_they_were(before)
         return data, spec, DataIdentity(spec.digest, _certain(before) if unchanged else None)

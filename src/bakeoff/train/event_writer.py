@@ -76,9 +76,9 @@ class RunEventWriter(SessionMember):
         self._file.summary(text("configuration", as_markdown(self._settings.as_dict())))
         self._file.flush()
 
-    def points(self, step: int, values: Mapping[str, float]) -> None:
+    def points(self, step: int, values: Mapping[str, float], split: str | None = None) -> None:
         """Writes one point for each tag, and with those of the main curves the axes of the step."""
-        if any(tag.startswith(CURVES) for tag in values):
+        if split is not None or any(tag.startswith(CURVES) for tag in values):
             values = {**values, **self._clock.at(step)}
         self._file.scalars(values, step)
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
+from bakeoff.data.loaders import samples_in
 from bakeoff.errors import UserError
+from bakeoff.module.loop import steps_made
 from bakeoff.runs.stop import SIGNALS
 from bakeoff.train.run_state import RunState
 from bakeoff.train.session import RunSession
+
+if TYPE_CHECKING:
+    from bakeoff.train.summary_writer import RunSummaryWriter
 
 
 class BeforeOthers(pl.Callback):
@@ -25,6 +31,7 @@ class BeforeOthers(pl.Callback):
     def __init__(self, session: RunSession, resumed: RunState | None) -> None:
         self._session, self._had_ended = session, resumed is not None and resumed.ended
         self._handlers = {number: signal.getsignal(number) for number in SIGNALS}
+        self._evaluations = 0  # of the loss, in this step
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the clock. Trains no further where training had ended, perhaps early: what is missing is the test."""
@@ -39,11 +46,23 @@ class BeforeOthers(pl.Callback):
         """The same in a test."""
         self._restore_handlers()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: Any) -> None:
+        """The loss has been evaluated for a step; a budget counts one evaluation a step."""
+        self._evaluations += 1
+        if self._evaluations > 1 and pl_module.automatic_optimization:
+            raise UserError(
+                f"optimizer: {type(optimizer).__name__} evaluates the loss several times in a step, which budgets, "
+                "samples and curves do not count: not supported"
+            )
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         """A step is made, unless gradients are accumulated over several batches."""
-        step = trainer.global_step  # takes Lightning a few microseconds
+        self._evaluations = 0
+        step = steps_made(trainer)  # takes Lightning a few microseconds
         if step != self._session.step:
             self._session.stepped(step)
+            if not pl_module.automatic_optimization and step == self._session.run.budget.steps:
+                trainer.should_stop = True  # the trainer counts other steps, and would not end
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A validation begins. Lightning keeps logged values: one of the last validation is none of this one."""
@@ -71,8 +90,8 @@ class CountedSamples(pl.Callback):
         self._session = session
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, *_: Any) -> None:
-        """A batch (x, y) was trained on."""
-        self._session.counted_samples += len(batch[0])
+        """A batch was trained on."""
+        self._session.counted_samples += samples_in(batch)
 
 
 class LastGradients(pl.Callback):
@@ -132,6 +151,7 @@ class AfterOthers(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stops the training if that follows."""
         _refuse_accumulation(trainer)
+        _refuse_other_values(trainer, pl_module)
         gradients, validated = self._gradients, self._validated
         decision = self._session.validated(
             {name: float(value) for name, value in trainer.callback_metrics.items()},
@@ -143,6 +163,18 @@ class AfterOthers(pl.Callback):
         if validated:
             validated.weights = {}
 
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """When all have logged what they measured."""
+        _refuse_other_values(trainer, pl_module)
+
+
+def _refuse_other_values(trainer: pl.Trainer, module: Any) -> None:
+    """Lightning takes the mean of what two log by one name."""
+    for name, value in getattr(module, "measured", {}).items():
+        shown = float(trainer.callback_metrics.get(name, value))
+        if not math.isclose(shown, value, rel_tol=1e-4) and not (math.isnan(shown) and math.isnan(value)):
+            raise UserError(f"callbacks: one of them logs {name} as well, which is measured already: use another name")
+
 
 def _refuse_accumulation(trainer: pl.Trainer) -> None:
     """A batch is a step: budget, samples and curves are counted so."""
@@ -153,12 +185,31 @@ def _refuse_accumulation(trainer: pl.Trainer) -> None:
         )
 
 
-class SessionLogger(Logger):
-    """Everything that is logged becomes points of curves."""
+SPLIT_OF = {"train": "train", "validate": "val", "test": "test"}  # by Lightning's name of a stage
 
-    def __init__(self, session: RunSession) -> None:
+
+class SessionLogger(Logger):
+    """Everything that is logged becomes points of curves.
+
+    Args:
+        session: the run's.
+        stage: the trainer's, for a module whose names of metrics do not say on which data they are measured.
+
+    """
+
+    def __init__(self, session: RunSession, stage: Callable[[], Any] | None = None) -> None:
         super().__init__()
-        self._session = session
+        self._session, self._stage = session, stage
+        self._experiment: RunSummaryWriter | None = None
+
+    @property
+    def experiment(self) -> RunSummaryWriter:
+        """Torch's `SummaryWriter`, whose images, texts and curves come into the run's event file."""
+        if self._experiment is None:
+            from bakeoff.train.summary_writer import RunSummaryWriter  # takes a second to import
+
+            self._experiment = RunSummaryWriter(self._session.event_file)
+        return self._experiment
 
     @property
     def name(self) -> str:
@@ -175,9 +226,15 @@ class SessionLogger(Logger):
         """The run folder."""
         return str(Path(self._session.folder))
 
+    @property
+    def log_dir(self) -> str:
+        """The run folder, as `TensorBoardLogger` calls it."""
+        return self.save_dir
+
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """One point for each name; `step` counts optimizer steps."""
-        self._session.points(step or 0, {name: float(value) for name, value in metrics.items()})
+        split = SPLIT_OF.get(self._stage()) if self._stage else None
+        self._session.points(step or 0, {name: float(value) for name, value in metrics.items()}, split)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Nothing: what Lightning finds in the module's arguments is not what a run was given."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from bakeoff.train.settings import PARTS, Settings
+from bakeoff.train.settings import Settings
 
-GROUPS = (*PARTS, "budget", "clip", "early_stopping", "trainer")
+TRAINED = ("data", "model", "loss", "optimizer", "schedule")  # by our module
+GROUPS = ("budget", "clip", "early_stopping", "trainer")
 # Where data lies and how progress is shown: nothing that is compared.
 LEFT_OUT = frozenset({"data.root", "data.download", "trainer.log_every_n_steps", "trainer.sample_every_n_steps"})
 ALWAYS_TEXT = frozenset({"trainer.precision"})  # 32 and bf16-mixed share a column
@@ -17,7 +18,7 @@ CLASS_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
 
 
 def hyperparameters(
-    settings: Settings, choices: Mapping[str, str | None], n_train: int | None = None
+    settings: Settings, choices: Mapping[str, str | None], n_train: int | None = None, parts: Iterable[str] = TRAINED
 ) -> dict[str, float | bool | str]:
     """Name -> value: `optimizer: adam`, `optimizer.lr: 0.01`, `batch_size: full`, `samples_per_step: 1077`.
 
@@ -25,16 +26,18 @@ def hyperparameters(
         settings: the run's.
         choices: group -> option chosen; a part that is not among them goes by the name of its class.
         n_train: training examples in an epoch, where that is known.
+        parts: those that the run is made of.
 
     Numbers stay numbers and text stays text, so that no name is both; a list is text, as a number is that is not
     finite; what is null is left out.
 
     """
-    found: dict[str, Any] = {part: choices.get(part) or _class_name(settings.part(part)) for part in PARTS}
+    found: dict[str, Any] = {part: choices.get(part) or _class_name(settings.part(part)) for part in parts}
     found["batch_size"] = str(settings.batch_size)
     found["samples_per_step"] = _samples_per_step(settings.batch_size, n_train)
+    found["init_seed"], found["data_seed"] = settings.init_seed, settings.data_seed
     plain = settings.as_dict()
-    for group in GROUPS:
+    for group in (*parts, *GROUPS):
         found.update(_leaves(group, plain[group]))
     found["callbacks"] = ", ".join(settings.callbacks) or None  # their names: what is inside them is theirs
     return {name: value for name, value in found.items() if value is not None and name not in LEFT_OUT}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -13,11 +13,7 @@ from bakeoff.runs.module_specs import STATED_PACKAGES
 from bakeoff.runs.modules import own_modules
 from bakeoff.train.settings import PARTS, Settings
 
-DECISIVE = (
-    "model",
-    "loss",
-    "optimizer",
-    "schedule",
+DECISIVE = (  # beside the parts that are trained
     "batch_size",
     "budget",
     "clip",
@@ -28,7 +24,13 @@ _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
 def identity_by_seed(
-    settings: Settings, data: Any = None, modules: Mapping[str, str] | None = None, *, drops_samples: bool = False
+    settings: Settings,
+    data: Any = None,
+    modules: Mapping[str, str] | None = None,
+    *,
+    parts: Iterable[str] = ("model", "loss", "optimizer", "schedule"),
+    drops_samples: bool = False,
+    files: Mapping[str, str] | None = None,
 ) -> Callable[[int], str]:
     """Seed -> identity of the run with these settings and that seed. The content of the data decides, not its path.
 
@@ -36,20 +38,26 @@ def identity_by_seed(
         settings: the run's.
         data: what identifies the data (`bakeoff.train.data_source.DataIdentity`); None for its settings.
         modules: `own_modules` of the names in the settings; None to look now.
+        parts: those that are trained, beside the data.
         drops_samples: whether an epoch leaves out the samples of an incomplete last batch.
+        files: the content of files that other settings name, by key.
 
     """
     plain = settings.as_dict()
-    decisive = {key: plain[key] for key in DECISIVE}
+    decisive = {key: plain[key] for key in (*parts, *DECISIVE)}
     decisive["precision"] = settings.trainer.precision
     decisive["compile"] = settings.trainer.compile
     if settings.early_stopping.patience is not None:
         decisive["metric"] = settings.metric  # its best value decides when a run ends
         if settings.metric_direction is not None and find_metric(settings.metric) is None:
             decisive["metric_direction"] = settings.metric_direction
+    seeds = {"init_seed": settings.init_seed, "data_seed": settings.data_seed}
+    decisive |= {key: seed for key, seed in seeds.items() if seed is not None}
     decisive["data"] = data or plain["data"]
     if drops_samples:
         decisive["drop_last"] = True
+    if files:
+        decisive["files"] = dict(files)
     decisive["sources"] = dict(own_modules(own_names(settings)) if modules is None else modules)
     return cache(lambda seed: identity_of(decisive, seed))
 

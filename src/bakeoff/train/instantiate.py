@@ -9,18 +9,21 @@ import hydra.utils
 from hydra.errors import InstantiationException
 
 from bakeoff.errors import UserError
+from bakeoff.train.check_truth import check_truth
 
 
 def instantiate(part: str, settings: Mapping[str, Any], *, partial: bool = False, **filled: Any) -> Any:
     """Hydra's instantiate into plain containers, with what went wrong in one line.
 
     Raises:
-        UserError: the target cannot be found or called; the message begins with the name of the part.
+        UserError: the target cannot be found or called, or an argument that is true or false is given something else,
+            or the other way round; the message begins with the name of the part.
 
     """
     node = {**settings, **filled, **({"_partial_": True} if partial else {})}
     if not node.get("_target_"):
         raise UserError(f"{part}: no class is named; choose a {part} or give {part}._target_=package.module.Class")
+    check_truth(part, settings)
     try:
         return hydra.utils.instantiate(node, _convert_="all")
     except InstantiationException as error:

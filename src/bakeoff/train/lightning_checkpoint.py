@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.fabric.plugins import TorchCheckpointIO
 
+from bakeoff.module.loop import steps_made
 from bakeoff.train.run_state import RunState
 
 IN_MEMORY = "bakeoff: in memory"  # in place of a path
 LEAN_LOOP = "epoch_loop.state_dict"  # where `bakeoff.module.loop` keeps random states, in the state of the fit loop
 NAMED = ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step", "loops")
+LEFT_OUT = (*NAMED, "hyper_parameters", "hparams_name", "hparams_type")  # a run is built from its configuration
 
 
 class RunStateIO(TorchCheckpointIO):
@@ -46,7 +49,7 @@ class RunStateIO(TorchCheckpointIO):
         trainer.save_checkpoint(IN_MEMORY, weights_only=False)
         state, self._state = self._state, None
         assert state is not None
-        return state
+        return replace(state, step=steps_made(trainer))
 
 
 def from_lightning(checkpoint: Mapping[str, Any]) -> RunState:
@@ -55,7 +58,7 @@ def from_lightning(checkpoint: Mapping[str, Any]) -> RunState:
     fit_loop = loops["fit_loop"] = dict(loops["fit_loop"])
     lean = fit_loop[LEAN_LOOP] = copy(fit_loop[LEAN_LOOP])
     return RunState(
-        step=checkpoint["global_step"],
+        step=checkpoint["global_step"],  # see `capture` where a module makes its steps itself
         epoch=checkpoint["epoch"],
         batch=fit_loop["epoch_loop.batch_progress"]["current"]["completed"],
         weights=checkpoint["state_dict"],
@@ -63,7 +66,10 @@ def from_lightning(checkpoint: Mapping[str, Any]) -> RunState:
         schedules=checkpoint["lr_schedulers"],
         random=lean.pop("random_state", None),
         epoch_random=lean.pop("at_epoch_start", None),
-        trainer={"loops": loops, **{key: value for key, value in checkpoint.items() if key not in NAMED}},
+        trainer={
+            "loops": loops,
+            **{key: value for key, value in checkpoint.items() if key not in LEFT_OUT},
+        },
     )
 
 

@@ -40,8 +40,8 @@ class SessionMember:
     def stepped(self, step: int) -> None:
         """A step has been made."""
 
-    def points(self, step: int, values: Mapping[str, float]) -> None:
-        """Curves have a point at `step`: tag -> value."""
+    def points(self, step: int, values: Mapping[str, float], split: str | None = None) -> None:
+        """Curves have a point at `step`: tag -> value, measured on a split that their names do not say."""
 
     def validation_started(self, step: int) -> None:
         """A validation begins."""

@@ -10,23 +10,40 @@ Tensors of float64 that broadcast against (N, ...); 0 and 1 where the data is se
 
 from __future__ import annotations
 
+import importlib.metadata
 from typing import Any
 
+import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
 from bakeoff.data import DataSpec
-from bakeoff.train.parts import Parts
+from bakeoff.train.parts import OwnModuleParts, Parts
 
 
 def describe(parts: Parts) -> dict[str, Any]:
     """`model` and `scaling`, readable with `weights_only=True`."""
-    return {"model": parts.model, "scaling": _scaling(parts.spec, parts.task, parts.n_out)}
+    found = {"model": parts.model, "scaling": _scaling(parts.spec, parts.task or parts.spec.task, parts.n_out)}
+    return {**found, **_of_lightning(parts.module)} if isinstance(parts, OwnModuleParts) else found
 
 
-def _scaling(spec: DataSpec, task: str, n_out: int) -> dict[str, Tensor | None]:
+def _of_lightning(module: pl.LightningModule) -> dict[str, Any]:
+    """What the module's own `load_from_checkpoint` looks for; what is no plain value is to be given to it."""
+    hparams = {name: value for name, value in dict(module.hparams).items() if _is_plain(value)}
+    return {"hyper_parameters": hparams, "pytorch-lightning_version": importlib.metadata.version("lightning")}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_plain(one) for one in (*value, *value.values()))
+    if isinstance(value, list | tuple):
+        return all(_is_plain(one) for one in value)
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _scaling(spec: DataSpec, task: str | None, n_out: int | None) -> dict[str, Tensor | None]:
     is_regression = task == "regression"
-    classes = torch.arange(n_out) if spec.classes is None else spec.classes
+    classes = spec.classes if spec.classes is not None or n_out is None else torch.arange(n_out)
     return {
         "x_mean": _number(0.0 if spec.input_mean is None else spec.input_mean),
         "x_std": _number(1.0 if spec.input_std is None else spec.input_std),

@@ -85,7 +85,10 @@ def record_build_failure(folder: Path, outcome: Outcome, save_configuration: Cal
 
 def _fingerprint(run: Run, configuration: str) -> dict[str, Any]:
     data, settings = run.parts.data_identity.files, run.settings
-    files = file_fingerprints(own_names(settings), run.modules, data or {})
+    named = {path: state for path, state in run.files.states.items() if state is not None}
+    if len(named) < len(run.files.states):  # a change of one would not be seen: such a run is built to be recognized
+        data = None
+    files = file_fingerprints(own_names(settings), run.modules, {**(data or {}), **named})
     command = command_fingerprint(run.overrides, configuration)
     found: dict[str, Any] = {"command": command, "files": files, "metric": run.metric, "direction": run.direction}
     return found if data is not None else found | {"data": data_fingerprint(settings.data, settings.batch_size)}

@@ -16,9 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from bakeoff.errors import UserError
 from bakeoff.runs import Outcome, arm_folder, arm_of, default_folder_name
 from bakeoff.runs.modules import changed_modules
+from bakeoff.train.build import LossDoesNotFitError
 from bakeoff.train.options import losses_for
 from bakeoff.train.parse_settings import resolve_settings
-from bakeoff.train.parts import LossDoesNotFitError
 from bakeoff.train.run import Run, build_run
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ NOT_APPLICABLE = (
     ".*smaller than the logging interval.*",  # the module writes its curve itself, across epochs
     ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning's own use of torch
     ".*your dataloader is not resumable.*",  # our loop brings any loader to its position
+    ".*is an instance of `nn.Module` and is already saved.*",  # a checkpoint holds the node that builds it again
     ".*The `srun` command is available.*",  # a run is one process
 )
 

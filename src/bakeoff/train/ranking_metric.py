@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from bakeoff.errors import UserError, did_you_mean
@@ -36,6 +37,45 @@ def resolve_metric(metric: Any, stated: str | None, task: str, n_out: int) -> tu
         f"unknown metric {metric}{hint}; there are {', '.join(known)}; "
         "for one that your own code logs as val/..., say metric_direction=min or metric_direction=max"
     )
+
+
+def resolve_own_metric(
+    metric: str,
+    stated: str | None,
+    module: str,
+    logged: Mapping[str, Direction | None],
+    *,
+    may_log_more: bool,
+) -> tuple[str, Direction]:
+    """The metric of a LightningModule of the user's own, and its direction.
+
+    Args:
+        metric: what is asked for.
+        stated: its direction, where the user gives it.
+        module: the name of the module's class.
+        logged: what it logs on validation, with the direction that torchmetrics says.
+        may_log_more: whether that is not all: it could not be tried, or callbacks log, too.
+
+    Raises:
+        UserError: it is not logged, or its direction is not known.
+
+    """
+    if metric.startswith("test/"):
+        raise UserError(f"metric={metric}: test data chooses nothing")
+    if metric not in logged and not may_log_more:
+        names = ", ".join(sorted(logged)) or "nothing"
+        raise UserError(f"metric={metric}: {module} logs on validation {names}{_give(logged)}")
+    known = logged.get(metric) if find_metric(metric) is None else None
+    if known is not None and stated not in (None, known):
+        raise UserError(f"metric_direction={stated}, but torchmetrics says {known} of {metric}")
+    return metric, direction_of(metric, known or stated)
+
+
+def _give(logged: Mapping[str, Direction | None]) -> str:
+    for name, direction in logged.items():
+        known = direction or find_metric(name)
+        return f"; give metric={name}" if known else f"; give metric={name} and metric_direction=min or =max"
+    return ': log a metric there, as by self.log("val_accuracy", ...)'
 
 
 def _in_ranking_order(task: str) -> list[str]:

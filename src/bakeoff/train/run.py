@@ -14,16 +14,20 @@ from bakeoff.errors import UserError
 from bakeoff.runs import Direction
 from bakeoff.runs.modules import own_modules
 from bakeoff.tensorboard.hparams import Hyperparameter
-from bakeoff.train.budget import Budget, budget_from
+from bakeoff.train.budget import Budget, budget_of
+from bakeoff.train.build import build
 from bakeoff.train.callbacks import build_callbacks
 from bakeoff.train.drop_last import without_drop_last
+from bakeoff.train.files_read import files_read
 from bakeoff.train.hyperparameters import hyperparameters
 from bakeoff.train.identity import identity_by_seed, own_names
+from bakeoff.train.own_module import notes_of, refuse_choices
 from bakeoff.train.parse_settings import overridden_keys
-from bakeoff.train.parts import Parts, build
-from bakeoff.train.ranking_metric import resolve_metric
+from bakeoff.train.part_files import PartFiles, part_files
+from bakeoff.train.parts import OwnModuleParts, Parts
+from bakeoff.train.ranking_metric import resolve_metric, resolve_own_metric
 from bakeoff.train.settings import PARTS, Settings
-from bakeoff.train.trainer import check_device
+from bakeoff.train.trainer import check_device, check_precision
 
 
 @dataclass
@@ -31,8 +35,9 @@ class Run:
     """Every part is built and checked; nothing is written yet.
 
     `overrides` are the command line's own, from which the arm is read. `hyperparameters` are what TensorBoard is told
-    of the run, name -> value. `modules` are the user's own that it is made of. `fingerprint` is what its record keeps,
-    so that a repeated command recognizes it, and `launch` names the command that trains it.
+    of the run, name -> value. `modules` are the user's own that it is made of, `files` those that the settings of its
+    parts name. `fingerprint` is what its record keeps, so that a repeated command recognizes it, and `launch` names the
+    command that trains it.
     """
 
     settings: Settings
@@ -44,14 +49,21 @@ class Run:
     budget: Budget
     callbacks: list[pl.Callback]
     modules: Mapping[str, str]
+    files: PartFiles
     fingerprint: dict[str, Any] | None = field(default=None)
     launch: str | None = field(default=None)
 
     @cached_property
     def identity_with(self) -> Callable[[int], str]:
         """Seed -> identity of the run that differs from this one in its seed alone."""
-        decisive, modules = self.parts.data_identity.decisive, self.modules
-        return identity_by_seed(self._as_trained(), decisive, modules, drops_samples=self.parts.drops_samples)
+        return identity_by_seed(
+            self._as_trained(),
+            self.parts.data_identity.decisive,
+            self.modules,
+            parts=self.parts.trained,
+            drops_samples=self.parts.drops_samples,
+            files=self.files.contents,
+        )
 
     def _as_trained(self) -> Settings:
         """A batch size of all samples or more is the full batch, where we make the batches."""
@@ -62,15 +74,23 @@ class Run:
         return replace(settings, batch_size="full") if is_full else settings
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user is to know of how it was built."""
+        return notes_of(self.parts) if isinstance(self.parts, OwnModuleParts) else ()
+
+    @property
     def assumed(self) -> str | None:
         """What is assumed unchanged where a record is taken for that of this run; None where all is known."""
-        return self.parts.data_identity.assumed
+        assumed = [text for text in (self.parts.data_identity.assumed, self.files.assumed) if text is not None]
+        return "; ".join(assumed) or None
 
     @cached_property
     def decided_by(self) -> Mapping[str, str]:
         """What decides the result beside the settings, as it is now: name -> a hash."""
         data = json.dumps(self.parts.data_identity.decisive, sort_keys=True)
-        return {**{f"module {name}": digest for name, digest in self.modules.items()}, "the data": data}
+        modules = {f"module {name}": digest for name, digest in self.modules.items()}
+        files = {f"the file of {key}": content for key, content in self.files.contents.items()}
+        return {**modules, **files, "the data": data}
 
     @property
     def identity(self) -> str:
@@ -96,21 +116,31 @@ def build_run(settings: Settings, overrides: Sequence[str], choices: Mapping[str
     named = {group: option for group, option in (choices or {}).items() if group not in own_class}
     names = own_names(settings)
     before = own_modules(names)
-    parts = build(settings)
+    parts, read = build(settings)
     spec = parts.spec
-    metric, direction = resolve_metric(settings.metric, settings.metric_direction, parts.task, parts.n_out)
-    budget = budget_from(
-        settings.budget,
-        n_train=spec.n_train,
-        steps_per_epoch=spec.steps_per_epoch,
-        batch_size=settings.batch_size,
-    )
-    callbacks = build_callbacks(settings.callbacks)
+    if isinstance(parts, OwnModuleParts):
+        refuse_choices(parts, given)
+    metric, direction = _metric(settings, parts)
+    budget = budget_of(settings, spec)
+    with files_read() as read_by_callbacks:
+        callbacks = build_callbacks(settings.callbacks)
     check_device(settings.trainer)
-    shown = hyperparameters(settings, named, spec.n_train)
+    check_precision(settings.trainer.precision, parts.task)
+    shown = hyperparameters(settings, named, spec.n_train, ("data", *parts.trained))
     modules = own_modules(names)  # again: some are found only when others are imported, which extend the search path
     _refuse_changed(before, modules)
-    return Run(settings, list(overrides), parts, shown, metric, direction, budget, callbacks, modules)
+    files = part_files(settings, read | read_by_callbacks)
+    return Run(settings, list(overrides), parts, shown, metric, direction, budget, callbacks, modules, files)
+
+
+def _metric(settings: Settings, parts: Parts) -> tuple[str, Direction]:
+    if not isinstance(parts, OwnModuleParts):
+        return resolve_metric(settings.metric, settings.metric_direction, str(parts.task), parts.n_out or 0)
+    name = type(parts.net).__name__
+    may_log_more = parts.logged is None or bool(settings.callbacks)
+    return resolve_own_metric(
+        settings.metric, settings.metric_direction, name, parts.logged or {}, may_log_more=may_log_more
+    )
 
 
 def _refuse_changed(before: Mapping[str, str], after: Mapping[str, str]) -> None:

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from bakeoff.errors import UserError
 from bakeoff.runs import FINAL_STATUSES, Outcome, StopRequest, arm_of, utc_now
+from bakeoff.runs.metrics import split_of
 from bakeoff.tensorboard import EventFile
 from bakeoff.train.budget import BudgetClock, samples_seen
 from bakeoff.train.checkpoints import Checkpoints
@@ -35,6 +36,7 @@ from bakeoff.train.histograms import Histograms
 from bakeoff.train.member import SessionMember, Validation
 from bakeoff.train.metric_summary import MetricSummary
 from bakeoff.train.net_description import describe
+from bakeoff.train.parts import OwnModuleParts
 from bakeoff.train.predictions import Predictions
 from bakeoff.train.run import Run
 from bakeoff.train.run_state import RunState
@@ -80,6 +82,7 @@ class RunSession:
         self.run, self.folder, self.threads = run, folder, threads or DEFAULT_THREADS
         self.budget = BudgetClock(run.budget)
         self.step = 0
+        self._logged: set[str] = set()  # since the last validation began
         self.counted_samples = 0  # where the data does not say how many samples an epoch has: see `counts_samples`
         self._stop, self._is_held, self._may_resume = stop or StopRequest(), is_held, may_resume
         self._started, self._seconds_before = time.monotonic(), 0.0
@@ -88,8 +91,9 @@ class RunSession:
         clock = StepClock(spec, settings.batch_size)
         is_classification = run.parts.task == "classification"
         predictions = Predictions(spec, not_before=_first_possible_end(run)) if is_classification else None
-        self._summary = MetricSummary({run.metric: run.direction})
-        self._events = RunEventWriter(file, settings, run.hyperparameters, clock, predictions, run.parts.n_out)
+        logged = run.parts.logged or {} if isinstance(run.parts, OwnModuleParts) else {}
+        self._summary = MetricSummary({run.metric: run.direction}, logged)
+        self._events = RunEventWriter(file, settings, run.hyperparameters, clock, predictions, run.parts.n_out or 0)
         self._early_stopping = _early_stopping(run)
         self._checkpoints = Checkpoints(
             folder,
@@ -169,13 +173,24 @@ class RunSession:
         for member in self._step_members:
             member.stepped(step)
 
-    def points(self, step: int, values: Mapping[str, float]) -> None:
-        """Curves have a point at `step`: tag -> value. To be gathered, and given once an interval."""
+    @property
+    def event_file(self) -> EventFile:
+        """For what a module writes there itself."""
+        return self._file
+
+    def points(self, step: int, values: Mapping[str, float], split: str | None = None) -> None:
+        """Curves have a point at `step`: tag -> value. To be gathered, and given once an interval.
+
+        `split` is what they are measured on, `train`, `val` or `test`, where their names do not say it (`val/...`).
+        """
+        self._logged |= values.keys()
+        values = {self._summary.name_of(name, split): value for name, value in values.items()}
         for member in self._members.values():
-            member.points(step, values)
+            member.points(step, values, split)
 
     def validation_started(self) -> None:
         """A validation begins."""
+        self._logged = set()
         for member in self._members.values():
             member.validation_started(self.step)
 
@@ -198,15 +213,20 @@ class RunSession:
 
         """
         if self.run.metric not in metrics:
-            logged = ", ".join(sorted(name for name in metrics if name.startswith("val/"))) or "nothing"
+            logged = ", ".join(sorted(self._of_validation(metrics))) or "nothing"
             message = f"metric={self.run.metric}: nothing logs it; the validation logged {logged}"
             if self.run.metric in self._summary.metrics:
                 message = f"metric={self.run.metric} must be logged at every validation, not at step {self.step}"
             raise UserError(message)
+        if self.run.metric not in self._logged:  # it was logged for callbacks alone (`logger=False`)
+            self.points(self.step, {self.run.metric: metrics[self.run.metric]}, "val")
         validation = Validation(self.step, metrics, weights, parameters, gradients)
         for member in self._members.values():
             member.validated(validation)
         return ValidationDecision(stop=self._early_stopping is not None and self._early_stopping.should_stop)
+
+    def _of_validation(self, metrics: Mapping[str, float]) -> list[str]:
+        return [name for name in metrics if split_of(name, self._summary.splits) == "val"]
 
     def boundary(self, state: Callable[[], RunState]) -> bool:
         """A step, and the validation after it, are over: writes a checkpoint if it is due, or if the run is to stop.
@@ -258,7 +278,7 @@ class RunSession:
         outcome.samples = self.counted_samples
         if not self.counts_samples:
             outcome.samples = samples_seen(self.step, spec.n_train, spec.steps_per_epoch, batch_size)
-        outcome.metrics = self._summary.metrics
+        outcome.metrics, outcome.splits = self._summary.metrics, self._summary.splits
         if status == "diverged":  # what such weights score is no result, even where it is a number
             outcome.metrics = {name: {**entry, "final": None} for name, entry in outcome.metrics.items()}
         outcome.seconds, outcome.ended = round(self._seconds(), 3), utc_now()
@@ -298,7 +318,7 @@ class RunSession:
         self.threads = run.settings.trainer.threads or self.threads
         if state is not None:
             self._restore(state, outcome)
-        outcome.threads, outcome.metrics = self.threads, self._summary.metrics
+        outcome.threads, outcome.metrics, outcome.splits = self.threads, self._summary.metrics, self._summary.splits
         return outcome
 
     def _restore(self, state: RunState, outcome: Outcome) -> None:

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 UNITS = ("epochs", "steps", "samples", "seconds")
-PARTS = ("data", "model", "loss", "optimizer", "schedule")
+PARTS = ("data", "module", "model", "loss", "optimizer", "schedule")
+OUR_MODULE = "bakeoff.module.SupervisedModule"
 
 Node = Mapping[str, Any]  # a part: its `_target_` and the arguments of that
 
@@ -56,6 +57,7 @@ class Settings:
     """Everything that one run is configured by. Parts and callbacks stay configuration: Hydra builds them."""
 
     data: Node
+    module: Node
     model: Node
     loss: Node
     optimizer: Node
@@ -63,6 +65,8 @@ class Settings:
     callbacks: Mapping[str, Node]
     batch_size: int | Literal["full"]
     seed: int
+    init_seed: int | None
+    data_seed: int | None
     metric: str
     metric_direction: str | None
     budget: BudgetSettings
@@ -77,6 +81,21 @@ class Settings:
     checkpoints: str
     checkpoint_every: float
     log: str
+
+    @property
+    def has_own_module(self) -> bool:
+        """Whether a LightningModule of the user's own is trained."""
+        return self.module.get("_target_") != OUR_MODULE
+
+    @property
+    def seed_of_weights(self) -> int:
+        """What the initial weights are drawn with."""
+        return self.seed if self.init_seed is None else self.init_seed
+
+    @property
+    def seed_of_data(self) -> int:
+        """What decides the order of the data, and what is drawn in training."""
+        return self.seed if self.data_seed is None else self.data_seed
 
     def part(self, name: str) -> Node:
         """The configuration of one of `PARTS`."""

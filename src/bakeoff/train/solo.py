@@ -8,9 +8,10 @@ import lightning.pytorch as pl
 import torch
 
 from bakeoff.module import StopOnDivergence, SupervisedModule
+from bakeoff.module.fallback import overrides
 from bakeoff.runs import Outcome
 from bakeoff.train.callbacks import check_resumable
-from bakeoff.train.data_fault import find_data_fault
+from bakeoff.train.data_fault import CheckedBatches, find_data_fault
 from bakeoff.train.error import as_error, stopped_error
 from bakeoff.train.forwarding import (
     AfterOthers,
@@ -20,7 +21,9 @@ from bakeoff.train.forwarding import (
     SessionLogger,
     ValidatedWeights,
 )
+from bakeoff.train.kept_state import KeptState
 from bakeoff.train.lightning_checkpoint import IN_MEMORY, RunStateIO
+from bakeoff.train.parts import OwnModuleParts, SupervisedParts
 from bakeoff.train.run import Run
 from bakeoff.train.run_state import RunState
 from bakeoff.train.session import RunSession
@@ -38,7 +41,7 @@ def train_solo(session: RunSession, *, progress_bar: bool = False) -> Outcome:
 
     """
     state = session.open()
-    guard = StopOnDivergence()
+    guard = StopOnDivergence(outputs_are_predictions=not isinstance(session.run.parts, OwnModuleParts))
     try:
         trained = _train(session, state, guard, progress_bar)
     except (Exception, KeyboardInterrupt, SystemExit) as error:  # Lightning makes SystemExit of a Ctrl-C
@@ -46,7 +49,7 @@ def train_solo(session: RunSession, *, progress_bar: bool = False) -> Outcome:
     if not trained:
         return session.close("interrupted", stopped_error())
     if guard.divergence is not None:
-        fault = find_data_fault(session.run.parts.data, session.run.parts.spec.steps_per_epoch or session.step)
+        fault = _data_fault(session)
         if fault is not None:
             return session.close("failed", as_error("UserError", fault, step=guard.divergence.step))
         return session.close("diverged", as_error("Divergence", str(guard.divergence), step=guard.divergence.step))
@@ -54,6 +57,13 @@ def train_solo(session: RunSession, *, progress_bar: bool = False) -> Outcome:
         return session.close("completed")
     except OSError as error:  # no room for the last of its results: it is not completed yet
         return session.close(*session.classify_error(error))
+
+
+def _data_fault(session: RunSession) -> str | None:
+    parts = session.run.parts
+    if isinstance(parts, OwnModuleParts):  # it may mask what is not finite
+        return None
+    return find_data_fault(parts.data, parts.spec.steps_per_epoch or session.step)
 
 
 def _train(session: RunSession, state: RunState | None, guard: StopOnDivergence, progress_bar: bool) -> bool:
@@ -64,23 +74,29 @@ def _train(session: RunSession, state: RunState | None, guard: StopOnDivergence,
     gradients = LastGradients(run.parts.net) if session.needs_gradients else None
     validated = ValidatedWeights() if run.callbacks else None
     counted = CountedSamples(session) if session.counts_samples else None
-    optional = (counted, validated, gradients)
+    is_own = isinstance(run.parts, OwnModuleParts)  # it may mask what is not finite
+    checked = None if run.parts.batches_are_ours or is_own else CheckedBatches()
+    kept = KeptState() if is_own else None
+    optional = (checked, counted, validated, gradients, kept)
     ours = [BeforeOthers(session, state), *(callback for callback in optional if callback is not None)]
+    module = _module_for(run, session)
+    steps_per_epoch = run.parts.spec.steps_per_epoch
     trainer = trainer_for(
         run.settings,
         session.budget,
         session.folder,
-        logger=SessionLogger(session),
+        logger=SessionLogger(session, (lambda: trainer.state.stage) if is_own else None),
         # what follows from a validation comes last, when a user's own callbacks have logged what they log
         callbacks=[guard, *ours, *run.callbacks, AfterOthers(session, validated, gradients)],
         checkpoint_io=checkpoint_io,
         on_step_boundary=lambda: _at_boundary(session, trainer, checkpoint_io),
+        steps_per_epoch=steps_per_epoch if is_own else None,
+        makes_its_steps=not module.automatic_optimization,
         progress_bar=progress_bar,
     )
     session.set_device(_device_name(trainer.strategy.root_device))
-    module = _module_for(run, session)
     # again, now that the net is built: dropout draws the same for arms whose nets draw differently
-    pl.seed_everything(run.settings.seed, workers=True, verbose=False)
+    pl.seed_everything(run.settings.seed_of_data, workers=True, verbose=False)
     session.budget.start()
     try:
         trainer.fit(module, datamodule=run.parts.data, ckpt_path=IN_MEMORY if state else None, weights_only=True)
@@ -88,7 +104,7 @@ def _train(session: RunSession, state: RunState | None, guard: StopOnDivergence,
         return False
     if guard.divergence is None:
         session.save_final(lambda: checkpoint_io.capture(trainer))
-        if run.parts.spec.has_test:
+        if run.parts.spec.has_test and overrides(module, pl.LightningModule, "test_step"):
             trainer.test(module, datamodule=run.parts.data, verbose=False)
     return True
 
@@ -103,8 +119,15 @@ class _LeaveLoopError(Exception):
 
 def _at_boundary(session: RunSession, trainer: pl.Trainer, checkpoint_io: RunStateIO) -> None:
     ends_here = trainer.should_stop or session.step == session.run.budget.steps
+    if _awaits_its_end(session, trainer):
+        return
     if not ends_here and not session.boundary(lambda: _complete_state(session, trainer, checkpoint_io)):
         raise _LeaveLoopError
+
+
+def _awaits_its_end(session: RunSession, trainer: pl.Trainer) -> bool:
+    """Whether an epoch of a user's own module ends here: what it logs then must not be cut off from its batches."""
+    return isinstance(session.run.parts, OwnModuleParts) and trainer.is_last_batch
 
 
 def _complete_state(session: RunSession, trainer: pl.Trainer, checkpoint_io: RunStateIO) -> RunState:
@@ -112,8 +135,12 @@ def _complete_state(session: RunSession, trainer: pl.Trainer, checkpoint_io: Run
     return checkpoint_io.capture(trainer)
 
 
-def _module_for(run: Run, session: RunSession) -> SupervisedModule:
+def _module_for(run: Run, session: RunSession) -> pl.LightningModule:
     parts, settings = run.parts, run.settings.trainer
+    if isinstance(parts, OwnModuleParts):
+        return parts.module
+    assert isinstance(parts, SupervisedParts)
+    assert parts.n_out is not None
     net: Any = torch.compile(parts.net) if settings.compile else parts.net
     return SupervisedModule(
         net,

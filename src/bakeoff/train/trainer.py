@@ -17,8 +17,11 @@ from lightning.pytorch.loggers import Logger
 
 from bakeoff.errors import UserError
 from bakeoff.module import use_lean_loop
-from bakeoff.train.budget import BudgetClock
+from bakeoff.module.loop import log_at_steps_made
+from bakeoff.train.budget import BudgetClock, epochs_of
 from bakeoff.train.settings import Settings, TrainerSettings
+
+HALF = {"bf16-true": "bf16-mixed", "16-true": "16-mixed"}
 
 
 def trainer_for(
@@ -30,11 +33,25 @@ def trainer_for(
     callbacks: Sequence[pl.Callback],
     checkpoint_io: CheckpointIO,
     on_step_boundary: Callable[[], None] | None = None,
+    steps_per_epoch: int | None = None,
+    makes_its_steps: bool = False,
     progress_bar: bool = False,
 ) -> pl.Trainer:
     """A trainer that stops with the budget, validates when the budget says, and steps in the lean loop.
 
-    `on_step_boundary` is called after each step and the validation behind it, when a checkpoint may be written.
+    Args:
+        settings: the run's.
+        clock: the run's budget.
+        folder: the run's.
+        logger: gets everything that is logged.
+        callbacks: in their order.
+        checkpoint_io: saves and loads checkpoints.
+        on_step_boundary: called after each step and the validation behind it, when a checkpoint may be written.
+        steps_per_epoch: for a user's own module, which may ask its trainer how many epochs there are.
+        makes_its_steps: whether the module does (`automatic_optimization=False`): the trainer would count several steps
+            a batch, and does not end the training.
+        progress_bar: whether one is shown.
+
     """
     trainer, budget = settings.trainer, clock.budget
     clip, kind = (settings.clip.value, "value") if settings.clip.value is not None else (settings.clip.norm, "norm")
@@ -44,8 +61,8 @@ def trainer_for(
         # one process, whatever a scheduler's variables say
         plugins=[LightningEnvironment(), checkpoint_io],
         precision=trainer.precision,
-        max_epochs=-1,
-        max_steps=budget.steps or -1,
+        max_epochs=epochs_of(budget, steps_per_epoch),
+        max_steps=-1 if makes_its_steps or budget.steps is None else budget.steps,
         max_time=timedelta(seconds=budget.seconds) if budget.seconds else None,
         gradient_clip_val=clip,
         gradient_clip_algorithm=kind if clip is not None else None,
@@ -58,6 +75,7 @@ def trainer_for(
         enable_model_summary=False,
         enable_progress_bar=progress_bar,
     )
+    log_at_steps_made(made)
     return use_lean_loop(made, validation_due=clock.validation_due, on_step_boundary=on_step_boundary)
 
 
@@ -76,6 +94,20 @@ def check_device(settings: TrainerSettings) -> None:
         pl.Trainer(accelerator=settings.accelerator, devices=1, precision=settings.precision, **quiet)
     except Exception as error:  # each kind of accelerator and precision has errors of its own
         raise UserError(f"trainer: {str(error).splitlines()[0]}") from error
+
+
+def check_precision(precision: Any, task: str | None) -> None:
+    """Refuses numbers of half precision as targets.
+
+    Raises:
+        UserError: it is a regression, and Lightning would make its targets half precision, too.
+
+    """
+    if task == "regression" and str(precision) in HALF:
+        raise UserError(
+            f"trainer.precision={precision} rounds the targets of a regression to 3 digits, and so its metrics: "
+            f"use trainer.precision={HALF[str(precision)]}"
+        )
 
 
 def _progress_bar(progress_bar: bool) -> list[pl.Callback]:

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from bakeoff.errors import UserError, did_you_mean
 from bakeoff.runs.execution import LAUNCH_KEYS
-from bakeoff.train.settings import PARTS, Settings
+from bakeoff.train.settings import OUR_MODULE, PARTS, Settings
 
 KNOWN = frozenset({field.name for field in fields(Settings)} | LAUNCH_KEYS | {"hydra"})
 INSTANTIATE_KEYS = frozenset({"_target_", "_partial_", "_args_", "_convert_", "_recursive_"})  # Hydra's own
@@ -39,6 +39,13 @@ def refuse_unread_keys(config: DictConfig) -> None:
         for leaf in _leaves("", own):
             if not any(leaf == name or leaf.startswith(f"{name}.") for name in read):
                 raise UserError(f"nothing reads {leaf}{did_you_mean(leaf, sorted(KNOWN))}; remove it")
+    module = plain.get("module")
+    if isinstance(module, dict) and module.get("_target_") == OUR_MODULE:
+        for key in module.keys() - INSTANTIATE_KEYS:
+            raise UserError(
+                f"nothing reads module.{key}: module=supervised is made of model, loss and optimizer; give "
+                "module._target_=package.module.Class for a LightningModule of your own"
+            )
     for part in PARTS:
         node = plain.get(part)
         if isinstance(node, dict) and node.get("_target_") is None:

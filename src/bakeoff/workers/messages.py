@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hydra.types import HydraContext
@@ -47,7 +47,8 @@ class BuiltRun:
     `finished` is the status of a run that is not to be trained again: completed, diverged, or failed without `retry`.
     `before` is the record that the run had when it was built: one that is not that one is of this command's time.
     `decided_by` is what decides the result beside the settings, name -> hash; `assumed` says what is assumed unchanged
-    where a record that is there is taken for this run, finished or to be resumed.
+    where a record that is there is taken for this run, finished or to be resumed. `notes` are what a user is to know of
+    how it was built.
     """
 
     job: Job
@@ -61,6 +62,7 @@ class BuiltRun:
     before: Outcome | None = field(default=None, repr=False)
     decided_by: Mapping[str, str] = field(default_factory=dict, repr=False)
     assumed: str | None = None
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

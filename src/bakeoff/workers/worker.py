@@ -91,6 +91,7 @@ class Worker:
             before,
             run.decided_by,
             run.assumed if is_reused else None,
+            run.notes,
         )
 
     def _train(self, built: BuiltRun) -> RunResult:

@@ -78,7 +78,7 @@ function howToRead({ tableMethod, rankMethod, metric, state }, found) {
 function whyUnranked(metric, state) {
   if (!metric.direction) return metric.why_no_direction;
   if (state.value === "best") return "best values are chosen by themselves";
-  return metric.name.startsWith("val/") ? "no arm completed all its runs" : "arms are ranked by validation metrics";
+  return metric.split === "val" ? "no arm completed all its runs" : "arms are ranked by validation metrics";
 }
 
 function heading(column, { state, update }) {

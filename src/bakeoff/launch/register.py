@@ -1,21 +1,34 @@
-"""The two things that a configuration of ours can compute: a default budget, and the name of the arm's folder.
+"""What Hydra must know in every process that composes configurations of ours. Imports no torch.
 
-Registered by the application in every process that composes configurations; imports no torch.
+Two things that a configuration can compute, a default budget and the name of the arm's folder; and the groups whose
+keys are a user's own classes to name, so that `module.lr=0.1` needs no `+`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
 from omegaconf import Container, DictConfig, OmegaConf
 
 from bakeoff.runs import arm_of, default_folder_name
 
+OPEN_GROUPS = ("module", "callbacks")
 
-def register_resolvers() -> None:
-    """Makes `${bakeoff.unless_given:...}` and `${bakeoff.arm:}` known to OmegaConf."""
+
+def register_with_hydra() -> None:
+    """Makes `${bakeoff.unless_given:...}`, `${bakeoff.arm:}` and the node `open_groups` known."""
     OmegaConf.register_new_resolver("bakeoff.unless_given", _unless_given, replace=True)
     OmegaConf.register_new_resolver("bakeoff.arm", _arm, replace=True)
+    ConfigStore.instance().store("open_groups", _open_groups())
+
+
+def _open_groups() -> DictConfig:
+    """First in the defaults of `bakeoff.yaml`: what is merged into such a node may have any keys."""
+    node = OmegaConf.create({group: {} for group in OPEN_GROUPS})
+    for group in OPEN_GROUPS:
+        OmegaConf.set_struct(node[group], False)
+    return node
 
 
 def _unless_given(default: Any, *siblings: str, _parent_: Container) -> Any:

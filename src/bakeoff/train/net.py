@@ -1,0 +1,113 @@
+"""Builds the net of a run, with the arguments that are filled in from the data, and passes examples through it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import hydra.utils
+import torch
+from torch import nn
+
+from bakeoff.data import DataSpec
+from bakeoff.data.batches import is_changed
+from bakeoff.errors import UserError
+from bakeoff.train.instantiate import first_cause, instantiate, one_line
+
+NO_CLASSES = "data: the number of classes is unknown; give your data class an attribute num_classes"
+FILLED_FROM_DATA = ("n_in", "n_out", "in_shape")
+
+
+def net_from(settings: Mapping[str, Any], spec: DataSpec) -> tuple[nn.Module, dict[str, Any]]:
+    """The net, and its node with the arguments that are filled in from the data."""
+    target = locate("model", settings)
+    _refuse_lightning_module(settings, target)
+    wanted = [name for name in FILLED_FROM_DATA if name in arguments_of(target) and name not in settings]
+    filled = filled_from_data("model", wanted, spec)
+    net = instantiate("model", settings, **filled)
+    if not isinstance(net, nn.Module):
+        raise UserError(f"model: {settings['_target_']} gave a {type(net).__name__}, not a torch.nn.Module")
+    _refuse_lightning_module(settings, type(net))
+    return net, {**settings, **as_plain(filled)}
+
+
+def _refuse_lightning_module(settings: Mapping[str, Any], kind: Any) -> None:
+    """By name, since `lightning` and `pytorch_lightning` have a class each."""
+    if inspect.isclass(kind) and any(base.__name__ == "LightningModule" for base in kind.__mro__):
+        raise UserError(
+            f"model: {settings['_target_']} is a LightningModule, with a training_step, optimizers and metrics of its "
+            f"own: give it as module._target_={settings['_target_']}"
+        )
+
+
+def locate(part: str, settings: Mapping[str, Any]) -> Any:
+    """The class or function that a part names.
+
+    Raises:
+        UserError: it cannot be imported.
+
+    """
+    target = settings.get("_target_")
+    try:
+        return hydra.utils.get_object(str(target))
+    except Exception as error:  # whatever a user's module raises on import
+        raise UserError(f"{part}: cannot import {target}: {first_cause(error)}") from error
+
+
+def arguments_of(target: Any) -> Mapping[str, inspect.Parameter]:
+    """The parameters of a class or a function by name; none of a builtin without a signature."""
+    try:
+        return inspect.signature(target).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def filled_from_data(part: str, wanted: Iterable[str], spec: DataSpec) -> dict[str, Any]:
+    """`n_in`, `n_out` and `in_shape`, as far as they are wanted.
+
+    Raises:
+        UserError: the data does not say one of them.
+
+    """
+    filled = {name: getattr(spec, name) for name in wanted}
+    unknown = [name for name, value in filled.items() if value is None]
+    if unknown == ["n_out"]:
+        raise UserError(no_columns(spec) if spec.task == "regression" else NO_CLASSES)
+    if unknown:
+        raise UserError(f"{part}: {', '.join(unknown)} cannot be read from the data; give {part}.{unknown[0]}=...")
+    return filled
+
+
+def as_plain(filled: Mapping[str, Any]) -> dict[str, Any]:
+    """As in a configuration."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in filled.items()}
+
+
+def check_forward(net: nn.Module, spec: DataSpec) -> tuple[Any, bool]:
+    """Passes two examples through the net, which also gives lazy layers their sizes.
+
+    Returns:
+        its output, and whether it changes its input in place.
+
+    """
+    if spec.example is None:
+        return None, False
+    given = spec.example.clone()
+    training = {module: module.training for module in net.modules()}
+    try:
+        with torch.no_grad():
+            output = net.eval()(given)
+    except Exception as error:  # whatever a user's forward raises
+        shape = tuple(spec.example.shape[1:])
+        name = type(net).__name__
+        raise UserError(f"model: {name} does not take examples of shape {shape}: {one_line(error)}") from error
+    for module, mode in training.items():  # one by one: a user may have frozen some
+        module.training = mode
+    return output, is_changed(given)
+
+
+def no_columns(spec: DataSpec) -> str:
+    """What is said of regression targets that are no rows."""
+    shape = tuple(spec.example_target.shape[1:]) if spec.example_target is not None else ()
+    return f"data: a target of shape {shape} is not supported yet; regression needs a number or a row of numbers"

@@ -1,0 +1,50 @@
+"""Builds what makes the update of a step: the optimizer, and the schedule of its learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from bakeoff.errors import UserError
+from bakeoff.module import check_optimizer, trained_parameters
+from bakeoff.train.instantiate import instantiate, one_line
+
+TRIED_FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the budget: a schedule may have phases
+
+
+def schedule_from(settings: Mapping[str, Any]) -> Any:
+    """None for a constant learning rate: a scheduler that changes nothing would cost its call in every step.
+
+    Raises:
+        UserError: it is no function of the share of the budget.
+
+    """
+    if settings.get("_target_") is None:
+        return None
+    schedule = instantiate("schedule", settings, partial=True)
+    for fraction in TRIED_FRACTIONS:
+        try:
+            factor = float(schedule(fraction))
+        except Exception as error:  # whatever a user's schedule raises
+            raise UserError(f"schedule: {one_line(error)}") from error
+        if not math.isfinite(factor):
+            raise UserError(f"schedule: after {fraction:.0%} of the budget the factor of the learning rate is {factor}")
+    return schedule
+
+
+def optimizer_from(settings: Mapping[str, Any], net: nn.Module, loss: Any) -> Any:
+    """The factory, tried on the parameters that are to be trained.
+
+    Raises:
+        UserError: it cannot be built, or leaves a parameter out.
+
+    """
+    factory = instantiate("optimizer", settings, partial=True)
+    try:
+        check_optimizer(factory(trained_parameters(net, loss)), net, loss)
+    except Exception as error:  # whatever a user's optimizer, or torch's on odd settings, raises
+        raise UserError(f"optimizer: {one_line(error)}") from error
+    return factory
