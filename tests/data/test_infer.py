@@ -33,7 +33,7 @@ from .datasets import Bare, drawn
             {"targets": torch.rand(20, 3)},
             ("regression", (2,), 3),
         ),
-        (lambda i: (float(i), drawn(i, 2, 2)), {}, ("regression", (), None)),
+        (lambda i: (float(i), drawn(i, 2, 2)), {}, ("regression", (), 2)),
         (lambda i: [torch.full((2,), float(i)), i], {}, ("classification", (2,), None)),
     ],
 )
@@ -54,13 +54,13 @@ def test_fields_follow_a_sample_and_common_attributes(make, attributes, expected
             "y holds only 0 and 1 in Bare: give whole numbers .* task=",
         ),
         (
-            lambda i: (torch.full((2,), float(i)), (drawn(i, 5) > 0.5).float()),
-            "y holds only 0 and 1 in 5 columns .* in Bare",
+            lambda i: (torch.full((2,), float(i)), torch.eye(5)[i % 5]),
+            r"y holds a single 1 in each row of 5 columns \(one-hot\) in Bare: give the class",
         ),
         (lambda i: (torch.full((2,), float(i)), drawn(i, 3).softmax(0)), "in 3 columns that sum to 1"),
         (lambda i: (torch.full((2,), float(i)), float(i > 100)), "y holds only 0 and 1 in Bare"),
     ],
-    ids=["binary", "multi-label", "probabilities", "sorted"],
+    ids=["binary", "one-hot", "probabilities", "sorted"],
 )
 def test_classes_in_floating_point_are_regressed_on_only_when_asked_to(make, message):
     source = Bare(make, n=200)
@@ -68,6 +68,12 @@ def test_classes_in_floating_point_are_regressed_on_only_when_asked_to(make, mes
         as_datamodule(source, batch_size=4, seed=0)
     vars(source)["task"] = "regression"
     assert as_datamodule(source, batch_size=4, seed=0)[1].task == "regression"
+
+
+def test_several_labels_a_sample_are_known_by_their_values():
+    source = Bare(lambda i: (torch.full((2,), float(i)), (drawn(i, 5) > 0.5).float()), n=200)
+    spec = as_datamodule(source, batch_size=4, seed=0)[1]
+    assert (spec.task, spec.n_out) == ("multilabel", 5)
 
 
 def test_quantities_that_begin_with_0_are_quantities():

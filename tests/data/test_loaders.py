@@ -133,11 +133,11 @@ def quantities(n=200):
     return DataLoader(TensorDataset(torch.rand(n, 3), torch.linspace(0, 1, n)), batch_size=1)
 
 
-@pytest.mark.parametrize("width", [1, 3])
-def test_classes_in_floating_point_are_ranked_by_rmse_only_when_asked_to(width):
-    labels = TensorDataset(torch.rand(40, 3), (torch.rand(40, width) > 0.5).float())
-    source = module(train=DataLoader(labels, batch_size=1))
-    assert "only 0 and 1" in refusal(source, batch_size=1)
+@pytest.mark.parametrize(("width", "said"), [(1, "only 0 and 1"), (3, "one-hot")])
+def test_classes_in_floating_point_are_ranked_by_rmse_only_when_asked_to(width, said):
+    y = torch.eye(3).repeat(14, 1) if width == 3 else (torch.rand(42, 1) > 0.5).float()
+    source = module(train=DataLoader(TensorDataset(torch.rand(42, 3), y), batch_size=1))
+    assert said in refusal(source, batch_size=1)
     source.task = "regression"
     assert as_datamodule(source, batch_size=1, seed=0)[1].task == "regression"
 

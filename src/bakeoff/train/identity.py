@@ -49,8 +49,12 @@ def identity_by_seed(
     decisive["compile"] = settings.trainer.compile
     if settings.early_stopping.patience is not None:
         decisive["metric"] = settings.metric  # its best value decides when a run ends
+        if settings.metric.removeprefix("val/") in settings.metrics:
+            decisive["metrics"] = settings.metrics[settings.metric.removeprefix("val/")]
         if settings.metric_direction is not None and find_metric(settings.metric) is None:
             decisive["metric_direction"] = settings.metric_direction
+    if settings.task.class_axis is not None:
+        decisive["class_axis"] = settings.task.class_axis
     seeds = {"init_seed": settings.init_seed, "data_seed": settings.data_seed}
     decisive |= {key: seed for key, seed in seeds.items() if seed is not None}
     decisive["data"] = data or plain["data"]
@@ -68,6 +72,7 @@ def own_names(settings: Settings) -> list[str]:
     `_target_` is one of them; `path` of `hydra.utils.get_class` and the name of a class that a net imports are others.
     """
     nodes = [settings.part(part) for part in PARTS] + list(settings.callbacks.values())
+    nodes += list(settings.metrics.values())
     found = {text for text in _texts(nodes) if _DOTTED.fullmatch(text) and not os.path.exists(text)}
     return sorted(text for text in found if text.partition(".")[0] not in STATED_PACKAGES)
 

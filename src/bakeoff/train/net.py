@@ -73,7 +73,7 @@ def filled_from_data(part: str, wanted: Iterable[str], spec: DataSpec) -> dict[s
     filled = {name: getattr(spec, name) for name in wanted}
     unknown = [name for name, value in filled.items() if value is None]
     if unknown == ["n_out"]:
-        raise UserError(no_columns(spec) if spec.task == "regression" else NO_CLASSES)
+        raise UserError(NO_CLASSES)
     if unknown:
         raise UserError(f"{part}: {', '.join(unknown)} cannot be read from the data; give {part}.{unknown[0]}=...")
     return filled
@@ -105,9 +105,3 @@ def check_forward(net: nn.Module, spec: DataSpec) -> tuple[Any, bool]:
     for module, mode in training.items():  # one by one: a user may have frozen some
         module.training = mode
     return output, is_changed(given)
-
-
-def no_columns(spec: DataSpec) -> str:
-    """What is said of regression targets that are no rows."""
-    shape = tuple(spec.example_target.shape[1:]) if spec.example_target is not None else ()
-    return f"data: a target of shape {shape} is not supported yet; regression needs a number or a row of numbers"

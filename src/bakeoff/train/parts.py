@@ -9,8 +9,10 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from bakeoff.data import DatasetDataModule, DataSpec, InMemoryDataModule
+from bakeoff.module.task import Kind, Task
 from bakeoff.runs import Direction
 from bakeoff.train.data_source import DataIdentity
 
@@ -20,7 +22,7 @@ class Parts:
     """The data, and what is trained on it.
 
     `net` is what is trained: a net, or a LightningModule of the user's own. `model` is the node that builds it again.
-    `task` is `classification` or `regression`, None where only such a module knows.
+    `task` is one of `bakeoff.module.task.KINDS`, None where only such a module knows.
     """
 
     data: pl.LightningDataModule
@@ -28,7 +30,7 @@ class Parts:
     spec: DataSpec
     net: nn.Module
     model: dict[str, Any]
-    task: str | None
+    task: Kind | None
     n_out: int | None
 
     @property
@@ -49,11 +51,19 @@ class Parts:
 
 @dataclass
 class SupervisedParts(Parts):
-    """A net, a loss and an optimizer, for our module."""
+    """A net, a loss and an optimizer, for our module.
+
+    `reads` says what a prediction is, `loss_takes_prediction` is that of `SupervisedModule`; `metrics` are the user's
+    choice, beside ours. `note` says the task in one line.
+    """
 
     loss: Callable[[Tensor, Tensor], Tensor]
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
     schedule: Callable[[float], float] | None
+    reads: Task
+    loss_takes_prediction: bool
+    metrics: Mapping[str, Metric]
+    note: str
 
 
 @dataclass

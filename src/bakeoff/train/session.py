@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from bakeoff.errors import UserError
-from bakeoff.runs import FINAL_STATUSES, Outcome, StopRequest, arm_of, utc_now
+from bakeoff.runs import FINAL_STATUSES, Direction, Outcome, StopRequest, arm_of, utc_now
 from bakeoff.runs.metrics import split_of
 from bakeoff.tensorboard import EventFile
 from bakeoff.train.budget import BudgetClock, samples_seen
@@ -35,8 +35,9 @@ from bakeoff.train.event_writer import RunEventWriter
 from bakeoff.train.histograms import Histograms
 from bakeoff.train.member import SessionMember, Validation
 from bakeoff.train.metric_summary import MetricSummary
+from bakeoff.train.metrics import directions_of
 from bakeoff.train.net_description import describe
-from bakeoff.train.parts import OwnModuleParts
+from bakeoff.train.parts import OwnModuleParts, SupervisedParts
 from bakeoff.train.predictions import Predictions
 from bakeoff.train.run import Run
 from bakeoff.train.run_state import RunState
@@ -92,7 +93,7 @@ class RunSession:
         is_classification = run.parts.task == "classification"
         predictions = Predictions(spec, not_before=_first_possible_end(run)) if is_classification else None
         logged = run.parts.logged or {} if isinstance(run.parts, OwnModuleParts) else {}
-        self._summary = MetricSummary({run.metric: run.direction}, logged)
+        self._summary = MetricSummary(_directions(run), logged)
         self._events = RunEventWriter(file, settings, run.hyperparameters, clock, predictions, run.parts.n_out or 0)
         self._early_stopping = _early_stopping(run)
         self._checkpoints = Checkpoints(
@@ -350,6 +351,12 @@ class RunSession:
 
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started
+
+
+def _directions(run: Run) -> dict[str, Direction]:
+    """Those of a user's own metrics, as far as they are known."""
+    given = directions_of(run.parts.metrics) if isinstance(run.parts, SupervisedParts) else {}
+    return {name: direction for name, direction in given.items() if direction is not None} | {run.metric: run.direction}
 
 
 def _first_possible_end(run: Run) -> int:

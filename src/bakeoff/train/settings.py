@@ -41,6 +41,13 @@ class EarlyStoppingSettings:
 
 
 @dataclass(frozen=True)
+class TaskSettings:
+    """What a prediction is, where it cannot be seen: `class_axis`, 1 or -1 (None: it can)."""
+
+    class_axis: int | None
+
+
+@dataclass(frozen=True)
 class TrainerSettings:
     """Device, precision and intervals of logging. `threads` None is torch's own choice."""
 
@@ -63,6 +70,8 @@ class Settings:
     optimizer: Node
     schedule: Node
     callbacks: Mapping[str, Node]
+    metrics: Mapping[str, Node]
+    task: TaskSettings
     batch_size: int | Literal["full"]
     seed: int
     init_seed: int | None

@@ -7,7 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from bakeoff.module import StopOnDivergence, SupervisedModule
+from bakeoff.module import StopOnDivergence
 from bakeoff.module.fallback import overrides
 from bakeoff.runs import Outcome
 from bakeoff.train.callbacks import check_resumable
@@ -27,6 +27,7 @@ from bakeoff.train.parts import OwnModuleParts, SupervisedParts
 from bakeoff.train.run import Run
 from bakeoff.train.run_state import RunState
 from bakeoff.train.session import RunSession
+from bakeoff.train.supervised import supervised_module
 from bakeoff.train.trainer import trainer_for
 
 
@@ -140,16 +141,13 @@ def _module_for(run: Run, session: RunSession) -> pl.LightningModule:
     if isinstance(parts, OwnModuleParts):
         return parts.module
     assert isinstance(parts, SupervisedParts)
-    assert parts.n_out is not None
     net: Any = torch.compile(parts.net) if settings.compile else parts.net
-    return SupervisedModule(
+    return supervised_module(
+        parts,
         net,
         parts.loss,
-        parts.optimizer,
-        n_out=parts.n_out,
-        task=parts.task,
+        parts.metrics,
         lr_factor=session.budget.lr_factor(parts.schedule) if parts.schedule else None,
-        target_std=parts.spec.target_std,
         log_every_n_steps=settings.log_every_n_steps,
         sample_every_n_steps=settings.sample_every_n_steps,
     )
