@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from bakeoff.data import as_datamodule
-from bakeoff.data.infer import is_pair
 from bakeoff.errors import UserError
 
 from .datasets import Bare, drawn
@@ -94,18 +93,3 @@ def test_another_packages_attribute_of_that_name_says_nothing(task):
     source = Bare(lambda i: (torch.full((2,), float(i)), i))
     vars(source)["task"] = task
     assert as_datamodule(source, batch_size=4, seed=0)[1].task == "classification"
-
-
-@pytest.mark.parametrize(
-    ("batch", "pair"),
-    [
-        ((torch.zeros(2, 3), torch.zeros(2)), True),
-        ([torch.zeros(2), torch.zeros(2)], True),
-        ((torch.zeros(2, 3), torch.tensor(1)), False),
-        ((torch.zeros(2),) * 3, False),
-        ((torch.zeros(2), [0, 1]), False),
-        ({"x": torch.zeros(2), "y": torch.zeros(2)}, False),
-    ],
-)
-def test_a_batch_is_a_pair_of_tensors_with_a_samples_axis(batch, pair):
-    assert is_pair(batch) is pair

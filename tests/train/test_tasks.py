@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 from collections import namedtuple
 
+import lightning.pytorch as pl
 import numpy as np
 import pytest
 import sklearn.metrics
@@ -11,7 +12,7 @@ import torch
 import torchmetrics
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 from bakeoff.errors import UserError
 
@@ -260,9 +261,83 @@ def test_where_the_predictions_are_is_said(make_run, kind, said):
     assert said in make_run(f"model.{HERE}.Wrapped", f"+model.kind={kind}").run.notes[0]
 
 
+class Sentences(Dataset):
+    """As tokenizers give them: half of the tokens are padding. The label is the first token."""
+
+    num_classes = CLASSES
+
+    def __init__(self, shift=0):
+        generator = torch.Generator().manual_seed(0)
+        self.ids = torch.randint(0, CLASSES, (60, LENGTH), generator=generator)
+        self.mask = (torch.arange(LENGTH) < torch.randint(1, LENGTH, (60, 1), generator=generator)).float()
+        self.shift = shift
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, i):
+        return {"input_ids": self.ids[i], "attention_mask": self.mask[i], "labels": self.ids[i, 0] + self.shift}
+
+
+class Batches(pl.LightningDataModule):
+    """The same, by loaders of one's own."""
+
+    num_classes, batch_size = CLASSES, 16
+
+    def train_dataloader(self):
+        return DataLoader(Subset(Sentences(), range(36)), batch_size=self.batch_size)
+
+    def val_dataloader(self):
+        return DataLoader(Subset(Sentences(), range(36, 48)), batch_size=self.batch_size)
+
+    def test_dataloader(self):
+        return DataLoader(Subset(Sentences(), range(48, 60)), batch_size=self.batch_size)
+
+
+class Classifier(nn.Module):
+    """As those of Hugging Face: called by names, gives an object with logits."""
+
+    def __init__(self, n_out):
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(CLASSES, 8), nn.Linear(8, n_out)
+
+    def forward(self, input_ids=None, attention_mask=None, labels=None):
+        assert labels is None
+        hidden = self.embedding(input_ids) * attention_mask[:, :, None]
+        return Output(self.head(hidden.mean(1)), hidden)
+
+
+SENTENCES = (f"data.{HERE}.Sentences", f"model.{HERE}.Classifier", *QUICK)
+
+
+@pytest.mark.parametrize("data", ["Sentences", "Batches"])
+def test_batches_that_are_dictionaries(make_run, tmp_path, data):
+    run = make_run(*SENTENCES, f"data.{HERE}.{data}", "metrics=f1")
+    found = finals(run.train(tmp_path))
+    net, batches = run.parts.net.eval(), list(run.parts.data.val_dataloader())
+    with torch.no_grad():
+        logits = torch.cat([net(b["input_ids"], b["attention_mask"]).logits for b in batches])
+    labels = torch.cat([b["labels"] for b in batches])
+    assert found["accuracy"] == pytest.approx((logits.argmax(1) == labels).float().mean().item())
+    assert found["loss"] == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
+
+
+def test_a_label_out_of_range_in_a_dictionary(make_run):
+    with pytest.raises(UserError, match=r"has the label \d, but n_out=6|the targets hold the label \d"):
+        make_run(*SENTENCES, "+data.shift=4")
+
+
+def test_a_net_that_does_not_take_the_names_is_refused(make_run):
+    with pytest.raises(
+        UserError, match=r"model: Language does not take examples with input_ids \(9,\), attention_mask"
+    ):
+        make_run(*SENTENCES, f"model.{HERE}.Language")
+
+
 @pytest.mark.parametrize(
     "command",
     {
+        "dictionaries": SENTENCES,
         "tokens": (*TOKENS, "metrics=[f1,perplexity]"),
         "labels": (*MULTILABEL, "metrics=[f1]"),
         "images": IMAGES,

@@ -17,12 +17,13 @@ from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_per_bat
 from bakeoff.data.checks import as_numpy
 from bakeoff.data.dataset_datamodule import DatasetDataModule
 from bakeoff.data.in_memory import InMemoryDataModule
-from bakeoff.data.infer import LOOKED_AT, describe, infer_fields, is_pair
+from bakeoff.data.infer import LOOKED_AT, describe, infer_fields
 from bakeoff.data.order import check_seed
 from bakeoff.data.spec import DataSpec, spec_of
 from bakeoff.data.split import Sizes
 from bakeoff.data.user_datamodule import configure_datamodule
 from bakeoff.errors import UserError
+from bakeoff.pairs import EXPECTED, Inputs, as_pair, map_inputs, tensors_of
 
 DataSource = Arrays | Dataset | L.LightningDataModule
 
@@ -102,21 +103,23 @@ def _fields(data: DatasetDataModule, total: int) -> dict[str, Any]:
 def _gives_pairs(data: DatasetDataModule) -> bool:
     sample = data.dataset[int(data.indices["train"][0])]
     try:
-        return is_pair(default_collate([sample]))
+        return as_pair(default_collate([sample])) is not None
     except TypeError:  # it is collated by the data set's own means
         return False
 
 
-def _examples(data: DatasetDataModule, total: int) -> tuple[Tensor, Tensor]:
+def _examples(data: DatasetDataModule, total: int) -> tuple[Inputs, Tensor]:
     """Two samples as a batch, as a loss that broadcasts is right with one; one, where samples differ in shape."""
     first = _sample(data, 0)
     second = _sample(data, 1) if total > 1 else first
-    fits = all(one.shape == other.shape for one, other in zip(first, second, strict=True))
-    x, y = (torch.cat([one, other]) for one, other in zip(first, second, strict=True)) if fits else first
-    return x, y
+    (x, y), (x2, y2) = first, second
+    pairs = zip([*tensors_of(x), y], [*tensors_of(x2), y2], strict=False)
+    if not all(one.shape == other.shape for one, other in pairs):
+        return first
+    return map_inputs(lambda one, other: torch.cat([one, other]), x, x2), torch.cat([y, y2])
 
 
-def _sample(data: DatasetDataModule, i: int) -> tuple[Tensor, Tensor]:
+def _sample(data: DatasetDataModule, i: int) -> tuple[Inputs, Tensor]:
     """The training sample at position `i`, as a batch of one."""
     name, sample = type(data.dataset).__name__, data.dataset[int(data.indices["train"][i])]
     try:
@@ -126,9 +129,10 @@ def _sample(data: DatasetDataModule, i: int) -> tuple[Tensor, Tensor]:
             f"{name} must give (x, y) of tensors, arrays or numbers: add a transform "
             f"such as ToTensor ({' '.join(str(error).split())})"
         ) from error
-    if not is_pair(batch):
-        raise UserError(f"{name} must give (x, y), got {describe(sample)}")
-    return batch
+    pair = as_pair(batch)
+    if pair is None:
+        raise UserError(f"{name} must give {EXPECTED}, got {describe(sample)}")
+    return pair
 
 
 def _spread(n: int) -> list[int]:

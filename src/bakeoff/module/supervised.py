@@ -22,13 +22,16 @@ from bakeoff.module.optimizer_mode import OptimizerMode
 from bakeoff.module.probe import StepProbe
 from bakeoff.module.task import KINDS, Kind, Task
 from bakeoff.module.trained import check_optimizer, trained_parameters
+from bakeoff.pairs import EXPECTED, Inputs, as_pair, call
 
 TRAINING_WEIGHTS, IN_EVAL_MODE = "training_weights", "optimizer_in_eval_mode"  # keys of a checkpoint
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
 class SupervisedModule(pl.LightningModule):
-    """Trains `net` on batches (x, y) with any loss and optimizer, and computes metrics that do not depend on the loss.
+    """Trains `net` with any loss and optimizer, and computes metrics that do not depend on the loss.
+
+    Batches are those of `bakeoff.pairs`: (x, y), or dictionaries.
 
     Args:
         net: maps (N, ...) to logits (N, n_out, ...), or to predictions (N, n_out) in regression; see
@@ -123,8 +126,8 @@ class SupervisedModule(pl.LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The mean loss of a batch (x, y); Lightning does the backward pass and the update."""
-        x, y = batch
-        loss: Tensor = self.loss(*self._loss_arguments(self.net(x), y))
+        x, y = _pair(batch)
+        loss: Tensor = self.loss(*self._loss_arguments(call(self.net, x), y))
         return loss.mean() if loss.ndim else loss
 
     def on_train_start(self) -> None:
@@ -215,8 +218,8 @@ class SupervisedModule(pl.LightningModule):
 
     def measure(self, batch: Any, metrics: Metrics, given: GivenMetrics) -> Tensor:
         """Adds one batch to these metrics. Returns the prediction, classes at axis 1."""
-        x, y = batch
-        output = self.net(x)
+        x, y = _pair(batch)
+        output = call(self.net, x)
         prediction: Tensor = self.task.prediction(output)
         metrics.update(self.loss(*self._loss_arguments(output, y)), prediction, y)
         given.update(prediction, y)
@@ -235,3 +238,10 @@ class SupervisedModule(pl.LightningModule):
         for step, loss, lr in self._curve.points(last=last):
             for logger in self.loggers:
                 logger.log_metrics({"train/loss": loss, "lr": lr}, step=step)
+
+
+def _pair(batch: Any) -> tuple[Inputs, Tensor]:
+    pair = as_pair(batch)
+    if pair is None:
+        raise ValueError(f"a batch must be {EXPECTED}, got a {type(batch).__name__}")
+    return pair

@@ -11,6 +11,7 @@ from torch import nn
 
 from bakeoff.data import DataSpec
 from bakeoff.errors import UserError
+from bakeoff.pairs import call, map_inputs
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 TOO_FEW = "more than 1 value per channel"  # as torch says it
@@ -30,7 +31,9 @@ def check_batch_norm(net: nn.Module, spec: DataSpec, batch_size: int | str) -> N
         return
     try:
         with isolate_rng(include_cuda=False), torch.no_grad():
-            copy.deepcopy(net)(spec.example[:1])  # of a copy, since the running averages move
+            call(
+                copy.deepcopy(net), map_inputs(lambda tensor: tensor[:1], spec.example)
+            )  # of a copy, since the running averages move
     except ValueError as error:
         if TOO_FEW not in str(error):
             raise UserError(f"model: {type(net).__name__} cannot train on one example: {error}") from error
