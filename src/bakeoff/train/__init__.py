@@ -1,5 +1,6 @@
 """Configuration -> outcome, for one run. Names no concrete loss, optimizer, model or data set."""
 
+from bakeoff.train.first_step import describe_first_step
 from bakeoff.train.open_run import record_build_failure, train_if_unclaimed
 from bakeoff.train.parse_settings import resolve_settings
 from bakeoff.train.prepare import build_failure, prepare, run_folder, save_configuration, silence
@@ -14,6 +15,7 @@ __all__ = [
     "Settings",
     "build_failure",
     "build_run",
+    "describe_first_step",
     "prepare",
     "record_build_failure",
     "resolve_settings",

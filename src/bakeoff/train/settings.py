@@ -77,7 +77,7 @@ class Settings:
     sweep: str
     retry: str | None
     reuse: str
-    dry_run: bool
+    dry_run: bool | Literal["memory"]
     checkpoints: str
     checkpoint_every: float
     log: str

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import lightning.pytorch as pl
 import torch
 
-from bakeoff.module import StopOnDivergence, SupervisedModule
+from bakeoff.module import StopOnDivergence
 from bakeoff.module.fallback import overrides
 from bakeoff.runs import Outcome
 from bakeoff.train.callbacks import check_resumable
 from bakeoff.train.data_fault import CheckedBatches, find_data_fault
 from bakeoff.train.error import as_error, stopped_error
+from bakeoff.train.first_step import with_batch_size_that_fits
 from bakeoff.train.forwarding import (
     AfterOthers,
     BeforeOthers,
@@ -23,8 +24,8 @@ from bakeoff.train.forwarding import (
 )
 from bakeoff.train.kept_state import KeptState
 from bakeoff.train.lightning_checkpoint import IN_MEMORY, RunStateIO
+from bakeoff.train.lightning_module import module_for
 from bakeoff.train.parts import OwnModuleParts, SupervisedParts
-from bakeoff.train.run import Run
 from bakeoff.train.run_state import RunState
 from bakeoff.train.session import RunSession
 from bakeoff.train.trainer import trainer_for
@@ -42,10 +43,13 @@ def train_solo(session: RunSession, *, progress_bar: bool = False) -> Outcome:
     """
     state = session.open()
     guard = StopOnDivergence(outputs_are_predictions=not isinstance(session.run.parts, OwnModuleParts))
+    trained, failure = False, None
     try:
         trained = _train(session, state, guard, progress_bar)
     except (Exception, KeyboardInterrupt, SystemExit) as error:  # Lightning makes SystemExit of a Ctrl-C
-        return session.close(*session.classify_error(error))
+        failure = session.classify_error(error)
+    if failure is not None:
+        return session.close(failure[0], with_batch_size_that_fits(failure[1], session.run))
     if not trained:
         return session.close("interrupted", stopped_error())
     if guard.divergence is not None:
@@ -79,7 +83,7 @@ def _train(session: RunSession, state: RunState | None, guard: StopOnDivergence,
     kept = KeptState() if is_own else None
     optional = (checked, counted, validated, gradients, kept)
     ours = [BeforeOthers(session, state), *(callback for callback in optional if callback is not None)]
-    module = _module_for(run, session)
+    module = module_for(run.parts, run.settings, _lr_factor(session))
     steps_per_epoch = run.parts.spec.steps_per_epoch
     trainer = trainer_for(
         run.settings,
@@ -135,24 +139,10 @@ def _complete_state(session: RunSession, trainer: pl.Trainer, checkpoint_io: Run
     return checkpoint_io.capture(trainer)
 
 
-def _module_for(run: Run, session: RunSession) -> pl.LightningModule:
-    parts, settings = run.parts, run.settings.trainer
-    if isinstance(parts, OwnModuleParts):
-        return parts.module
-    assert isinstance(parts, SupervisedParts)
-    assert parts.n_out is not None
-    net: Any = torch.compile(parts.net) if settings.compile else parts.net
-    return SupervisedModule(
-        net,
-        parts.loss,
-        parts.optimizer,
-        n_out=parts.n_out,
-        task=parts.task,
-        lr_factor=session.budget.lr_factor(parts.schedule) if parts.schedule else None,
-        target_std=parts.spec.target_std,
-        log_every_n_steps=settings.log_every_n_steps,
-        sample_every_n_steps=settings.sample_every_n_steps,
-    )
+def _lr_factor(session: RunSession) -> Callable[[int], float] | None:
+    parts = session.run.parts
+    schedule = parts.schedule if isinstance(parts, SupervisedParts) else None
+    return session.budget.lr_factor(schedule) if schedule else None
 
 
 def _device_name(device: torch.device) -> str:
