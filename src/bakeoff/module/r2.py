@@ -40,8 +40,18 @@ class ColumnR2(Metric):
 
     def compute(self) -> Tensor:
         """(D,); NaN of fewer than two samples."""
+        if self.count.ndim:
+            self._merge()
         rounding = self.count * (8 * torch.finfo(torch.float64).eps * self.mean) ** 2
         is_constant = self.squares <= rounding
         of_constant = torch.where(self.residual <= rounding, 1.0, 0.0).double()
         found = torch.where(is_constant, of_constant, 1 - self.residual / self.squares)
         return found if self.count > 1 else torch.full_like(found, torch.nan)
+
+    def _merge(self) -> None:
+        """Makes one of the states of several processes, which torchmetrics has stacked (Chan et al. 1979)."""
+        counts = self.count[:, None]
+        mean = (counts * self.mean).sum(dim=0) / counts.sum()
+        self.squares = self.squares.sum(dim=0) + (counts * (self.mean - mean) ** 2).sum(dim=0)
+        self.residual = self.residual.sum(dim=0)
+        self.count, self.mean = self.count.sum(), mean

@@ -17,6 +17,7 @@ from bakeoff.module.metrics import metrics_for
 from bakeoff.module.optimizer_mode import OptimizerMode
 from bakeoff.module.probe import StepProbe
 from bakeoff.module.shapes import broadcasts, like_output
+from bakeoff.module.shares import mean_of_shares, share_of_loss
 from bakeoff.module.trained import check_optimizer, trained_parameters
 
 TRAINING_WEIGHTS, IN_EVAL_MODE = "training_weights", "optimizer_in_eval_mode"  # keys of a checkpoint
@@ -109,7 +110,7 @@ class SupervisedModule(pl.LightningModule):
         """The mean loss of a batch (x, y); Lightning does the backward pass and the update."""
         x, y = batch
         loss = self._loss_of(self.net(x), y)
-        return loss.mean() if loss.ndim else loss
+        return share_of_loss(loss.mean() if loss.ndim else loss, len(y))
 
     def _loss_of(self, output: Tensor, y: Tensor) -> Tensor:
         if self._aligns_targets:
@@ -134,7 +135,7 @@ class SupervisedModule(pl.LightningModule):
         """Keeps the loss on its device; writes the curve if it is due."""
         if "loss" not in outputs:
             return
-        loss = outputs["loss"]
+        loss = mean_of_shares(outputs["loss"])
         if self._batches_a_step != 1:
             loss = loss * self._batches_a_step  # Lightning has divided it
         if self._curve.add(loss):

@@ -7,6 +7,7 @@ from bakeoff.train.prepare import build_failure, prepare, run_folder, save_confi
 from bakeoff.train.run import Run, build_run
 from bakeoff.train.session import RunSession
 from bakeoff.train.settings import Settings
+from bakeoff.train.several import train
 from bakeoff.train.solo import train_solo
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "run_folder",
     "save_configuration",
     "silence",
+    "train",
     "train_if_unclaimed",
     "train_solo",
 ]

@@ -59,7 +59,7 @@ def _supervised(
     if spec.n_out is None:
         raise UserError(NO_CLASSES if task == "classification" else no_columns(spec))
     check_examples(net, output, loss, spec, task)
-    check_batch_norm(net, spec, settings.batch_size)
+    check_batch_norm(net, spec, settings.global_batch_size)
     loss = registered(loss, net)
     if not any(parameter.requires_grad for parameter in trained_parameters(net, loss)):
         raise UserError(

@@ -10,6 +10,7 @@ import contextlib
 import copy
 import gc
 import io
+import math
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -88,11 +89,12 @@ def describe_first_step(run: Run) -> str:
 
 
 def samples_asked(run: Run) -> int | None:
-    """How many samples the first batch has, where that is known."""
+    """How many samples of the first batch a device has, where that is known."""
     size, n = run.settings.batch_size, run.parts.spec.n_train
+    share = None if n is None else math.ceil(n / run.settings.trainer.devices)
     if size == "full":
-        return n
-    return int(size) if n is None else min(int(size), n)
+        return share
+    return int(size) if share is None else min(int(size), share)
 
 
 def _advice(run: Run, found: FirstStep | str) -> str:
