@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bakeoff.data import ShuffledBatches
+from bakeoff.data import Share, ShuffledBatches
 from bakeoff.data.batches import SequentialBatches
 from bakeoff.data.order import epoch_order
 from bakeoff.errors import UserError
@@ -141,6 +141,7 @@ def test_no_batch_is_kept_alive_by_the_loader():
         "_start",
         "_originals",
         "_copies",
+        "_share",
     }
 
 
@@ -157,6 +158,29 @@ def test_a_pass_can_start_with_any_batch_and_the_next_is_whole(start):
 def test_wrong_batch_size_is_named(batch_size):
     with pytest.raises(UserError, match=r"^batch_size must be"):
         ShuffledBatches(*numbered(9), batch_size=batch_size, seed=0)
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(52, 8), (61, 16), (50, "full"), (51, 100), (48, 16)])
+@pytest.mark.parametrize("count", [2, 4])
+def test_shares_of_a_batch_are_the_batch(n, batch_size, count):
+    whole = list(ShuffledBatches(*numbered(n), batch_size=batch_size, seed=3))
+    shares = [ShuffledBatches(*numbered(n), batch_size=batch_size, seed=3, share=Share(r, count)) for r in range(count)]
+    assert {len(share) for share in shares} == {len(whole)}
+    for (x, y), *parts in zip(whole, *shares, strict=True):
+        assert torch.equal(torch.cat([part[0] for part in parts]), x)
+        assert torch.equal(torch.cat([part[1] for part in parts]), y)
+        sizes = [len(part[0]) for part in parts]
+        assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(50, 8), (49, 16), (5, 1), (4, 4096), (51, 100)])
+@pytest.mark.parametrize("count", [2, 4])
+def test_shares_of_an_evaluation_hold_each_sample_once(n, batch_size, count):
+    x, y = numbered(n)
+    shares = [list(SequentialBatches(x, y, batch_size=batch_size, share=Share(r, count))) for r in range(count)]
+    assert len({len(batches) for batches in shares}) == 1
+    assert sorted(int(label) for batches in shares for _, labels in batches for label in labels) == y.tolist()
+    assert all(0 < len(labels) <= max(2, batch_size) for batches in shares for _, labels in batches)
 
 
 def test_sequential_batches_are_views_in_order():

@@ -12,7 +12,8 @@ import yaml
 GROUPS = ("data", "model", "loss", "optimizer", "schedule", "budget", "trainer", "experiment")
 WEIGHTS = {"resnet18": 0.02, "gpu": 0.1, "cnn": 0.5, "mnist": 0.1, "fashion_mnist": 0.1, "cifar10": 0.1, "array": 0.3}
 # Younger than the last whole run of 10,000 commands: to be drawn from the next one on, as each shifts all draws.
-NOT_DRAWN = {"schedule": ("linear", "wsd"), "top": ("init_seed", "data_seed")}
+NOT_DRAWN = {"schedule": ("linear", "wsd"), "top": ("init_seed", "data_seed"),
+             "keys": ("trainer.devices", "trainer.strategy")}  # fmt: skip
 INVENTED = ("zz", "lrr", "max_epochs", "warm_up", "Momentum", "accumulate_grad_batches")
 BY_KIND: Mapping[type, tuple[str, ...]] = {
     bool: ("true", "false", "true", "false", "1", "null", "yes", "[true]"),
@@ -106,7 +107,7 @@ class Generator:
         }
         for group, option in {**defaults, "budget": "epochs", "trainer": "cpu", **chosen}.items():
             keys |= {f"{group}.{key}": value for key, value in self._options[group][option].items() if key[0] != "_"}
-        return keys
+        return {key: value for key, value in keys.items() if key not in NOT_DRAWN["keys"]}
 
     def _value(self, key: str, default: Any, draw: Random) -> str:
         if draw.random() < 0.65:

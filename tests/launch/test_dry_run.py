@@ -147,6 +147,48 @@ def test_one_run(ask, bakeoff, tmp_path):
     assert refused.err.startswith("bakeoff: optimizer: Invalid learning rate: -1")
 
 
+FAULTS = """
+import torch
+
+class SmallMemory(torch.nn.Module):
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.layer = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(n_in, n_out))
+
+    def forward(self, x):
+        if self.training and len(x) > 20:
+            raise torch.OutOfMemoryError("out of memory")
+        return self.layer(x)
+"""
+
+
+def test_whether_the_first_step_fits_into_memory(bakeoff, tmp_path):
+    (tmp_path / "faults.py").write_text(FAULTS)
+    command = ("model._target_=faults.SmallMemory", *FAST, "dry_run=memory")
+    before = everything(tmp_path)
+    result = bakeoff("-m", *command, "batch_size=16,64", "seed=0,1")
+    assert (result.status, result.err) == (0, "")
+    assert result.out.split("\n\n")[2].splitlines() == [
+        "the first step:",
+        "  model=SmallMemory optimizer=sgd batch_size=16: fits",
+        "  model=SmallMemory optimizer=sgd batch_size=64: out of memory, 16 fits",
+    ]
+    alone = bakeoff(*command, "batch_size=64")
+    assert (alone.status, alone.err) == (0, "")
+    assert alone.out.splitlines()[1] == "model=SmallMemory optimizer=sgd batch_size=64: out of memory, 16 fits"
+    assert {path: of for path, of in everything(tmp_path).items() if "__pycache__" not in path} == before
+
+
+def test_a_sweep_goes_on_where_memory_runs_out(bakeoff, tmp_path):
+    (tmp_path / "faults.py").write_text(FAULTS)
+    assert bakeoff("-m", "model._target_=faults.SmallMemory", *FAST, "batch_size=64,16").status == 1
+    records = [json.loads(path.read_text()) for path in tmp_path.rglob("outcome.json")]
+    assert {record["arm"]["batch_size"]: record["status"] for record in records} == {64: "failed", 16: "completed"}
+    (error,) = [record["error"] for record in records if record["error"]]
+    assert error["type"] == "OutOfMemory"
+    assert error["message"].startswith("out of memory with batch_size=64; batch_size=16 fits")
+
+
 def test_under_another_launcher(bakeoff, tmp_path):
     result = bakeoff("-m", "hydra/launcher=basic", "seed=0,1", "dry_run=true", *FAST)
     assert result.status == 0, result.err

@@ -87,7 +87,7 @@ def test_keys_that_stand_in_no_identity(key, value):
         ({"reuse": "allways"}, r"reuse must be always, known or never, got allways \(did you mean always\?\)"),
         ({"retry": "faild"}, r"retry must be failed or null, got faild \(did you mean failed\?\)"),
         ({"fail_fast": 1}, "fail_fast must be true or false, got 1"),
-        ({"dry_run": None}, "dry_run must be true or false, got None"),
+        ({"dry_run": None}, "dry_run must be true, false or memory, got None"),
         ({"trainer": {"threads": 0}}, "trainer.threads must be a whole number >= 1 or null, got 0"),
     ],
 )

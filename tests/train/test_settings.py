@@ -188,7 +188,10 @@ def test_identity_depends_on_the_metric_that_early_stopping_waits_for(make_run):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("+trainer.acumulate=2", r"nothing reads trainer.acumulate; in trainer there are accelerator, precision, .*"),
+        (
+            "+trainer.acumulate=2",
+            r"nothing reads trainer.acumulate; in trainer there are accelerator, devices, strategy, precision, .*",
+        ),
         ("+budget.step=2", r"nothing reads budget.step \(did you mean steps\?\); in budget there are epochs, .*"),
         ("+clip.nrom=2", r"nothing reads clip.nrom \(did you mean norm\?\); in clip there are norm, value"),
         ("~trainer.compile", "trainer.compile is missing; give trainer.compile=..."),

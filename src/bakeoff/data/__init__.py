@@ -9,6 +9,7 @@ from bakeoff.data.dataset_datamodule import DatasetDataModule
 from bakeoff.data.images import fashion_mnist, mnist
 from bakeoff.data.in_memory import InMemoryDataModule
 from bakeoff.data.npz import array
+from bakeoff.data.share import Share
 from bakeoff.data.spec import DataSpec
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "DatasetDataModule",
     "InMemoryDataModule",
     "SequentialBatches",
+    "Share",
     "ShuffledBatches",
     "array",
     "as_datamodule",

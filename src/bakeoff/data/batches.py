@@ -9,6 +9,7 @@ from torch import Tensor
 from bakeoff.data.arrays import Part
 from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_dropped, samples_per_batch
 from bakeoff.data.order import check_seed, epoch_order
+from bakeoff.data.share import WHOLE, Share
 from bakeoff.errors import UserError
 
 _CHUNK_BYTES = 4 * 2**20  # gathered at a time: hides the cost of a gather without a second copy of the data
@@ -18,7 +19,7 @@ class ShuffledBatches:
     """Batches of `x` and `y` in an order that depends on `(seed, epoch)` alone, for training.
 
     The last batch may be smaller; with `drop_last` it is left out then. A batch of all samples is `(x, y)` itself,
-    not shuffled, and copied only with `copies`.
+    not shuffled, and copied only with `copies`. Of each batch, of `batch_size` samples, a process takes its `share`.
     `epoch` grows with every full pass; Lightning sets it before each of its epochs, in a resumed run too.
     Raises UserError if `batch_size` or `seed` is out of range, or `x` or `y` was changed in place.
     """
@@ -32,8 +33,9 @@ class ShuffledBatches:
         seed: int,
         drop_last: bool = False,
         copies: bool = False,
+        share: Share = WHOLE,
     ) -> None:
-        self.x, self.y = x, y
+        self.x, self.y, self._share = x, y, share
         self._originals, self._copies = Originals(x, y), copies
         self.n = len(x) - samples_dropped(batch_size, len(x), drop_last)  # samples of an epoch
         self.batch_size = samples_per_batch(check_batch_size(batch_size), len(x))
@@ -74,16 +76,24 @@ class ShuffledBatches:
         if self.batch_size == len(self.x):
             return (None,)
         order = epoch_order(len(self.x), self.seed, self.epoch)[start * self.batch_size : self.n].to(self.x.device)
-        rows = groups_within(_CHUNK_BYTES, self.x, self.y, group=self.batch_size) * self.batch_size
+        if self._share.count > 1:
+            order = torch.cat([self._share.of(batch) for batch in order.split(self.batch_size)])
+        rows = groups_within(_CHUNK_BYTES, self.x, self.y, group=self._own_size) * self._own_size
         return torch.split(order, rows)
+
+    @property
+    def _own_size(self) -> int:
+        """Samples of this process in a batch."""
+        return self.batch_size // self._share.count
 
     def _gather(self, chunk: Tensor | None) -> Iterator[Part]:
         if chunk is None:
             self._originals.check()
-            return iter([_copy(self.x, self.y) if self._copies else (self.x, self.y)])
+            x, y = self._share.of(self.x), self._share.of(self.y)
+            return iter([_copy(x, y) if self._copies else (x, y)])
         # index_select is several times faster than x[chunk] here
         x, y = self.x.index_select(0, chunk), self.y.index_select(0, chunk)
-        return zip(x.split(self.batch_size), y.split(self.batch_size), strict=True)
+        return zip(x.split(self._own_size), y.split(self._own_size), strict=True)
 
 
 class SequentialBatches:
@@ -92,8 +102,9 @@ class SequentialBatches:
     Raises UserError if `x` or `y` was changed in place.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, *, batch_size: int, copies: bool = False) -> None:
-        self._batches = list(zip(x.split(batch_size), y.split(batch_size), strict=True))
+    def __init__(self, x: Tensor, y: Tensor, *, batch_size: int, copies: bool = False, share: Share = WHOLE) -> None:
+        parts = (share.of_sequence(values, batch_size) for values in (x, y))
+        self._batches = list(zip(*parts, strict=True))
         self._originals, self._copies = Originals(x, y), copies
 
     def __len__(self) -> int:

@@ -1,5 +1,8 @@
 """A user's map-style Dataset, split and served by DataLoaders."""
 
+import math
+from typing import Any
+
 import lightning as L
 import numpy as np
 import torch
@@ -12,6 +15,7 @@ from bakeoff.data.held_labels import held_labels
 from bakeoff.data.infer import find_labels
 from bakeoff.data.order import EpochSampler
 from bakeoff.data.sample_checks import NAMES, CheckedCollate, Labels, find_fault
+from bakeoff.data.share import WHOLE
 from bakeoff.data.split import Sizes, split
 from bakeoff.errors import UserError
 
@@ -49,6 +53,7 @@ class DatasetDataModule(L.LightningDataModule):
         self.batch_size = check_batch_size(batch_size)
         self.n_dropped = samples_dropped(batch_size, len(self.indices["train"]), drop_last)
         self.evaluated = evaluation_view(dataset, self.indices["val"][:TRIED].tolist())
+        self.share = WHOLE  # to be set where several processes train one run
         self.labels: Labels | None = None
         self.checks_values = True  # those of validation and test: that they are finite
         self._known_labels = held_labels(dataset, self.indices["train"].tolist())
@@ -70,7 +75,10 @@ class DatasetDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled batches, from epoch 0; the last may be smaller."""
-        return self._loader("train", EpochSampler(len(self.indices["train"]), self.seed, self.n_dropped))
+        n = len(self.indices["train"])
+        size = samples_per_batch(self.batch_size, n)
+        sampler = EpochSampler(n, self.seed, self.n_dropped, share=self.share, batch_size=size)
+        return self._loader("train", sampler)
 
     def val_dataloader(self) -> DataLoader:
         """Validation batches in order."""
@@ -84,11 +92,14 @@ class DatasetDataModule(L.LightningDataModule):
         dataset, indices = self.dataset if part == "train" else self.evaluated, self.indices[part].tolist()
         # a DataLoader draws a seed on every pass: not from the global random numbers, which the net uses
         generator = torch.Generator().manual_seed(self.seed)
-        size = samples_per_batch(self.batch_size, len(self.indices["train"]))
+        size = math.ceil(samples_per_batch(self.batch_size, len(self.indices["train"])) / self.share.count)
+        batches: dict[str, Any] = {"batch_size": size, "sampler": sampler}
+        if sampler is None and self.share.count > 1:
+            own = self.share.of_sequence(torch.arange(len(indices)), size)
+            batches = {"batch_sampler": [positions.tolist() for positions in own]}
         return DataLoader(
             Subset(dataset, indices),
-            batch_size=size,
-            sampler=sampler,
+            **batches,
             generator=generator,
             collate_fn=self._collate(part, dataset, indices),
         )

@@ -7,6 +7,7 @@ from bakeoff.data.arrays import Arrays, Part
 from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_dropped, samples_per_batch
 from bakeoff.data.batches import SequentialBatches, ShuffledBatches, groups_within
 from bakeoff.data.order import check_seed
+from bakeoff.data.share import WHOLE
 
 _MAX_EVAL_SAMPLES = 4096
 _MAX_EVAL_BYTES = 16 * 2**20  # of input in an evaluation batch; a net's activations take a multiple of it
@@ -32,6 +33,7 @@ class InMemoryDataModule(L.LightningDataModule):
         self.eval_batch_size = check_batch_size(eval_batch_size, "eval_batch_size")
         self._parts, self._parts_device = arrays.parts(), arrays.train[0].device
         self.copies = False  # to be set where the net changes its input in place
+        self.share = WHOLE  # to be set where several processes train one run
 
     @property
     def n_dropped(self) -> int:
@@ -49,7 +51,13 @@ class InMemoryDataModule(L.LightningDataModule):
         """Shuffled batches, from epoch 0."""
         x, y = self._parts["train"]
         return ShuffledBatches(
-            x, y, batch_size=self.batch_size, seed=self.seed, drop_last=self.arrays.drop_last, copies=self.copies
+            x,
+            y,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            drop_last=self.arrays.drop_last,
+            copies=self.copies,
+            share=self.share,
         )
 
     def val_dataloader(self) -> SequentialBatches:
@@ -67,4 +75,4 @@ class InMemoryDataModule(L.LightningDataModule):
     def _sequential(self, name: str) -> SequentialBatches:
         x, y = self._parts[name]
         size = samples_per_batch(self.eval_batch_size, len(x))
-        return SequentialBatches(x, y, batch_size=size, copies=self.copies)
+        return SequentialBatches(x, y, batch_size=size, copies=self.copies, share=self.share)

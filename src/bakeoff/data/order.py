@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from bakeoff.data.share import WHOLE, Share
 from bakeoff.errors import UserError
 
 
@@ -30,22 +31,32 @@ def check_seed(seed: int) -> int:
 class EpochSampler(Sampler[int]):
     """Shuffles a map-style data set for a DataLoader: the order depends on `(seed, epoch)` alone.
 
-    Of the `n` samples an epoch leaves out the last `n_dropped`, which are others in each.
+    Of the `n` samples an epoch leaves out the last `n_dropped`, which are others in each. Where several processes
+    train one run, each takes its `share` of each batch of `batch_size`.
     `epoch` grows with every full pass; Lightning sets it before each of its epochs, in a resumed run too.
     """
 
-    def __init__(self, n: int, seed: int, n_dropped: int = 0) -> None:
+    def __init__(
+        self, n: int, seed: int, n_dropped: int = 0, *, share: Share = WHOLE, batch_size: int | None = None
+    ) -> None:
         self.n, self.seed, self.epoch, self.n_dropped = n, check_seed(seed), 0, n_dropped
+        self._share, self._batch_size = share, batch_size or n
 
     def __len__(self) -> int:
-        return self.n - self.n_dropped
+        return len(self._own(torch.arange(self.n)))
 
     def set_epoch(self, epoch: int) -> None:
         """Sets the epoch of the next pass."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        *head, last = epoch_order(self.n, self.seed, self.epoch)[: len(self)].tolist()
+        *head, last = self._own(epoch_order(self.n, self.seed, self.epoch)).tolist()
         yield from head
         self.epoch += 1  # before the last one: a reader that counts to len() does not exhaust the iterator
         yield last
+
+    def _own(self, order: Tensor) -> Tensor:
+        order = order[: self.n - self.n_dropped]
+        if self._share.count == 1:
+            return order
+        return torch.cat([self._share.of(batch) for batch in order.split(self._batch_size)])

@@ -37,19 +37,21 @@ class OmitCommonOverrides(Callback):
 
 
 class DryRun(Callback):
-    """With `dry_run=true` a single run ends before Hydra has made its folder."""
+    """With `dry_run=true` or `dry_run=memory` a single run ends before Hydra has made its folder."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before it makes the folder of a run."""
-        if config.dry_run is not True:
+        if config.dry_run is not True and config.dry_run != "memory":
             return
-        from bakeoff.train import prepare, run_folder  # imports torch
+        from bakeoff.train import describe_first_step, prepare, run_folder  # imports torch
 
         HydraConfig.instance().set_config(config)
         try:
             run = prepare(config, list(config.hydra.overrides.task), GlobalHydra.instance().config_loader())
             reuse_rule = ReuseRule(run.settings.retry, run.settings.reuse)
             print_dry_run(run.identity, reuse_rule, run_folder(run, Path(config.hydra.run.dir)))
+            if config.dry_run == "memory":
+                print(describe_first_step(run))
         except UserError as error:  # Hydra would make a warning of it
             sys.stderr.write(f"bakeoff: {error}\n")
             raise SystemExit(USAGE_STATUS) from error

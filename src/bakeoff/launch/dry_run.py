@@ -32,6 +32,9 @@ def describe(planned: Plan, sweep: Path, workers: int, reuse_rule: ReuseRule) ->
     if planned.invalid:
         lines += [f"{len(planned.invalid)} of {len(planned.jobs)} runs cannot be built; none would be started:"]
         lines += [*reasons(planned), ""]
+    first_steps = dict.fromkeys(run.first_step for run in planned.to_train() if run.first_step is not None)
+    if first_steps:
+        lines += ["the first step:", *(f"  {line}" for line in first_steps), ""]
     counts = Counter(states.values())
     duplicates = {"duplicate": "duplicates" if counts["duplicate"] > 1 else "duplicate"}
     words = ", ".join(f"{counts[state]} {duplicates.get(state, state)}" for state in ORDER if counts[state])

@@ -40,7 +40,7 @@ from bakeoff.launch.record_unrecorded import record_unrecorded
 from bakeoff.launch.register import register_with_hydra
 from bakeoff.launch.result import STOPPED_BY_SIGNAL, SweepResult
 from bakeoff.runs import Direction, Outcome, ReuseRule, direction_of, objective
-from bakeoff.runs.execution import check_execution
+from bakeoff.runs.execution import check_execution, is_whole
 from bakeoff.runs.fingerprint import configuration_hash
 from bakeoff.runs.metrics import worst
 from bakeoff.workers import Backend, BuiltRun, Job, Resources, RunResult, WorkerContext
@@ -130,7 +130,14 @@ class SweepLauncher(Launcher):
             reuse_rule=self._reuse_rule,
         )
         accelerator = str(trainer.get("accelerator", "auto"))
-        resources = Resources(self.config.workers, runs, trainer.get("threads"), accelerator)
+        devices: Any = trainer.get("devices")
+        resources = Resources(
+            self.config.workers,
+            runs,
+            trainer.get("threads"),
+            accelerator,
+            devices if is_whole(devices, 1) else 1,  # else each run says what is wrong with it
+        )
         backend = self._make_backend(context, resources)
         # a sweeper that does not know us does not close us; registered now, it comes before Python waits for processes
         atexit.register(backend.close)

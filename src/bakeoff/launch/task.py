@@ -36,6 +36,7 @@ from bakeoff.runs.lease import is_leased
 from bakeoff.train import (
     Run,
     build_failure,
+    describe_first_step,
     prepare,
     record_build_failure,
     run_folder,
@@ -77,6 +78,8 @@ def train(config: DictConfig) -> float | None:
         _remove_empty(chosen)
     if run.settings.dry_run:  # under another launcher; else it has not come so far
         print_dry_run(run.identity, reuse_rule, folder)
+        if run.settings.dry_run == "memory":
+            print(describe_first_step(run))
         _remove_empty(folder)
         return None
     if alone:

@@ -40,6 +40,8 @@ class ColumnR2(Metric):
 
     def compute(self) -> Tensor:
         """(D,); NaN of fewer than two samples."""
+        if self.count.ndim:
+            self._merge()
         rounding = self.count * (8 * torch.finfo(torch.float64).eps * self.mean) ** 2
         is_constant = self.squares <= rounding
         of_constant = torch.where(self.residual <= rounding, 1.0, 0.0).double()
@@ -48,6 +50,8 @@ class ColumnR2(Metric):
 
     def of_all(self) -> Tensor:
         """1 - Σ_d residual / Σ_d squares, in which columns count by their variance; NaN of fewer than two samples."""
+        if self.count.ndim:
+            self._merge()
         rounding = (self.count * (8 * torch.finfo(torch.float64).eps * self.mean) ** 2).sum()
         squares, residual = self.squares.sum(), self.residual.sum()
         if self.count <= 1:
@@ -55,3 +59,11 @@ class ColumnR2(Metric):
         if squares <= rounding:
             return torch.where(residual <= rounding, 1.0, 0.0).double()
         return 1 - residual / squares
+
+    def _merge(self) -> None:
+        """Makes one of the states of several processes, which torchmetrics has stacked (Chan et al. 1979)."""
+        counts = self.count[:, None]
+        mean = (counts * self.mean).sum(dim=0) / counts.sum()
+        self.squares = self.squares.sum(dim=0) + (counts * (self.mean - mean) ** 2).sum(dim=0)
+        self.residual = self.residual.sum(dim=0)
+        self.count, self.mean = self.count.sum(), mean

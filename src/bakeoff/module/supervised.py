@@ -20,6 +20,7 @@ from bakeoff.module.measured import Metrics
 from bakeoff.module.metrics import metrics_for
 from bakeoff.module.optimizer_mode import OptimizerMode
 from bakeoff.module.probe import StepProbe
+from bakeoff.module.shares import mean_of_shares, share_of_loss
 from bakeoff.module.task import KINDS, Kind, Task
 from bakeoff.module.trained import check_optimizer, trained_parameters
 from bakeoff.pairs import EXPECTED, Inputs, as_pair, call
@@ -128,7 +129,7 @@ class SupervisedModule(pl.LightningModule):
         """The mean loss of a batch (x, y); Lightning does the backward pass and the update."""
         x, y = _pair(batch)
         loss: Tensor = self.loss(*self._loss_arguments(call(self.net, x), y))
-        return loss.mean() if loss.ndim else loss
+        return share_of_loss(loss.mean() if loss.ndim else loss, len(y))
 
     def on_train_start(self) -> None:
         """Brings the weights of a checkpoint that was written in a validation back to those of training."""
@@ -147,7 +148,7 @@ class SupervisedModule(pl.LightningModule):
         """Keeps the loss on its device; writes the curve if it is due."""
         if "loss" not in outputs:
             return
-        loss = outputs["loss"]
+        loss = mean_of_shares(outputs["loss"])
         if self._batches_a_step != 1:
             loss = loss * self._batches_a_step  # Lightning has divided it
         if self._curve.add(loss):

@@ -54,8 +54,9 @@ def check_execution(settings: Mapping[str, Any]) -> None:
     for key in ("fail_fast", "dry_run", "workers", "retry", "reuse"):
         if key not in settings:
             raise UserError(f"{key} is missing; give {key}=...")
-    for key in ("fail_fast", "dry_run"):
-        require(isinstance(settings[key], bool), key, "true or false", settings[key])
+    fail_fast, dry_run = settings["fail_fast"], settings["dry_run"]
+    require(isinstance(fail_fast, bool), "fail_fast", "true or false", fail_fast)
+    require(isinstance(dry_run, bool) or dry_run == "memory", "dry_run", "true, false or memory", dry_run)
     workers, retry = settings["workers"], settings["retry"]
     require(workers == "auto" or is_whole(workers, 1), "workers", "a whole number >= 1 or auto", workers)
     hint = did_you_mean(str(retry), ["failed"])

@@ -81,7 +81,7 @@ def budget_of(settings: Settings, spec: DataSpec) -> Budget:
         settings.budget,
         n_train=spec.n_train,
         steps_per_epoch=spec.steps_per_epoch,
-        batch_size=settings.batch_size,
+        batch_size=settings.global_batch_size,
     )
 
 

@@ -61,7 +61,7 @@ def _supervised(
         raise UserError(NO_CLASSES)
     task = task_of(net, output, spec, kind, settings.task.class_axis)
     takes_prediction = check_examples(net, output, loss, spec, task, settings.task.class_axis)
-    check_batch_norm(net, spec, settings.batch_size)
+    check_batch_norm(net, spec, settings.global_batch_size)
     loss = registered(loss, net)
     if not any(parameter.requires_grad for parameter in trained_parameters(net, loss)):
         raise UserError(

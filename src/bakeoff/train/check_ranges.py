@@ -10,6 +10,7 @@ from bakeoff.train.settings import UNITS, BudgetSettings, Settings
 
 MAX_SEED = 2**32 - 1  # what NumPy takes
 LOGS = ("default", "full")
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")  # of Lightning's, those that are tested here
 CHECKPOINTS = ("none", "last", "best", "all")
 
 
@@ -31,6 +32,8 @@ def check_ranges(settings: Settings) -> None:
     is_folder_name = is_whole(sweep, 0) or _is_folder_name(sweep)
     require(is_folder_name, "sweep", "the name of one folder (root=... says where)", repr(sweep))
     require(isinstance(trainer.compile, bool), "trainer.compile", "true or false", trainer.compile)
+    require(is_whole(trainer.devices, 1), "trainer.devices", "a whole number >= 1", trainer.devices)
+    _require_choice("trainer.strategy", trainer.strategy, STRATEGIES)
     precision = trainer.precision
     require(precision is None or isinstance(precision, str | int), "trainer.precision", "a text or number", precision)
     require(isinstance(trainer.accelerator, str), "trainer.accelerator", "a text", trainer.accelerator)

@@ -62,7 +62,7 @@ def load_data(settings: Settings) -> tuple[pl.LightningDataModule, DataSpec, Dat
         _refuse_not_finite(source)
     data, spec = as_datamodule(
         source,
-        batch_size=settings.batch_size,
+        batch_size=settings.global_batch_size,
         seed=settings.seed_of_data,
         drop_last=drop_last,
         any_batches=settings.has_own_module,

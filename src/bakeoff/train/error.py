@@ -6,10 +6,20 @@ import errno
 import traceback
 from pathlib import Path
 
+import torch
+
 from bakeoff.runs import Outcome
 
 NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 STOPPED = "Stopped"  # the type of the error of a run that was asked to stop
+OUT_OF_MEMORY = "OutOfMemory"  # of a run that the memory of its device does not hold
+# what torch says where it raises a plain RuntimeError
+NO_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory",  # on Windows
+    "MPS backend out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
 
 Error = dict[str, str | int | None]
 
@@ -27,6 +37,13 @@ def was_stopped(outcome: Outcome) -> bool:
 def stopped_error() -> Error:
     """The error of a run that was asked to stop."""
     return as_error(STOPPED, "stopped from outside")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory could not be allocated, on any device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in NO_MEMORY)
 
 
 def classify_error(error: BaseException, folder: Path, *, step: int, stop_requested: bool) -> tuple[str, Error]:
@@ -47,7 +64,13 @@ def classify_error(error: BaseException, folder: Path, *, step: int, stop_reques
         return "interrupted", as_error(kind, f"cannot write to {error.filename or folder}: {error.strerror}")
     if stop_requested:  # what was stopped with it, such as a loader's processes, may have failed first
         return "interrupted", stopped_error()
+    if is_out_of_memory(error):
+        return "failed", as_error(OUT_OF_MEMORY, _first_line(error), step, traceback.format_exc())
     return "failed", as_error(kind, str(error), step, traceback.format_exc())
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _is_of_storage(error: OSError, folder: Path) -> bool:

@@ -27,7 +27,8 @@ class FewExamples(pl.LightningDataModule):
         super().__init__()
         self._data, self._examples = data, examples
         self.on_before_batch_transfer = data.on_before_batch_transfer  # type: ignore[method-assign]
-        self.transfer_batch_to_device = data.transfer_batch_to_device  # type: ignore[method-assign]
+        if not getattr(data, "batches_on_device", False):  # else they may be on none yet
+            self.transfer_batch_to_device = data.transfer_batch_to_device  # type: ignore[method-assign]
         self.on_after_batch_transfer = data.on_after_batch_transfer  # type: ignore[method-assign]
 
     def __getattr__(self, name: str) -> Any:

@@ -34,11 +34,13 @@ def hyperparameters(
     """
     found: dict[str, Any] = {part: choices.get(part) or _class_name(settings.part(part)) for part in parts}
     found["batch_size"] = str(settings.batch_size)
-    found["samples_per_step"] = _samples_per_step(settings.batch_size, n_train)
+    found["samples_per_step"] = _samples_per_step(settings.global_batch_size, n_train)
     found["init_seed"], found["data_seed"] = settings.init_seed, settings.data_seed
     plain = settings.as_dict()
     for group in (*parts, *GROUPS):
         found.update(_leaves(group, plain[group]))
+    if settings.trainer.devices == 1:
+        del found["trainer.devices"], found["trainer.strategy"]
     found["callbacks"] = ", ".join(settings.callbacks) or None  # their names: what is inside them is theirs
     return {name: value for name, value in found.items() if value is not None and name not in LEFT_OUT}
 

@@ -58,6 +58,8 @@ def identity_by_seed(
     seeds = {"init_seed": settings.init_seed, "data_seed": settings.data_seed}
     decisive |= {key: seed for key, seed in seeds.items() if seed is not None}
     decisive["data"] = data or plain["data"]
+    if settings.trainer.devices > 1:
+        decisive["devices"] = settings.trainer.devices
     if drops_samples:
         decisive["drop_last"] = True
     if files:

@@ -46,7 +46,15 @@ class RunStateIO(TorchCheckpointIO):
 
     def capture(self, trainer: pl.Trainer) -> RunState:
         """The present state of a training."""
+        self.keep(trainer)
+        return self.pop_kept(trainer)
+
+    def keep(self, trainer: pl.Trainer) -> None:
+        """Keeps the present state, in the first of several processes; all have to call it."""
         trainer.save_checkpoint(IN_MEMORY, weights_only=False)
+
+    def pop_kept(self, trainer: pl.Trainer) -> RunState:
+        """What was kept, once."""
         state, self._state = self._state, None
         assert state is not None
         return replace(state, step=steps_made(trainer))

@@ -16,7 +16,7 @@ from bakeoff.runs.outcome import FILE_NAME
 from bakeoff.train.identity import own_names
 from bakeoff.train.run import Run
 from bakeoff.train.session import RunSession
-from bakeoff.train.solo import train_solo
+from bakeoff.train.several import train
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def train_if_unclaimed(
         may_resume = found is None or reuse_rule.may_resume_since(found, before)
         session = RunSession(run, folder, stop=stop, is_held=lease.is_held, threads=threads, may_resume=may_resume)
         lease.start_heartbeat(session.fraction_done)
-        return train_solo(session, progress_bar=progress_bar)
+        return train(session, progress_bar=progress_bar)
 
 
 def record_build_failure(folder: Path, outcome: Outcome, save_configuration: Callable[[], None]) -> None:

@@ -30,7 +30,8 @@ NOT_APPLICABLE = (
     ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning's own use of torch
     ".*your dataloader is not resumable.*",  # our loop brings any loader to its position
     ".*is an instance of `nn.Module` and is already saved.*",  # a checkpoint holds the node that builds it again
-    ".*The `srun` command is available.*",  # a run is one process
+    ".*The `srun` command is available.*",  # a run's processes are started by itself
+    ".*recommended to use `self.log.*sync_dist=True.*",  # torchmetrics gathers what several processes measure
 )
 
 

@@ -17,6 +17,7 @@ from bakeoff.tensorboard.hparams import Hyperparameter
 from bakeoff.train.budget import Budget, budget_of
 from bakeoff.train.build import build
 from bakeoff.train.callbacks import build_callbacks
+from bakeoff.train.check_devices import check_devices
 from bakeoff.train.drop_last import without_drop_last
 from bakeoff.train.files_read import files_read
 from bakeoff.train.hyperparameters import hyperparameters
@@ -68,7 +69,7 @@ class Run:
 
     def _as_trained(self) -> Settings:
         """A batch size of all samples or more is the full batch, where we make the batches."""
-        size, n = self.settings.batch_size, self.parts.spec.n_train
+        size, n = self.settings.global_batch_size, self.parts.spec.n_train
         is_ours = self.parts.batches_are_ours and not self.parts.drops_samples
         is_full = is_ours and n is not None and size != "full" and size >= n
         settings = replace(self.settings, data=without_drop_last(self.settings.data)[0])
@@ -128,6 +129,7 @@ def build_run(settings: Settings, overrides: Sequence[str], choices: Mapping[str
     with files_read() as read_by_callbacks:
         callbacks = build_callbacks(settings.callbacks)
     check_device(settings.trainer)
+    check_devices(parts, settings)
     check_precision(settings.trainer.precision, parts.task)
     shown = hyperparameters(settings, named, spec.n_train, ("data", *parts.trained))
     modules = own_modules(names)  # again: some are found only when others are imported, which extend the search path

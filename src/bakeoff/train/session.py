@@ -85,13 +85,15 @@ class RunSession:
         self.step = 0
         self._logged: set[str] = set()  # since the last validation began
         self.counted_samples = 0  # where the data does not say how many samples an epoch has: see `counts_samples`
-        self._stop, self._is_held, self._may_resume = stop or StopRequest(), is_held, may_resume
+        self._stop, self._is_held = stop or StopRequest(), is_held
+        self._may_resume = may_resume and run.settings.trainer.devices == 1
         self._started, self._seconds_before = time.monotonic(), 0.0
         settings, spec = run.settings, run.parts.spec
         file = self._file = EventFile(folder)
-        clock = StepClock(spec, settings.batch_size)
-        is_classification = run.parts.task == "classification"
-        predictions = Predictions(spec, not_before=_first_possible_end(run)) if is_classification else None
+        clock = StepClock(spec, settings.global_batch_size)
+        # with several devices each process sees a part of the predictions
+        is_shown = run.parts.task == "classification" and settings.trainer.devices == 1
+        predictions = Predictions(spec, not_before=_first_possible_end(run)) if is_shown else None
         logged = run.parts.logged or {} if isinstance(run.parts, OwnModuleParts) else {}
         self._summary = MetricSummary(_directions(run), logged)
         self._events = RunEventWriter(file, settings, run.hyperparameters, clock, predictions, run.parts.n_out or 0)
@@ -125,6 +127,11 @@ class RunSession:
     def needs_gradients(self) -> bool:
         """Whether `validated` wants the gradients of the last step."""
         return "histograms" in self._members
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the run was asked to stop."""
+        return self._stop.requested
 
     @property
     def counts_samples(self) -> bool:
@@ -273,7 +280,7 @@ class RunSession:
         """
         outcome = self._outcome
         outcome.status, outcome.error = status, error
-        spec, batch_size = self.run.parts.spec, self.run.settings.batch_size
+        spec, batch_size = self.run.parts.spec, self.run.settings.global_batch_size
         outcome.steps = self.step
         outcome.epochs = self.step / spec.steps_per_epoch if spec.steps_per_epoch else 0.0
         outcome.samples = self.counted_samples

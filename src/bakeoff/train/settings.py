@@ -49,9 +49,11 @@ class TaskSettings:
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """Device, precision and intervals of logging. `threads` None is torch's own choice."""
+    """Devices, precision and intervals of logging. `threads` None is torch's own choice."""
 
     accelerator: str
+    devices: int
+    strategy: str
     precision: Any
     compile: bool
     threads: int | None
@@ -86,7 +88,7 @@ class Settings:
     sweep: str
     retry: str | None
     reuse: str
-    dry_run: bool
+    dry_run: bool | Literal["memory"]
     checkpoints: str
     checkpoint_every: float
     log: str
@@ -95,6 +97,11 @@ class Settings:
     def has_own_module(self) -> bool:
         """Whether a LightningModule of the user's own is trained."""
         return self.module.get("_target_") != OUR_MODULE
+
+    @property
+    def global_batch_size(self) -> int | Literal["full"]:
+        """Samples in a batch of all devices together, each of which takes `batch_size` of them."""
+        return "full" if self.batch_size == "full" else self.batch_size * self.trainer.devices
 
     @property
     def seed_of_weights(self) -> int:

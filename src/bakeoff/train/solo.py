@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import lightning.pytorch as pl
 import torch
 
+from bakeoff.data import DatasetDataModule, InMemoryDataModule
 from bakeoff.module import StopOnDivergence
 from bakeoff.module.fallback import overrides
 from bakeoff.runs import Outcome
 from bakeoff.train.callbacks import check_resumable
 from bakeoff.train.data_fault import CheckedBatches, find_data_fault
 from bakeoff.train.error import as_error, stopped_error
+from bakeoff.train.first_step import with_batch_size_that_fits
 from bakeoff.train.forwarding import (
     AfterOthers,
     BeforeOthers,
@@ -23,30 +25,42 @@ from bakeoff.train.forwarding import (
 )
 from bakeoff.train.kept_state import KeptState
 from bakeoff.train.lightning_checkpoint import IN_MEMORY, RunStateIO
+from bakeoff.train.lightning_module import module_for
 from bakeoff.train.parts import OwnModuleParts, SupervisedParts
-from bakeoff.train.run import Run
+from bakeoff.train.place import Place
 from bakeoff.train.run_state import RunState
 from bakeoff.train.session import RunSession
-from bakeoff.train.supervised import supervised_module
 from bakeoff.train.trainer import trainer_for
 
 
-def train_solo(session: RunSession, *, progress_bar: bool = False) -> Outcome:
+def train_solo(session: RunSession, *, place: Place | None = None, progress_bar: bool = False) -> Outcome:
     """Trains to the end of the budget, and tests once on the last weights.
 
     Resumes from the last checkpoint that this very run has left in its folder. A failure, and a stop from outside, are
-    recorded and returned, not raised.
+    recorded and returned, not raised. `place` is where this process stands among those of a run on several devices.
 
     Raises:
         OSError: nothing can be written in the run's folder.
 
     """
+    assert (place is None) == (session.run.settings.trainer.devices == 1)  # else see `several.train`
     state = session.open()
     guard = StopOnDivergence(outputs_are_predictions=not isinstance(session.run.parts, OwnModuleParts))
+    trained, failure = False, None
     try:
-        trained = _train(session, state, guard, progress_bar)
+        trained = _train(session, state, guard, place, progress_bar)
     except (Exception, KeyboardInterrupt, SystemExit) as error:  # Lightning makes SystemExit of a Ctrl-C
-        return session.close(*session.classify_error(error))
+        failure = session.classify_error(error)
+    finally:
+        if place is not None:
+            place.leave()
+    if failure is not None:
+        status, described = failure
+        if place is not None and status == "failed":
+            described = place.cause(described)
+        if place is None or place.rank == 0:
+            described = with_batch_size_that_fits(described, session.run)
+        return session.close(status, described)
     if not trained:
         return session.close("interrupted", stopped_error())
     if guard.divergence is not None:
@@ -67,7 +81,9 @@ def _data_fault(session: RunSession) -> str | None:
     return find_data_fault(parts.data, parts.spec.steps_per_epoch or session.step)
 
 
-def _train(session: RunSession, state: RunState | None, guard: StopOnDivergence, progress_bar: bool) -> bool:
+def _train(
+    session: RunSession, state: RunState | None, guard: StopOnDivergence, place: Place | None, progress_bar: bool
+) -> bool:
     """Trains and tests; False if the run was stopped at a step boundary."""
     session.start()
     run, checkpoint_io = session.run, RunStateIO(state)
@@ -80,7 +96,7 @@ def _train(session: RunSession, state: RunState | None, guard: StopOnDivergence,
     kept = KeptState() if is_own else None
     optional = (checked, counted, validated, gradients, kept)
     ours = [BeforeOthers(session, state), *(callback for callback in optional if callback is not None)]
-    module = _module_for(run, session)
+    module = module_for(run.parts, run.settings, _lr_factor(session))
     steps_per_epoch = run.parts.spec.steps_per_epoch
     trainer = trainer_for(
         run.settings,
@@ -90,21 +106,27 @@ def _train(session: RunSession, state: RunState | None, guard: StopOnDivergence,
         # what follows from a validation comes last, when a user's own callbacks have logged what they log
         callbacks=[guard, *ours, *run.callbacks, AfterOthers(session, validated, gradients)],
         checkpoint_io=checkpoint_io,
-        on_step_boundary=lambda: _at_boundary(session, trainer, checkpoint_io),
+        environment=place,
+        on_step_boundary=lambda: _at_boundary(session, trainer, checkpoint_io, place),
         steps_per_epoch=steps_per_epoch if is_own else None,
         makes_its_steps=not module.automatic_optimization,
         progress_bar=progress_bar,
     )
     session.set_device(_device_name(trainer.strategy.root_device))
     # again, now that the net is built: dropout draws the same for arms whose nets draw differently
-    pl.seed_everything(run.settings.seed_of_data, workers=True, verbose=False)
+    seed = run.settings.seed_of_data
+    pl.seed_everything(seed if place is None else place.seed(seed), workers=True, verbose=False)
+    if place is not None:
+        _share(run.parts.data, place)
     session.budget.start()
     try:
         trainer.fit(module, datamodule=run.parts.data, ckpt_path=IN_MEMORY if state else None, weights_only=True)
     except _LeaveLoopError:
         return False
+    if place is not None:
+        guard.divergence = place.first_of_all(guard.divergence)
     if guard.divergence is None:
-        session.save_final(lambda: checkpoint_io.capture(trainer))
+        _save_final(session, trainer, checkpoint_io, place)
         if run.parts.spec.has_test and overrides(module, pl.LightningModule, "test_step"):
             trainer.test(module, datamodule=run.parts.data, verbose=False)
     return True
@@ -118,7 +140,26 @@ class _LeaveLoopError(Exception):
     """
 
 
-def _at_boundary(session: RunSession, trainer: pl.Trainer, checkpoint_io: RunStateIO) -> None:
+def _share(data: pl.LightningDataModule, place: Place) -> None:
+    """Gives this process its part of each batch."""
+    assert isinstance(data, InMemoryDataModule | DatasetDataModule)
+    data.share = place.share
+    place.wait_for_others()
+
+
+def _save_final(session: RunSession, trainer: pl.Trainer, checkpoint_io: RunStateIO, place: Place | None) -> None:
+    if place is None:
+        session.save_final(lambda: checkpoint_io.capture(trainer))
+    else:  # all processes wait for each other to give their state, of which the first one writes its own
+        checkpoint_io.keep(trainer)
+        session.save_final(lambda: checkpoint_io.pop_kept(trainer))
+
+
+def _at_boundary(session: RunSession, trainer: pl.Trainer, checkpoint_io: RunStateIO, place: Place | None) -> None:
+    if place is not None:  # it is not resumed: the random numbers of the other processes are not kept
+        if place.agree(trainer, stop=session.stop_requested):
+            raise _LeaveLoopError
+        return
     ends_here = trainer.should_stop or session.step == session.run.budget.steps
     if _awaits_its_end(session, trainer):
         return
@@ -136,21 +177,10 @@ def _complete_state(session: RunSession, trainer: pl.Trainer, checkpoint_io: Run
     return checkpoint_io.capture(trainer)
 
 
-def _module_for(run: Run, session: RunSession) -> pl.LightningModule:
-    parts, settings = run.parts, run.settings.trainer
-    if isinstance(parts, OwnModuleParts):
-        return parts.module
-    assert isinstance(parts, SupervisedParts)
-    net: Any = torch.compile(parts.net) if settings.compile else parts.net
-    return supervised_module(
-        parts,
-        net,
-        parts.loss,
-        parts.metrics,
-        lr_factor=session.budget.lr_factor(parts.schedule) if parts.schedule else None,
-        log_every_n_steps=settings.log_every_n_steps,
-        sample_every_n_steps=settings.sample_every_n_steps,
-    )
+def _lr_factor(session: RunSession) -> Callable[[int], float] | None:
+    parts = session.run.parts
+    schedule = parts.schedule if isinstance(parts, SupervisedParts) else None
+    return session.budget.lr_factor(schedule) if schedule else None
 
 
 def _device_name(device: torch.device) -> str:

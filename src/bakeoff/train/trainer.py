@@ -10,7 +10,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.fabric.plugins import CheckpointIO
+from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 from lightning.pytorch.loggers import Logger
@@ -32,6 +32,7 @@ def trainer_for(
     logger: Logger,
     callbacks: Sequence[pl.Callback],
     checkpoint_io: CheckpointIO,
+    environment: ClusterEnvironment | None = None,
     on_step_boundary: Callable[[], None] | None = None,
     steps_per_epoch: int | None = None,
     makes_its_steps: bool = False,
@@ -46,6 +47,7 @@ def trainer_for(
         logger: gets everything that is logged.
         callbacks: in their order.
         checkpoint_io: saves and loads checkpoints.
+        environment: where this process stands among those of a run on several devices; None for a run in one process.
         on_step_boundary: called after each step and the validation behind it, when a checkpoint may be written.
         steps_per_epoch: for a user's own module, which may ask its trainer how many epochs there are.
         makes_its_steps: whether the module does (`automatic_optimization=False`): the trainer would count several steps
@@ -57,9 +59,11 @@ def trainer_for(
     clip, kind = (settings.clip.value, "value") if settings.clip.value is not None else (settings.clip.norm, "norm")
     made = pl.Trainer(
         accelerator=trainer.accelerator,
-        devices=1,
-        # one process, whatever a scheduler's variables say
-        plugins=[LightningEnvironment(), checkpoint_io],
+        devices=trainer.devices,
+        strategy=trainer.strategy,
+        use_distributed_sampler=False,  # our data gives each process its share, in the order of one process
+        # these processes, whatever a scheduler's variables say
+        plugins=[environment or LightningEnvironment(), checkpoint_io],
         precision=trainer.precision,
         max_epochs=epochs_of(budget, steps_per_epoch),
         max_steps=-1 if makes_its_steps or budget.steps is None else budget.steps,
@@ -91,7 +95,12 @@ def check_device(settings: TrainerSettings) -> None:
         raise UserError("trainer=gpu, but torch finds no GPU here; use trainer=cpu or trainer=auto")
     quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     try:
-        pl.Trainer(accelerator=settings.accelerator, devices=1, precision=settings.precision, **quiet)
+        several: dict[str, Any] = {
+            "devices": settings.devices,
+            "strategy": settings.strategy,
+            "plugins": [LightningEnvironment()],
+        }
+        pl.Trainer(accelerator=settings.accelerator, precision=settings.precision, **several, **quiet)
     except Exception as error:  # each kind of accelerator and precision has errors of its own
         raise UserError(f"trainer: {str(error).splitlines()[0]}") from error
 

@@ -88,7 +88,7 @@ def _try(
             raise _CannotBeCopiedError from error
         watched = _Logged(tried)
         with tempfile.TemporaryDirectory() as folder:  # callbacks of the module may write there
-            trainer = _trainer(settings, watched, folder, limits)
+            trainer = quiet_trainer(settings, watched, folder, limits)
             try:
                 trainer.fit(tried, datamodule=data)
                 configs = trainer.lr_scheduler_configs
@@ -100,7 +100,10 @@ def _try(
         return Tried(watched.found, reads)
 
 
-def _trainer(settings: TrainerSettings, watched: pl.Callback, folder: str, limits: Mapping[str, int]) -> pl.Trainer:
+def quiet_trainer(
+    settings: TrainerSettings, callback: pl.Callback, folder: str, limits: Mapping[str, int]
+) -> pl.Trainer:
+    """A trainer that shows and keeps nothing; modules may write into `folder`. `limits` are epochs and steps."""
     return pl.Trainer(
         default_root_dir=folder,
         accelerator=settings.accelerator,
@@ -109,7 +112,7 @@ def _trainer(settings: TrainerSettings, watched: pl.Callback, folder: str, limit
         max_epochs=limits["max_epochs"],
         max_steps=limits["max_steps"],
         num_sanity_val_steps=0,
-        callbacks=[watched],
+        callbacks=[callback],
         logger=_NoLogger(folder),
         log_every_n_steps=1,
         enable_checkpointing=False,

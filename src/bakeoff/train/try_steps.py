@@ -19,8 +19,8 @@ from bakeoff.data.sample_checks import NAMES
 from bakeoff.errors import UserError
 from bakeoff.module import SupervisedModule
 from bakeoff.train.few_examples import FewExamples
+from bakeoff.train.lightning_module import supervised_module
 from bakeoff.train.parts import SupervisedParts
-from bakeoff.train.supervised import supervised_module
 
 EXAMPLES = 4
 

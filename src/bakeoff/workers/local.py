@@ -15,13 +15,14 @@ from bakeoff.workers.scheduler import RunScheduler
 
 
 class LocalBackend:
-    """See `Backend`. Each worker has a GPU of its own where GPUs are used, as long as there are enough."""
+    """See `Backend`. Each worker has GPUs of its own where GPUs are used, as long as there are enough."""
 
     def __init__(self, context: WorkerContext, resources: Resources) -> None:
         cores = joblib.cpu_count()
         gpus = visible_gpus() if resources.uses_gpus else []
         self.workers = resources.count_workers(cores=cores, gpus=len(gpus))
-        self._gpus = [gpus[slot % len(gpus)] for slot in range(self.workers)] if gpus else []
+        sets = _in_sets(gpus, resources.devices)
+        self._gpus = [sets[slot % len(sets)] for slot in range(self.workers)] if sets else []
         self._context = replace(context, threads=resources.threads_per_worker(cores=cores, workers=self.workers))
         self._pool: ProcessPool | None = None
 
@@ -46,3 +47,9 @@ class LocalBackend:
         if self._pool is not None:
             self._pool.close()
             self._pool = None
+
+
+def _in_sets(gpus: Sequence[str], size: int) -> list[str]:
+    """The GPUs in sets of `size`, as `CUDA_VISIBLE_DEVICES` names them; all in one, where there are too few."""
+    whole = [",".join(gpus[i : i + size]) for i in range(0, len(gpus) - size + 1, size)]
+    return whole or ([",".join(gpus)] if gpus else [])

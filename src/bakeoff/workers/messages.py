@@ -48,7 +48,7 @@ class BuiltRun:
     `before` is the record that the run had when it was built: one that is not that one is of this command's time.
     `decided_by` is what decides the result beside the settings, name -> hash; `assumed` says what is assumed unchanged
     where a record that is there is taken for this run, finished or to be resumed. `notes` are what a user is to know of
-    how it was built.
+    how it was built. `first_step` says whether the first step fits into memory, where that was asked.
     """
 
     job: Job
@@ -63,6 +63,7 @@ class BuiltRun:
     decided_by: Mapping[str, str] = field(default_factory=dict, repr=False)
     assumed: str | None = None
     notes: Sequence[str] = ()
+    first_step: str | None = None
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,14 @@ class Resources:
 
     `workers` may be `auto`; `runs` are those of the whole sweep, finished ones counted, so that the same command gives
     the same number of threads; `threads` are torch's in each run, None to share the cores out; `accelerator` is as in
-    the trainer's settings.
+    the trainer's settings, and so are `devices`, which each run takes, with a process and its threads for each.
     """
 
     workers: int | str
     runs: int
     threads: int | None
     accelerator: str
+    devices: int = 1
 
     @property
     def uses_gpus(self) -> bool:
@@ -31,13 +32,13 @@ class Resources:
         return self.accelerator != "cpu"
 
     def count_workers(self, *, cores: int, gpus: int) -> int:
-        """At least 1 and at most one a run: one a GPU by default, else as many as have cores for their threads."""
-        default = gpus or cores // (self.threads or 1)
+        """At least 1 and at most one a run: by default as many as have GPUs, else cores for their threads."""
+        default = (gpus or cores // (self.threads or 1)) // self.devices
         return max(1, min(default if self.workers == "auto" else int(self.workers), self.runs))
 
     def threads_per_worker(self, *, cores: int, workers: int) -> int:
-        """Those that are asked for, or an equal part of the cores."""
-        return self.threads or max(1, cores // workers)
+        """Those that are asked for, or an equal part of the cores; for each process of a run."""
+        return self.threads or max(1, cores // (workers * self.devices))
 
 
 class WorkerPool(Protocol):

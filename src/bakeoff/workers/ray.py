@@ -143,7 +143,8 @@ class RayBackend:
         gpus = int(available.get("GPU", 0)) if resources.uses_gpus else 0
         self.workers = resources.count_workers(cores=int(available.get("CPU", 1)), gpus=gpus)
         threads = resources.threads or 1
-        options = {"num_cpus": threads, "num_gpus": 1 if gpus else 0, **_given(actor or {})}
+        devices = resources.devices
+        options = {"num_cpus": threads * devices, "num_gpus": devices if gpus else 0, **_given(actor or {})}
         self._pool = RayPool(self._ray, replace(context, threads=threads), self.workers, options)
 
     def pool(self, tasks: int) -> RayPool:

@@ -167,9 +167,10 @@ class SlurmBackend:
         if resources.workers == "auto":
             raise UserError(HOW_MANY)
         given = {key: value for key, value in parameters.items() if value is not None}
-        given = {"name": "bakeoff", "cpus_per_task": resources.threads or 1, **given}
+        given = {"name": "bakeoff", "cpus_per_task": (resources.threads or 1) * resources.devices, **given}
         self.workers = resources.count_workers(cores=1, gpus=0)
-        self._context = replace(context, threads=resources.threads or int(given["cpus_per_task"]))
+        threads = max(1, int(given["cpus_per_task"]) // resources.devices)
+        self._context = replace(context, threads=resources.threads or threads)
         sweep = Path(str(context.config.hydra.sweep.dir)).absolute()
         self._executor = _executor(cluster, Path(folder) if folder else sweep / ".submitit", given)
         self._pool: ProcessPool | None = None

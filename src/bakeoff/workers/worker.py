@@ -28,6 +28,7 @@ from bakeoff.runs import (
     resumable_outcome,
 )
 from bakeoff.train.error import was_stopped
+from bakeoff.train.first_step import describe_first_step
 from bakeoff.train.open_run import record_build_failure, train_if_unclaimed
 from bakeoff.train.prepare import build_failure, prepare, run_folder, save_configuration
 from bakeoff.train.run import Run
@@ -43,6 +44,7 @@ class Worker:
     def __init__(self, context: WorkerContext, stop: StopRequest) -> None:
         self._context, self._stop = context, stop
         self._result, self._error = RunResult("failed"), None
+        self._first_steps: dict[str, str] = {}  # identity with seed 0 -> what was found
         self._loader = context.hydra.config_loader
         version.setbase("1.3")  # as the application does
         os.chdir(context.folder)
@@ -92,7 +94,15 @@ class Worker:
             run.decided_by,
             run.assumed if is_reused else None,
             run.notes,
+            self._first_step(run) if run.settings.dry_run == "memory" and finished is None else None,
         )
+
+    def _first_step(self, run: Run) -> str:
+        """Tried once for runs that differ in their seed alone."""
+        key = run.identity_with(0)
+        if key not in self._first_steps:
+            self._first_steps[key] = describe_first_step(run)
+        return self._first_steps[key]
 
     def _train(self, built: BuiltRun) -> RunResult:
         context = self._context

@@ -1,0 +1,69 @@
+"""The LightningModule of one run, from its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import nn
+from torchmetrics import Metric
+
+from bakeoff.module import SupervisedModule
+from bakeoff.train.parts import OwnModuleParts, Parts, SupervisedParts
+from bakeoff.train.settings import Settings
+
+
+def module_for(parts: Parts, settings: Settings, lr_factor: Callable[[int], float] | None = None) -> pl.LightningModule:
+    """A user's own as it is; else ours, of net, loss and optimizer.
+
+    Args:
+        parts: the run's.
+        settings: the run's.
+        lr_factor: optimizer step -> factor of the learning rate, of our module.
+
+    """
+    if isinstance(parts, OwnModuleParts):
+        return parts.module
+    assert isinstance(parts, SupervisedParts)
+    trainer = settings.trainer
+    net: Any = torch.compile(parts.net) if trainer.compile else parts.net
+    return supervised_module(
+        parts,
+        net,
+        parts.loss,
+        parts.metrics,
+        lr_factor=lr_factor,
+        log_every_n_steps=trainer.log_every_n_steps,
+        sample_every_n_steps=trainer.sample_every_n_steps,
+    )
+
+
+def supervised_module(
+    parts: SupervisedParts,
+    net: nn.Module,
+    loss: Any,
+    metrics: Mapping[str, Metric],
+    *,
+    lr_factor: Callable[[int], float] | None = None,
+    **intervals: int,
+) -> SupervisedModule:
+    """The module with this net, this loss and these metrics, which are those of `parts` or copies of them.
+
+    `lr_factor` and `intervals` are those of `SupervisedModule`.
+    """
+    return SupervisedModule(
+        net,
+        loss,
+        parts.optimizer,
+        n_out=parts.reads.n_out,
+        task=parts.reads.kind,
+        class_axis=parts.reads.class_axis,
+        loss_takes_prediction=parts.loss_takes_prediction,
+        metrics=metrics,
+        lr_factor=lr_factor,
+        target_std=parts.spec.target_std,
+        target_mean=parts.spec.target_mean,
+        **intervals,
+    )

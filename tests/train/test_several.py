@@ -1,0 +1,163 @@
+"""Runs on several devices: two processes on the CPU, by gloo, that train as one process does."""
+
+import multiprocessing
+import os
+import re
+
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from bakeoff.errors import UserError
+from bakeoff.report.curves import read_curves
+from bakeoff.train import RunSession, train
+
+from .stops import StopsAfter
+
+STEPS = ("budget.epochs=2", "trainer.log_every_n_steps=1", "checkpoints=all")
+CASES = {
+    "classification": ("model=mlp", "optimizer=adam", "clip.norm=0.5", "schedule=cosine"),
+    "regression": ("data=diabetes", "loss=mse", "metric=val/rmse", "optimizer.lr=0.01"),
+    "a dataset": (f"data._target_={__name__}.Points", "optimizer.momentum=0.9"),
+    "full batch": ("batch_size=full", "optimizer=adam"),
+}
+
+
+class Points(Dataset):
+    """61 of them are trained on: of the last batch of 29 one process takes 15 and the other 14."""
+
+    def __init__(self):
+        generator = torch.Generator().manual_seed(1)
+        self.x = torch.randn(101, 5, generator=generator)
+        self.targets = (self.x.sum(1) > 0).long()
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, i):
+        return self.x[i], int(self.targets[i])
+
+
+def on(devices, make_run, folder, *command, **options):
+    run = make_run(*command, *STEPS, f"trainer.devices={devices}").run
+    return train(RunSession(run, folder, **options))
+
+
+@pytest.mark.parametrize("command", CASES.values(), ids=CASES)
+def test_two_processes_give_the_numbers_of_one_with_twice_the_batch(make_run, tmp_path, command):
+    sizes = ((), ()) if "batch_size=full" in command else (("batch_size=32",), ("batch_size=16",))
+    one = on(1, make_run, tmp_path / "one", *command, *sizes[0])
+    two = on(2, make_run, tmp_path / "two", *command, *sizes[1])
+    assert (one.status, two.status, two.error) == ("completed", "completed", None)
+    assert (two.steps, two.samples, two.epochs) == (one.steps, one.samples, one.epochs)
+    assert set(two.metrics) == set(one.metrics)
+    for name, entry in one.metrics.items():
+        assert two.metrics[name]["final"] == pytest.approx(entry["final"], rel=1e-6, abs=1e-6), name
+    curves = [read_curves(tmp_path / folder) for folder in ("one", "two")]
+    assert {"train/loss", "lr", "grad/norm"} <= set(curves[1])
+    for name in set(curves[0]) & set(curves[1]):
+        if name.startswith(("train/", "val/", "lr", "axis/samples", "grad/norm")):
+            assert curves[1][name].values == pytest.approx(curves[0][name].values, rel=1e-5, abs=1e-6), name
+    weights = [
+        torch.load(tmp_path / folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for folder in ("one", "two")
+    ]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=1e-5, atol=1e-6)
+
+
+class FailsElsewhere(torch.nn.Sequential):
+    """A net that fails in its third step, in the second process alone."""
+
+    def __init__(self, n_in, n_out, how="raises"):
+        super().__init__(torch.nn.Flatten(), torch.nn.Linear(n_in, n_out))
+        self.how, self.steps = how, 0
+
+    def forward(self, x):
+        self.steps += self.training
+        if self.steps == 3 and torch.distributed.is_initialized() and torch.distributed.get_rank() == 1:
+            if self.how == "dies":
+                os._exit(7)
+            if self.how == "memory":
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            raise ValueError("the second process has failed")
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "message"),
+    [
+        ("raises", "ValueError", "the second process has failed"),
+        ("dies", "ProcessDied", "process 2 of 2 of the run died, possibly out of memory"),
+        ("memory", "OutOfMemory", "out of memory with batch_size=16, although a first step alone fits (CUDA out of"),
+    ],
+)
+def test_the_failure_of_another_process_is_the_runs(make_run, tmp_path, how, kind, message):
+    command = (f"model._target_={__name__}.FailsElsewhere", f"+model.how={how}", "batch_size=16")
+    outcome = on(2, make_run, tmp_path, *command)
+    assert (outcome.status, outcome.error["type"]) == ("failed", kind)
+    assert outcome.error["message"].startswith(message)
+    assert not torch.distributed.is_initialized()
+    assert not multiprocessing.active_children()
+
+
+def test_a_run_that_is_stopped_ends_in_all_processes_and_starts_anew(make_run, tmp_path):
+    stopped = on(2, make_run, tmp_path / "run", "batch_size=16", stop=StopsAfter(3))
+    assert (stopped.status, stopped.steps) == ("interrupted", 3)
+    assert not multiprocessing.active_children()
+    again = on(2, make_run, tmp_path / "run", "batch_size=16")
+    assert (again.status, again.metrics) == (
+        "completed",
+        on(2, make_run, tmp_path / "whole", "batch_size=16").metrics,
+    )
+    assert len(list((tmp_path / "run").glob("events.out.tfevents.*"))) == 1
+
+
+def test_one_process_diverges_for_all(make_run, tmp_path):
+    outcome = on(2, make_run, tmp_path, f"model._target_={__name__}.NotANumberElsewhere", "batch_size=16")
+    assert (outcome.status, outcome.error["message"]) == (
+        "diverged",
+        "an output in validation became non-finite at step 34",
+    )
+
+
+class NotANumberElsewhere(FailsElsewhere):
+    """The second process alone finds NaN in its part of the validation."""
+
+    def forward(self, x):
+        output = self[1](self[0](x))
+        if not self.training and torch.distributed.is_initialized() and torch.distributed.get_rank() == 1:
+            return output * torch.nan
+        return output
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("trainer.devices=0",), "trainer.devices must be a whole number >= 1, got 0"),
+        (("trainer.strategy=fsdp",), "trainer.strategy must be auto, ddp or ddp_find_unused_parameters_true, got fsdp"),
+        (("budget.seconds=1",), "trainer.devices=2: each process has its own clock; give budget.epochs, "),
+        (
+            (f"model._target_={__name__}.Normalized",),
+            "trainer.devices=2: BatchNorm would average over a part of each batch; use GroupNorm",
+        ),
+        (("batch_size=538",), "trainer.devices=2: the last batch of an epoch has 1 samples, fewer than devices"),
+    ],
+)
+def test_what_cannot_be_trained_on_several_devices_is_refused(make_run, command, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        make_run("trainer.devices=2", *command)
+
+
+def test_the_same_run_is_known_by_its_devices_alone_where_there_are_several(make_run):
+    one, two = make_run("batch_size=16"), make_run("batch_size=16", "trainer.devices=2")
+    assert one.identity != two.identity
+    assert make_run("batch_size=16", "trainer.strategy=ddp").identity == one.identity
+    assert two.hyperparameters["trainer.devices"] == 2
+    assert (one.hyperparameters["samples_per_step"], two.hyperparameters["samples_per_step"]) == (16, 32)
+    assert "trainer.devices" not in one.hyperparameters
+
+
+class Normalized(torch.nn.Sequential):
+    def __init__(self, n_in, n_out):
+        super().__init__(torch.nn.Flatten(), torch.nn.BatchNorm1d(n_in), torch.nn.Linear(n_in, n_out))
