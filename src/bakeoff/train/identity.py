@@ -47,6 +47,8 @@ def identity_by_seed(
     decisive = {key: plain[key] for key in (*parts, *DECISIVE)}
     decisive["precision"] = settings.trainer.precision
     decisive["compile"] = settings.trainer.compile
+    if settings.trainer.accumulate_grad_batches != 1:  # else it has the identity of before there was this
+        decisive["accumulate_grad_batches"] = settings.trainer.accumulate_grad_batches
     if settings.early_stopping.patience is not None:
         decisive["metric"] = settings.metric  # its best value decides when a run ends
         if settings.metric_direction is not None and find_metric(settings.metric) is None:

@@ -42,12 +42,13 @@ class EarlyStoppingSettings:
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """Device, precision and intervals of logging. `threads` None is torch's own choice."""
+    """Device, precision, batches a step, and intervals of logging. `threads` None is torch's own choice."""
 
     accelerator: str
     precision: Any
     compile: bool
     threads: int | None
+    accumulate_grad_batches: int
     log_every_n_steps: int
     sample_every_n_steps: int
 
@@ -96,6 +97,11 @@ class Settings:
     def seed_of_data(self) -> int:
         """What decides the order of the data, and what is drawn in training."""
         return self.seed if self.data_seed is None else self.data_seed
+
+    @property
+    def samples_per_step(self) -> int | Literal["full"]:
+        """How many samples give the gradient of an optimizer step, where no epoch ends within it."""
+        return "full" if self.batch_size == "full" else self.batch_size * self.trainer.accumulate_grad_batches
 
     def part(self, name: str) -> Node:
         """The configuration of one of `PARTS`."""
