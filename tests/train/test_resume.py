@@ -29,6 +29,12 @@ CASES = {
     "bfloat16": ("trainer.precision=bf16-mixed", "budget.steps=25"),  # through Lightning's own loop
     "accumulation": ("trainer.accumulate_grad_batches=4", "budget.steps=22", "budget.validations=5", "schedule=linear"),
     "a dataset that draws": (f"data._target_={__name__}.Noisy", "budget.epochs=5", "batch_size=16"),
+    "a dataset read by processes": (
+        f"data._target_={__name__}.Noisy",
+        "+data.num_workers=2",
+        "budget.epochs=3",
+        "batch_size=16",
+    ),
     "a data module that shuffles": (f"data._target_={__name__}.Shuffles", "budget.epochs=5", "batch_size=16"),
     "torch's optimizer": ("optimizer=torch_adam", "budget.steps=25"),
 }

@@ -47,7 +47,15 @@ def classify_error(error: BaseException, folder: Path, *, step: int, stop_reques
         return "interrupted", as_error(kind, f"cannot write to {error.filename or folder}: {error.strerror}")
     if stop_requested:  # what was stopped with it, such as a loader's processes, may have failed first
         return "interrupted", stopped_error()
-    return "failed", as_error(kind, str(error), step, traceback.format_exc())
+    return "failed", as_error(kind, _message(error), step, traceback.format_exc())
+
+
+def _message(error: BaseException) -> str:
+    """What it says; of an error in a process of a DataLoader the last line: torch puts the traceback before it."""
+    text = str(error)
+    if not (text.startswith("Caught ") and "in DataLoader worker process" in text):
+        return text
+    return text.rstrip().splitlines()[-1].partition(": ")[2] or text
 
 
 def _is_of_storage(error: OSError, folder: Path) -> bool:
