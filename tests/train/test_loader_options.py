@@ -53,10 +53,11 @@ def test_what_samples_draw_is_the_same_in_any_number_of_processes(make_run, tmp_
 
 def test_each_epoch_draws_anew(make_run):
     loader = make_run(*COMMAND, data(Noisy), "+data.num_workers=1").parts.data.train_dataloader()
-    epochs = [torch.cat([x for x, _ in loader]) for _ in range(2)]
-    loader.sampler.set_epoch(0)
-    again = torch.cat([x for x, _ in loader])
-    assert torch.equal(again, epochs[0])
+    epochs = []
+    for epoch in (0, 1, 0):
+        loader.sampler.set_epoch(epoch)
+        epochs.append(torch.cat([x for x, _ in loader]))
+    assert torch.equal(epochs[0], epochs[2])
     assert not torch.equal(epochs[0].sort(0).values, epochs[1].sort(0).values)
 
 

@@ -32,7 +32,7 @@ CASES = {
     "a dataset read by processes": (
         f"data._target_={__name__}.Noisy",
         "+data.num_workers=2",
-        "budget.epochs=3",
+        "budget.epochs=5",
         "batch_size=16",
     ),
     "a data module that shuffles": (f"data._target_={__name__}.Shuffles", "budget.epochs=5", "batch_size=16"),
@@ -41,7 +41,15 @@ CASES = {
 
 
 # Those that differ in how they are resumed stop after each seventh step; the long tests stop all after every step.
-FAST = {"mini-batches", "schedule", "dropout", "bfloat16", "accumulation", "a data module that shuffles"}
+FAST = {
+    "mini-batches",
+    "schedule",
+    "dropout",
+    "bfloat16",
+    "accumulation",
+    "a dataset read by processes",
+    "a data module that shuffles",
+}
 PIECES = [
     pytest.param(command, steps, id=f"{name}-{steps}", marks=[pytest.mark.long] if long else [])
     for name, command in CASES.items()

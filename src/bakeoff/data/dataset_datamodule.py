@@ -78,8 +78,8 @@ class DatasetDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled batches, from epoch 0; the last may be smaller."""
-        order = EpochSampler(len(self.indices["train"]), self.seed, self.n_dropped)
-        return self._loader("train", EpochAndSample(order) if self.num_workers else order)
+        sampler = EpochAndSample if self.num_workers else EpochSampler
+        return self._loader("train", sampler(len(self.indices["train"]), self.seed, self.n_dropped))
 
     def val_dataloader(self) -> DataLoader:
         """Validation batches in order."""

@@ -8,25 +8,29 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from bakeoff.data.order import EpochSampler
+from bakeoff.data.order import check_seed, epoch_order
 
 
 class EpochAndSample(Sampler[tuple[int, int]]):
-    """The order of an `EpochSampler`, each number together with the epoch: the processes know no epoch."""
+    """The order of `EpochSampler`, each number together with the epoch, which the processes do not know.
 
-    def __init__(self, order: EpochSampler) -> None:
-        self._order = order
+    The epoch is the one that was set last: processes read ahead, so that the end of a pass is not seen here. Lightning
+    sets it before each of its epochs.
+    """
+
+    def __init__(self, n: int, seed: int, n_dropped: int = 0) -> None:
+        self.n, self.seed, self.n_dropped, self.epoch = n, check_seed(seed), n_dropped, 0
 
     def __len__(self) -> int:
-        return len(self._order)
+        return self.n - self.n_dropped
 
     def set_epoch(self, epoch: int) -> None:
         """Sets the epoch of the next pass."""
-        self._order.set_epoch(epoch)
+        self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        epoch = self._order.epoch
-        return ((epoch, position) for position in self._order)
+        epoch, order = self.epoch, epoch_order(self.n, self.seed, self.epoch)[: len(self)]
+        return ((epoch, position) for position in order.tolist())
 
 
 class SeededSamples(Dataset):
