@@ -37,6 +37,8 @@ def as_datamodule(
     test_size: float = 0.2,
     split_seed: int = 0,
     drop_last: bool = False,
+    num_workers: int = 0,
+    pin_memory: bool = False,
     any_batches: bool = False,
 ) -> tuple[L.LightningDataModule, DataSpec]:
     """A data module over `source`, and its DataSpec. Raises UserError for a source that cannot be served.
@@ -52,8 +54,10 @@ def as_datamodule(
 
     `seed` fixes the order of the training data, `split_seed` which sample is in which part. Sizes are fractions
     of a Dataset, or numbers of samples. With `drop_last`, or that of the Arrays, an epoch leaves out the samples of an
-    incomplete last batch. With `any_batches`, samples of a Dataset, and batches of a LightningDataModule, may be of any
-    kind: the spec then tells nothing of them. Global random numbers are left unchanged.
+    incomplete last batch. `num_workers` processes read the samples of a Dataset, into pinned memory with `pin_memory`;
+    other sources need neither, and refuse them. With `any_batches`, samples of a Dataset, and batches of a
+    LightningDataModule, may be of any kind: the spec then tells nothing of them. Global random numbers are left
+    unchanged.
     """
     check_batch_size(batch_size)
     check_seed(seed)
@@ -61,11 +65,15 @@ def as_datamodule(
     if type(source) is TensorDataset and len(source.tensors) == 2:  # a subclass may augment
         source = _from_tensors(source, sizes, split_seed)
     if isinstance(source, Arrays):
+        _refuse_loading(
+            num_workers, pin_memory, "the data is held in memory, and is not loaded by a DataLoader: remove it"
+        )
         source = replace(source, drop_last=True) if drop_last and not source.drop_last else source
         return InMemoryDataModule(source, batch_size=batch_size, seed=seed), spec_of(source, batch_size)
     if isinstance(source, L.LightningDataModule):
+        name = type(source).__name__
+        _refuse_loading(num_workers, pin_memory, f"{name} makes its own batches: set it in train_dataloader")
         if drop_last:
-            name = type(source).__name__
             raise UserError(f"data.drop_last is not {name}'s, which makes its own batches: set it in train_dataloader")
         return source, configure_datamodule(source, batch_size, any_batches=any_batches)
     if not isinstance(source, Dataset) or isinstance(source, IterableDataset) or not isinstance(source, Sized):
@@ -74,9 +82,22 @@ def as_datamodule(
             f"{type(source).__name__}: wrap it in a LightningDataModule"
         )
     data = DatasetDataModule(
-        source, batch_size=batch_size, seed=seed, sizes=sizes, split_seed=split_seed, drop_last=drop_last
+        source,
+        batch_size=batch_size,
+        seed=seed,
+        sizes=sizes,
+        split_seed=split_seed,
+        drop_last=drop_last,
+        num_workers=num_workers,
+        pin_memory=pin_memory,
     )
     return data, _spec_of_dataset(data, any_batches=any_batches)
+
+
+def _refuse_loading(num_workers: int, pin_memory: bool, why: str) -> None:
+    for key, value in (("num_workers", num_workers), ("pin_memory", pin_memory)):
+        if value:
+            raise UserError(f"data.{key}={str(value).lower()}: {why}")
 
 
 def _from_tensors(source: TensorDataset, sizes: Sizes, split_seed: int) -> Arrays:

@@ -11,6 +11,7 @@ from bakeoff.errors import UserError
 from bakeoff.module import registered, trained_parameters
 from bakeoff.module.counted import CountedLabels
 from bakeoff.train.batch_norm import check_batch_norm
+from bakeoff.train.budget import steps_of
 from bakeoff.train.check_examples import check_examples
 from bakeoff.train.data_source import DataIdentity, load_data
 from bakeoff.train.files_read import FilesRead, files_read
@@ -36,6 +37,7 @@ def build(settings: Settings) -> tuple[Parts, FilesRead]:
 
     """
     data, spec, data_identity = load_data(settings)
+    spec = steps_of(spec, settings)
     with files_read() as read:
         if settings.has_own_module:
             return own_module(data, spec, data_identity, settings), read
@@ -61,7 +63,7 @@ def _supervised(
         raise UserError(NO_CLASSES)
     task = task_of(net, output, spec, kind, settings.task.class_axis)
     takes_prediction = check_examples(net, output, loss, spec, task, settings.task.class_axis)
-    check_batch_norm(net, spec, settings.global_batch_size)
+    check_batch_norm(net, spec, settings)
     loss = registered(loss, net)
     if not any(parameter.requires_grad for parameter in trained_parameters(net, loss)):
         raise UserError(

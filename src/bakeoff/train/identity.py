@@ -30,6 +30,7 @@ def identity_by_seed(
     *,
     parts: Iterable[str] = ("model", "loss", "optimizer", "schedule"),
     drops_samples: bool = False,
+    reads_in_workers: bool = False,
     files: Mapping[str, str] | None = None,
 ) -> Callable[[int], str]:
     """Seed -> identity of the run with these settings and that seed. The content of the data decides, not its path.
@@ -40,6 +41,7 @@ def identity_by_seed(
         modules: `own_modules` of the names in the settings; None to look now.
         parts: those that are trained, beside the data.
         drops_samples: whether an epoch leaves out the samples of an incomplete last batch.
+        reads_in_workers: whether processes read the samples; however many they are, a sample draws the same.
         files: the content of files that other settings name, by key.
 
     """
@@ -47,6 +49,8 @@ def identity_by_seed(
     decisive = {key: plain[key] for key in (*parts, *DECISIVE)}
     decisive["precision"] = settings.trainer.precision
     decisive["compile"] = settings.trainer.compile
+    if settings.trainer.accumulate_grad_batches != 1:  # else it has the identity of before there was this
+        decisive["accumulate_grad_batches"] = settings.trainer.accumulate_grad_batches
     if settings.early_stopping.patience is not None:
         decisive["metric"] = settings.metric  # its best value decides when a run ends
         if settings.metric.removeprefix("val/") in settings.metrics:
@@ -62,6 +66,8 @@ def identity_by_seed(
         decisive["devices"] = settings.trainer.devices
     if drops_samples:
         decisive["drop_last"] = True
+    if reads_in_workers:
+        decisive["reads_in_workers"] = True
     if files:
         decisive["files"] = dict(files)
     decisive["sources"] = dict(own_modules(own_names(settings)) if modules is None else modules)

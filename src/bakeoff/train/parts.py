@@ -48,6 +48,11 @@ class Parts:
         """Whether an epoch of ours leaves out the samples of an incomplete last batch."""
         return isinstance(self.data, (InMemoryDataModule, DatasetDataModule)) and self.data.n_dropped > 0
 
+    @property
+    def reads_in_workers(self) -> bool:
+        """Whether processes read the samples, whose random numbers are then seeded sample by sample."""
+        return isinstance(self.data, DatasetDataModule) and self.data.num_workers > 0
+
 
 @dataclass
 class SupervisedParts(Parts):

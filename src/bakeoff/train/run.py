@@ -18,10 +18,10 @@ from bakeoff.train.budget import Budget, budget_of
 from bakeoff.train.build import build
 from bakeoff.train.callbacks import build_callbacks
 from bakeoff.train.check_devices import check_devices
-from bakeoff.train.drop_last import without_drop_last
 from bakeoff.train.files_read import files_read
 from bakeoff.train.hyperparameters import hyperparameters
 from bakeoff.train.identity import identity_by_seed, own_names
+from bakeoff.train.loader_options import without_loader_options
 from bakeoff.train.metrics import directions_of
 from bakeoff.train.own_module import notes_of, refuse_choices
 from bakeoff.train.parse_settings import overridden_keys
@@ -64,6 +64,7 @@ class Run:
             self.modules,
             parts=self.parts.trained,
             drops_samples=self.parts.drops_samples,
+            reads_in_workers=self.parts.reads_in_workers,
             files=self.files.contents,
         )
 
@@ -72,7 +73,7 @@ class Run:
         size, n = self.settings.global_batch_size, self.parts.spec.n_train
         is_ours = self.parts.batches_are_ours and not self.parts.drops_samples
         is_full = is_ours and n is not None and size != "full" and size >= n
-        settings = replace(self.settings, data=without_drop_last(self.settings.data)[0])
+        settings = replace(self.settings, data=without_loader_options(self.settings.data)[0])
         return replace(settings, batch_size="full") if is_full else settings
 
     @property

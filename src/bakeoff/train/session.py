@@ -90,7 +90,7 @@ class RunSession:
         self._started, self._seconds_before = time.monotonic(), 0.0
         settings, spec = run.settings, run.parts.spec
         file = self._file = EventFile(folder)
-        clock = StepClock(spec, settings.global_batch_size)
+        clock = StepClock(spec, settings.samples_per_step)
         # with several devices each process sees a part of the predictions
         is_shown = run.parts.task == "classification" and settings.trainer.devices == 1
         predictions = Predictions(spec, not_before=_first_possible_end(run)) if is_shown else None
@@ -280,12 +280,12 @@ class RunSession:
         """
         outcome = self._outcome
         outcome.status, outcome.error = status, error
-        spec, batch_size = self.run.parts.spec, self.run.settings.global_batch_size
+        spec, samples_per_step = self.run.parts.spec, self.run.settings.samples_per_step
         outcome.steps = self.step
         outcome.epochs = self.step / spec.steps_per_epoch if spec.steps_per_epoch else 0.0
         outcome.samples = self.counted_samples
         if not self.counts_samples:
-            outcome.samples = samples_seen(self.step, spec.n_train, spec.steps_per_epoch, batch_size)
+            outcome.samples = samples_seen(self.step, spec.n_train, spec.steps_per_epoch, samples_per_step)
         outcome.metrics, outcome.splits = self._summary.metrics, self._summary.splits
         if status == "diverged":  # what such weights score is no result, even where it is a number
             outcome.metrics = {name: {**entry, "final": None} for name, entry in outcome.metrics.items()}

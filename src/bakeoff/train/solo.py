@@ -78,7 +78,8 @@ def _data_fault(session: RunSession) -> str | None:
     parts = session.run.parts
     if isinstance(parts, OwnModuleParts):  # it may mask what is not finite
         return None
-    return find_data_fault(parts.data, parts.spec.steps_per_epoch or session.step)
+    steps, batches = parts.spec.steps_per_epoch or session.step, session.run.settings.trainer.accumulate_grad_batches
+    return find_data_fault(parts.data, steps * batches)
 
 
 def _train(

@@ -18,6 +18,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from bakeoff.data.sample_checks import NAMES
 from bakeoff.errors import UserError
 from bakeoff.module import SupervisedModule
+from bakeoff.train.error import is_out_of_memory
 from bakeoff.train.few_examples import FewExamples
 from bakeoff.train.lightning_module import supervised_module
 from bakeoff.train.parts import SupervisedParts
@@ -57,6 +58,8 @@ def _try(part: str, module: SupervisedModule, parts: SupervisedParts, step: Call
             step(module, batch)
             return
         except Exception as error:  # whatever a user's net, loss or metric raises
+            if is_out_of_memory(error):  # the run says which batch size fits
+                return
             failure = error
     if isinstance(failure, UserError):
         raise failure
