@@ -23,15 +23,19 @@ from lightning.fabric.plugins.environments.lightning import find_free_network_po
 
 from bakeoff.runs import Outcome
 from bakeoff.runs.stop import SIGNALS
+from bakeoff.train import checkpoint_files as files
 from bakeoff.train.error import Error, as_error
+from bakeoff.train.net_description import describe
 from bakeoff.train.place import Place
 from bakeoff.train.prepare import silence
 from bakeoff.train.run import build_run
+from bakeoff.train.run_state import RunState
 from bakeoff.train.session import RunSession
 from bakeoff.train.settings import Settings
+from bakeoff.train.shared_state import state_in
 from bakeoff.train.solo import train_solo
 
-READY = "ready"
+BUILT, READY = "built", "ready"  # what another process says of itself
 TIME_TO_SAY_WHY = 10.0  # seconds that a process has to say why it failed, when its connection is gone
 TIME_TO_END = 5.0  # seconds that it has to end by itself
 IS_GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL", "Socket Timeout")
@@ -86,17 +90,20 @@ class FirstPlace(Place):
                 process.kill()
                 process.join()
 
-    def wait_for_others(self) -> None:
+    def wait_for_others(self, resumed: RunState | None) -> None:
         """See `Place`.
 
         Raises:
             OtherProcessError: one of them has failed.
 
         """
-        for rank, (_, connection) in enumerate(self._others, start=1):
-            found = _received(connection, None)
-            if found != READY:
-                raise OtherProcessError(found or _ended(rank, self.count))
+        for expected in (BUILT, READY):
+            for rank, (_, connection) in enumerate(self._others, start=1):
+                found = _received(connection, None)
+                if found != expected:
+                    raise OtherProcessError(found or _ended(rank, self.count))
+                if expected == BUILT:
+                    connection.send(resumed and state_in(rank, resumed))
 
     def cause(self, error: Error) -> Error:
         """See `Place`."""
@@ -156,7 +163,11 @@ def _serve(connection: Connection, start: _Start) -> None:
         try:
             # the first process alone writes checkpoints
             run = build_run(replace(start.settings, checkpoints="none"), start.overrides)
-            session = RunSession(run, Path(folder), threads=start.threads, may_resume=False)
+            connection.send(BUILT)
+            resumed = connection.recv()
+            if resumed is not None:
+                files.write(Path(folder) / files.FOLDER / files.LAST, {**resumed.to_file(), **describe(run.parts)})
+            session = RunSession(run, Path(folder), threads=start.threads)
         except Exception as error:  # whatever a user's part raises here, and did not in the first process
             connection.send(as_error(type(error).__name__, str(error)))
             return
@@ -170,6 +181,6 @@ class _OtherPlace(Place):
         super().__init__(rank, count, port)
         self._connection = connection
 
-    def wait_for_others(self) -> None:
+    def wait_for_others(self, resumed: RunState | None) -> None:
         """Says that this one is ready."""
         self._connection.send(READY)
