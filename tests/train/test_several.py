@@ -70,6 +70,8 @@ class FailsElsewhere(torch.nn.Sequential):
     """A net that fails in its third step, in the second process alone."""
 
     def __init__(self, n_in, n_out, how="raises"):
+        if os.environ.get("BAKEOFF_TEST_OF_SEVERAL") == "fails":
+            raise ValueError("the second process cannot build it")
         super().__init__(torch.nn.Flatten(), torch.nn.Linear(n_in, n_out))
         self.how, self.steps = how, 0
 
@@ -148,6 +150,26 @@ def _with_noise(x):
 
 def _as_it_is(x):
     return x
+
+
+def test_the_failure_of_the_first_process_ends_the_others(make_run, tmp_path):
+    run = make_run("batch_size=16", *STEPS, "trainer.devices=2").run
+    run.parts.net.register_forward_hook(_fails)  # in this process alone: the others build a net of their own
+    outcome = train(RunSession(run, tmp_path))
+    assert (outcome.status, outcome.error["type"], outcome.error["message"]) == ("failed", "ValueError", "the first")
+    assert not multiprocessing.active_children()
+
+
+def _fails(*_):
+    raise ValueError("the first")
+
+
+def test_another_process_that_cannot_build_the_run_says_why(make_run, tmp_path, monkeypatch):
+    run = make_run("batch_size=16", *STEPS, "trainer.devices=2", f"model._target_={__name__}.FailsElsewhere").run
+    monkeypatch.setenv("BAKEOFF_TEST_OF_SEVERAL", "fails")
+    outcome = train(RunSession(run, tmp_path))
+    assert (outcome.status, outcome.error["type"]) == ("failed", "UserError")
+    assert "the second process cannot build it" in outcome.error["message"]
 
 
 def test_one_process_diverges_for_all(make_run, tmp_path):

@@ -60,6 +60,7 @@ class _Start:
     threads: int
     rank: int
     port: int
+    folder: str  # where the command was given: a new process may begin in another one
 
 
 class FirstPlace(Place):
@@ -67,8 +68,11 @@ class FirstPlace(Place):
 
     def __init__(self, settings: Settings, overrides: list[str], threads: int) -> None:
         super().__init__(0, settings.trainer.devices, find_free_network_port())
-        self._starts = [_Start(settings, overrides, threads, rank, self.main_port) for rank in range(1, self.count)]
+        self._starts = [
+            _Start(settings, overrides, threads, rank, self.main_port, os.getcwd()) for rank in range(1, self.count)
+        ]
         self._others: list[tuple[BaseProcess, Connection]] = []
+        self._failed: Error | None = None  # before the training began
 
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("spawn")  # a fork would inherit threads and the state of a GPU
@@ -101,30 +105,30 @@ class FirstPlace(Place):
             for rank, (_, connection) in enumerate(self._others, start=1):
                 found = _received(connection, None)
                 if found != expected:
-                    raise OtherProcessError(found or _ended(rank, self.count))
+                    self._failed = found or _ended(rank, self.count)
+                    raise OtherProcessError(self._failed["message"])
                 if expected == BUILT:
                     connection.send(resumed and state_in(rank, resumed))
 
     def cause(self, error: Error) -> Error:
         """See `Place`."""
-        if not any(text in str(error["message"]) for text in IS_GONE):
-            return error
+        if self._failed is not None or not _says_that_another_is_gone(error):
+            return self._failed or error
         waiting = {connection: rank for rank, (_, connection) in enumerate(self._others, start=1)}
         for connection in wait(list(waiting), timeout=TIME_TO_SAY_WHY):
             assert isinstance(connection, Connection)
-            found = _received(connection, 0.0)
-            if isinstance(found, dict):
+            found = _received(connection, 0.0) or _ended(waiting[connection], self.count)
+            if not _says_that_another_is_gone(found):
                 return found
-            return _ended(waiting[connection], self.count)
         return error
 
 
 class OtherProcessError(Exception):
-    """Another process of the run has failed, with `error`."""
+    """Another process of the run has failed before the training began."""
 
-    def __init__(self, error: Error) -> None:
-        super().__init__(str(error["message"]))
-        self.error = error
+
+def _says_that_another_is_gone(error: Error) -> bool:
+    return any(text in str(error["message"]) for text in IS_GONE)
 
 
 def _ended(rank: int, count: int) -> Error:
@@ -157,6 +161,7 @@ def _serve(connection: Connection, start: _Start) -> None:
     """The life of another process than the first."""
     for number in SIGNALS:  # they reach all of a terminal: the first process decides
         signal.signal(number, signal.SIG_IGN)
+    os.chdir(start.folder)
     silence()
     place = _OtherPlace(start.rank, start.settings.trainer.devices, start.port, connection)
     with _environment(start.threads), tempfile.TemporaryDirectory() as folder, suppress(OSError):
