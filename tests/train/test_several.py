@@ -76,6 +76,8 @@ class FailsElsewhere(torch.nn.Sequential):
     """A net that fails in its third step, in the second process alone."""
 
     def __init__(self, n_in, n_out, how="raises"):
+        if os.environ.get("BAKEOFF_TEST_OF_SEVERAL") == "fails":
+            raise ValueError("the second process cannot build it")
         super().__init__(torch.nn.Flatten(), torch.nn.Linear(n_in, n_out))
         self.how, self.steps = how, 0
 
@@ -107,16 +109,73 @@ def test_the_failure_of_another_process_is_the_runs(make_run, tmp_path, how, kin
     assert not multiprocessing.active_children()
 
 
-def test_a_run_that_is_stopped_ends_in_all_processes_and_starts_anew(make_run, tmp_path):
-    stopped = on(2, make_run, tmp_path / "run", "batch_size=16", stop=StopsAfter(3))
-    assert (stopped.status, stopped.steps) == ("interrupted", 3)
+@pytest.mark.parametrize(
+    ("command", "steps"),
+    [
+        pytest.param((f"model._target_={__name__}.Drops", "batch_size=32", "optimizer=adam"), (7, 13), id="dropout"),
+        pytest.param(
+            (f"data._target_={__name__}.Noisy", "batch_size=8"),
+            (3, 6),
+            id="a dataset that draws",
+            marks=pytest.mark.long,
+        ),
+    ],
+)
+def test_a_run_in_pieces_is_the_run_at_once_to_the_bit(make_run, tmp_path, command, steps):
+    whole = on(2, make_run, tmp_path / "whole", *command)
+    for number in steps:
+        stopped = on(2, make_run, tmp_path / "run", *command, stop=StopsAfter(number))
+        assert stopped.status == "interrupted"
+        assert not multiprocessing.active_children()
+    pieces = on(2, make_run, tmp_path / "run", *command)
+    assert stopped.steps > number
+    assert (pieces.status, pieces.steps, pieces.metrics) == ("completed", whole.steps, whole.metrics)
+    weights = [torch.load(tmp_path / run / "checkpoints/last.ckpt", weights_only=True) for run in ("whole", "run")]
+    assert all(torch.equal(weights[1]["state_dict"][name], value) for name, value in weights[0]["state_dict"].items())
+
+
+class Drops(torch.nn.Sequential):
+    def __init__(self, n_in, n_out):
+        super().__init__(torch.nn.Flatten(), torch.nn.Linear(n_in, 32), torch.nn.Dropout(), torch.nn.Linear(32, n_out))
+
+
+class Noisy(Points):
+    """Adds noise from the global random numbers, which are others in each process, whenever a sample is read."""
+
+    def __init__(self):
+        super().__init__()
+        self.transform, self.val_transform = _with_noise, _as_it_is
+
+    def __getitem__(self, i):
+        return self.transform(self.x[i]), int(self.targets[i])
+
+
+def _with_noise(x):
+    return x + 0.1 * torch.randn(5)
+
+
+def _as_it_is(x):
+    return x
+
+
+def test_the_failure_of_the_first_process_ends_the_others(make_run, tmp_path):
+    run = make_run("batch_size=16", *STEPS, "trainer.devices=2").run
+    run.parts.net.register_forward_hook(_fails)  # in this process alone: the others build a net of their own
+    outcome = train(RunSession(run, tmp_path))
+    assert (outcome.status, outcome.error["type"], outcome.error["message"]) == ("failed", "ValueError", "the first")
     assert not multiprocessing.active_children()
-    again = on(2, make_run, tmp_path / "run", "batch_size=16")
-    assert (again.status, again.metrics) == (
-        "completed",
-        on(2, make_run, tmp_path / "whole", "batch_size=16").metrics,
-    )
-    assert len(list((tmp_path / "run").glob("events.out.tfevents.*"))) == 1
+
+
+def _fails(*_):
+    raise ValueError("the first")
+
+
+def test_another_process_that_cannot_build_the_run_says_why(make_run, tmp_path, monkeypatch):
+    run = make_run("batch_size=16", *STEPS, "trainer.devices=2", f"model._target_={__name__}.FailsElsewhere").run
+    monkeypatch.setenv("BAKEOFF_TEST_OF_SEVERAL", "fails")
+    outcome = train(RunSession(run, tmp_path))
+    assert (outcome.status, outcome.error["type"]) == ("failed", "UserError")
+    assert "the second process cannot build it" in outcome.error["message"]
 
 
 def test_one_process_diverges_for_all(make_run, tmp_path):

@@ -157,6 +157,11 @@ class LeanEpochLoop(TrainingEpochLoop):
         # inspecting the signature costs 30 us: once an epoch, not once a step
         self._takes_index = is_param_in_hook_signature(self._module.training_step, "batch_idx", min_args=2)
 
+    @property
+    def epoch_start_state(self) -> RandomState | None:
+        """The random states at the start of the epoch; None where they are not needed to resume in it."""
+        return self._epoch_start_state
+
     def on_save_checkpoint(self) -> dict[str, Any]:
         """Lightning's own state, and the random states now and at the start of the epoch."""
         random_states = {"random_state": random_state(), "at_epoch_start": self._epoch_start_state}

@@ -6,7 +6,7 @@ run the whole command again, and its other ways need parts that can be pickled. 
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import lightning.pytorch as pl
 import numpy as np
@@ -16,6 +16,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from bakeoff.data import Share
 from bakeoff.train.error import Error
+from bakeoff.train.run_state import RunState
 
 T = TypeVar("T")
 
@@ -54,26 +55,27 @@ class Place(LightningEnvironment):
         """What training draws with: in each process another, so that dropout differs; in the first as ever."""
         return seed if self.rank == 0 else int(np.random.SeedSequence([seed, self.rank]).generate_state(1)[0])
 
-    def wait_for_others(self) -> None:
-        """To be called before processes talk to each other: those that are still starting would be missing."""
+    def wait_for_others(self, resumed: RunState | None) -> None:
+        """To be called before processes talk to each other: those that are still starting would be missing.
+
+        `resumed` is what the run is resumed from; the first process passes it on.
+        """
 
     def cause(self, error: Error) -> Error:
         """The error of the process that failed first, where this one's only says that the other is gone."""
         return error
 
-    def agree(self, trainer: pl.Trainer, *, stop: bool) -> bool:
-        """All end the training where one of them does. Returns whether one of them was asked to stop; once a step."""
-        flags = torch.tensor([float(trainer.should_stop), float(stop)], device=trainer.strategy.root_device)
-        dist.all_reduce(flags, op=dist.ReduceOp.MAX)
-        ends, is_stopped = flags.tolist()
-        trainer.should_stop = bool(ends)
-        return bool(is_stopped)
+    def any(self, trainer: pl.Trainer, *flags: bool) -> list[bool]:
+        """For each flag whether it is set in any of the processes."""
+        found = torch.tensor([float(flag) for flag in flags], device=trainer.strategy.root_device)
+        dist.all_reduce(found, op=dist.ReduceOp.MAX)
+        return [bool(one) for one in found.tolist()]
 
-    def first_of_all(self, value: T | None) -> T | None:
-        """The value of the first process that has one."""
-        found: list[T | None] = [None] * self.count
+    def all_of(self, value: T) -> list[T]:
+        """The values of all processes."""
+        found: list[Any] = [None] * self.count
         dist.all_gather_object(found, value)
-        return next((one for one in found if one is not None), None)
+        return found
 
     def leave(self) -> None:
         """Ends the talk between the processes: what follows is this one's alone."""

@@ -85,8 +85,7 @@ class RunSession:
         self.step = 0
         self._logged: set[str] = set()  # since the last validation began
         self.counted_samples = 0  # where the data does not say how many samples an epoch has: see `counts_samples`
-        self._stop, self._is_held = stop or StopRequest(), is_held
-        self._may_resume = may_resume and run.settings.trainer.devices == 1
+        self._stop, self._is_held, self._may_resume = stop or StopRequest(), is_held, may_resume
         self._started, self._seconds_before = time.monotonic(), 0.0
         settings, spec = run.settings, run.parts.spec
         file = self._file = EventFile(folder)
@@ -129,9 +128,9 @@ class RunSession:
         return "histograms" in self._members
 
     @property
-    def stop_requested(self) -> bool:
-        """Whether the run was asked to stop."""
-        return self._stop.requested
+    def wants_state(self) -> bool:
+        """Whether `boundary` would ask for the state of the training now."""
+        return self._stop.requested or self._checkpoints.is_due
 
     @property
     def counts_samples(self) -> bool:

@@ -23,15 +23,19 @@ from lightning.fabric.plugins.environments.lightning import find_free_network_po
 
 from bakeoff.runs import Outcome
 from bakeoff.runs.stop import SIGNALS
+from bakeoff.train import checkpoint_files as files
 from bakeoff.train.error import Error, as_error
+from bakeoff.train.net_description import describe
 from bakeoff.train.place import Place
 from bakeoff.train.prepare import silence
 from bakeoff.train.run import build_run
+from bakeoff.train.run_state import RunState
 from bakeoff.train.session import RunSession
 from bakeoff.train.settings import Settings
+from bakeoff.train.shared_state import state_in
 from bakeoff.train.solo import train_solo
 
-READY = "ready"
+BUILT, READY = "built", "ready"  # what another process says of itself
 TIME_TO_SAY_WHY = 10.0  # seconds that a process has to say why it failed, when its connection is gone
 TIME_TO_END = 5.0  # seconds that it has to end by itself
 IS_GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL", "Socket Timeout")
@@ -56,6 +60,7 @@ class _Start:
     threads: int
     rank: int
     port: int
+    folder: str  # where the command was given: a new process may begin in another one
 
 
 class FirstPlace(Place):
@@ -63,8 +68,11 @@ class FirstPlace(Place):
 
     def __init__(self, settings: Settings, overrides: list[str], threads: int) -> None:
         super().__init__(0, settings.trainer.devices, find_free_network_port())
-        self._starts = [_Start(settings, overrides, threads, rank, self.main_port) for rank in range(1, self.count)]
+        self._starts = [
+            _Start(settings, overrides, threads, rank, self.main_port, os.getcwd()) for rank in range(1, self.count)
+        ]
         self._others: list[tuple[BaseProcess, Connection]] = []
+        self._failed: Error | None = None  # before the training began
 
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("spawn")  # a fork would inherit threads and the state of a GPU
@@ -86,38 +94,41 @@ class FirstPlace(Place):
                 process.kill()
                 process.join()
 
-    def wait_for_others(self) -> None:
+    def wait_for_others(self, resumed: RunState | None) -> None:
         """See `Place`.
 
         Raises:
             OtherProcessError: one of them has failed.
 
         """
-        for rank, (_, connection) in enumerate(self._others, start=1):
-            found = _received(connection, None)
-            if found != READY:
-                raise OtherProcessError(found or _ended(rank, self.count))
+        for expected in (BUILT, READY):
+            for rank, (_, connection) in enumerate(self._others, start=1):
+                found = _received(connection, None)
+                if found != expected:
+                    self._failed = found or _ended(rank, self.count)
+                    raise OtherProcessError(self._failed["message"])
+                if expected == BUILT:
+                    connection.send(resumed and state_in(rank, resumed))
 
     def cause(self, error: Error) -> Error:
         """See `Place`."""
-        if not any(text in str(error["message"]) for text in IS_GONE):
-            return error
+        if self._failed is not None or not _says_that_another_is_gone(error):
+            return self._failed or error
         waiting = {connection: rank for rank, (_, connection) in enumerate(self._others, start=1)}
         for connection in wait(list(waiting), timeout=TIME_TO_SAY_WHY):
             assert isinstance(connection, Connection)
-            found = _received(connection, 0.0)
-            if isinstance(found, dict):
+            found = _received(connection, 0.0) or _ended(waiting[connection], self.count)
+            if not _says_that_another_is_gone(found):
                 return found
-            return _ended(waiting[connection], self.count)
         return error
 
 
 class OtherProcessError(Exception):
-    """Another process of the run has failed, with `error`."""
+    """Another process of the run has failed before the training began."""
 
-    def __init__(self, error: Error) -> None:
-        super().__init__(str(error["message"]))
-        self.error = error
+
+def _says_that_another_is_gone(error: Error) -> bool:
+    return any(text in str(error["message"]) for text in IS_GONE)
 
 
 def _ended(rank: int, count: int) -> Error:
@@ -150,13 +161,18 @@ def _serve(connection: Connection, start: _Start) -> None:
     """The life of another process than the first."""
     for number in SIGNALS:  # they reach all of a terminal: the first process decides
         signal.signal(number, signal.SIG_IGN)
+    os.chdir(start.folder)
     silence()
     place = _OtherPlace(start.rank, start.settings.trainer.devices, start.port, connection)
     with _environment(start.threads), tempfile.TemporaryDirectory() as folder, suppress(OSError):
         try:
             # the first process alone writes checkpoints
             run = build_run(replace(start.settings, checkpoints="none"), start.overrides)
-            session = RunSession(run, Path(folder), threads=start.threads, may_resume=False)
+            connection.send(BUILT)
+            resumed = connection.recv()
+            if resumed is not None:
+                files.write(Path(folder) / files.FOLDER / files.LAST, {**resumed.to_file(), **describe(run.parts)})
+            session = RunSession(run, Path(folder), threads=start.threads)
         except Exception as error:  # whatever a user's part raises here, and did not in the first process
             connection.send(as_error(type(error).__name__, str(error)))
             return
@@ -170,6 +186,6 @@ class _OtherPlace(Place):
         super().__init__(rank, count, port)
         self._connection = connection
 
-    def wait_for_others(self) -> None:
+    def wait_for_others(self, resumed: RunState | None) -> None:
         """Says that this one is ready."""
         self._connection.send(READY)

@@ -30,6 +30,7 @@ from bakeoff.train.parts import OwnModuleParts, SupervisedParts
 from bakeoff.train.place import Place
 from bakeoff.train.run_state import RunState
 from bakeoff.train.session import RunSession
+from bakeoff.train.shared_state import keep_shared, pop_shared
 from bakeoff.train.trainer import trainer_for
 
 
@@ -119,13 +120,14 @@ def _train(
     pl.seed_everything(seed if place is None else place.seed(seed), workers=True, verbose=False)
     if place is not None:
         _share(run.parts.data, place)
+        place.wait_for_others(state)
     session.budget.start()
     try:
         trainer.fit(module, datamodule=run.parts.data, ckpt_path=IN_MEMORY if state else None, weights_only=True)
     except _LeaveLoopError:
         return False
     if place is not None:
-        guard.divergence = place.first_of_all(guard.divergence)
+        guard.divergence = next((found for found in place.all_of(guard.divergence) if found is not None), None)
     if guard.divergence is None:
         _save_final(session, trainer, checkpoint_io, place)
         if run.parts.spec.has_test and overrides(module, pl.LightningModule, "test_step"):
@@ -145,26 +147,36 @@ def _share(data: pl.LightningDataModule, place: Place) -> None:
     """Gives this process its part of each batch."""
     assert isinstance(data, InMemoryDataModule | DatasetDataModule)
     data.share = place.share
-    place.wait_for_others()
 
 
 def _save_final(session: RunSession, trainer: pl.Trainer, checkpoint_io: RunStateIO, place: Place | None) -> None:
     if place is None:
         session.save_final(lambda: checkpoint_io.capture(trainer))
     else:  # all processes wait for each other to give their state, of which the first one writes its own
-        checkpoint_io.keep(trainer)
-        session.save_final(lambda: checkpoint_io.pop_kept(trainer))
+        others = keep_shared(trainer, checkpoint_io, place)
+        session.save_final(lambda: pop_shared(trainer, checkpoint_io, others))
 
 
 def _at_boundary(session: RunSession, trainer: pl.Trainer, checkpoint_io: RunStateIO, place: Place | None) -> None:
-    if place is not None:  # it is not resumed: the random numbers of the other processes are not kept
-        if place.agree(trainer, stop=session.stop_requested):
-            raise _LeaveLoopError
+    if place is not None:
+        _at_shared_boundary(session, trainer, checkpoint_io, place)
         return
     ends_here = trainer.should_stop or session.step == session.run.budget.steps
     if _awaits_its_end(session, trainer):
         return
     if not ends_here and not session.boundary(lambda: _complete_state(session, trainer, checkpoint_io)):
+        raise _LeaveLoopError
+
+
+def _at_shared_boundary(session: RunSession, trainer: pl.Trainer, checkpoint_io: RunStateIO, place: Place) -> None:
+    """The same for several processes: all end the training where one does, and the first one decides the rest."""
+    is_first = place.rank == 0
+    trainer.should_stop, is_wanted = place.any(trainer, trainer.should_stop, is_first and session.wants_state)
+    if not is_wanted or trainer.should_stop or session.step == session.run.budget.steps:
+        return
+    others = keep_shared(trainer, checkpoint_io, place)
+    leaves = is_first and not session.boundary(lambda: pop_shared(trainer, checkpoint_io, others))
+    if place.any(trainer, leaves)[0]:
         raise _LeaveLoopError
 
 
