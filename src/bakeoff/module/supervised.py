@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from bakeoff.module.compiled import use_names_of_net
 from bakeoff.module.curve import LossCurve
@@ -36,6 +37,7 @@ class SupervisedModule(pl.LightningModule):
         n_out: number of classes, or width of the target in regression.
         task: `classification` or `regression`; by default the attribute `task` of the loss.
         lr_factor: optimizer step, counted from 0, -> factor of the learning rate. None keeps it constant.
+        lr_scheduler: in place of it, called with the optimizer: torch's scheduler, stepped after each optimizer step.
         target_std: standard deviation that regression targets were divided by, one number or one a column; metrics are
             in the original units.
         log_every_n_steps: steps per point of `train/loss` and `lr`; the loss of a point is the mean over its steps.
@@ -55,6 +57,7 @@ class SupervisedModule(pl.LightningModule):
         n_out: int,
         task: str | None = None,
         lr_factor: Callable[[int], float] | None = None,
+        lr_scheduler: Callable[[torch.optim.Optimizer], LRScheduler] | None = None,
         target_std: float | Sequence[float] = 1.0,
         log_every_n_steps: int = 10,
         sample_every_n_steps: int = 50,
@@ -64,7 +67,8 @@ class SupervisedModule(pl.LightningModule):
         if task not in ("classification", "regression"):
             raise ValueError(f"task must be classification or regression where the loss fits both, got {task}")
         self.net, self.loss, self.task = net, registered(loss, net), task
-        self._optimizer_factory, self._lr_factor = optimizer, lr_factor
+        self._optimizer_factory = optimizer
+        self._scheduler_factory = lr_scheduler if lr_factor is None else partial(LambdaLR, lr_lambda=lr_factor)
         self.val_metrics = metrics_for(task, n_out, target_std, loss)
         self.test_metrics = metrics_for(task, n_out, target_std, loss)
         self._aligns_targets = task == "regression" and broadcasts(loss)
@@ -92,9 +96,9 @@ class SupervisedModule(pl.LightningModule):
         self._mode = OptimizerMode(optimizer)
         if not self._resumes_in_eval_mode:  # before its state is restored, which is that of training
             self._mode.train()
-        if self._lr_factor is None:
+        if self._scheduler_factory is None:
             return optimizer
-        scheduler = {"scheduler": LambdaLR(optimizer, self._lr_factor), "interval": "step"}
+        scheduler = {"scheduler": self._scheduler_factory(optimizer), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def setup(self, stage: str) -> None:

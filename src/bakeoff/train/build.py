@@ -14,7 +14,7 @@ from bakeoff.errors import UserError
 from bakeoff.module import registered, trained_parameters
 from bakeoff.module.counted import CountedLabels
 from bakeoff.train.batch_norm import check_batch_norm
-from bakeoff.train.budget import steps_of
+from bakeoff.train.budget import budget_of, steps_of
 from bakeoff.train.check_examples import check_examples
 from bakeoff.train.data_source import DataIdentity, load_data
 from bakeoff.train.files_read import FilesRead, files_read
@@ -22,6 +22,7 @@ from bakeoff.train.instantiate import instantiate
 from bakeoff.train.net import NO_CLASSES, check_forward, net_from, no_columns
 from bakeoff.train.own_module import own_module
 from bakeoff.train.parts import Parts, SupervisedParts
+from bakeoff.train.scheduler import SchedulerFactory, check_scheduler
 from bakeoff.train.settings import Settings
 from bakeoff.train.update import optimizer_from, schedule_from
 
@@ -69,6 +70,8 @@ def _supervised(
         )
     optimizer = optimizer_from(settings.optimizer, net, loss)
     schedule = schedule_from(settings.schedule)
+    if isinstance(schedule, SchedulerFactory):
+        check_scheduler(schedule, optimizer(trained_parameters(net, loss)), budget_of(settings, spec))
     return SupervisedParts(data, data_identity, spec, net, model, task, spec.n_out, loss, optimizer, schedule)
 
 

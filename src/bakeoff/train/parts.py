@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bakeoff.data import DatasetDataModule, DataSpec, InMemoryDataModule
 from bakeoff.runs import Direction
 from bakeoff.train.data_source import DataIdentity
+from bakeoff.train.scheduler import SchedulerFactory
 
 
 @dataclass
@@ -58,7 +59,7 @@ class SupervisedParts(Parts):
 
     loss: Callable[[Tensor, Tensor], Tensor]
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-    schedule: Callable[[float], float] | None
+    schedule: Callable[[float], float] | SchedulerFactory | None
 
 
 @dataclass

@@ -26,6 +26,7 @@ from bakeoff.train.lightning_checkpoint import IN_MEMORY, RunStateIO
 from bakeoff.train.parts import OwnModuleParts, SupervisedParts
 from bakeoff.train.run import Run
 from bakeoff.train.run_state import RunState
+from bakeoff.train.scheduler import SchedulerFactory
 from bakeoff.train.session import RunSession
 from bakeoff.train.trainer import trainer_for
 
@@ -142,6 +143,11 @@ def _module_for(run: Run, session: RunSession) -> pl.LightningModule:
         return parts.module
     assert isinstance(parts, SupervisedParts)
     assert parts.n_out is not None
+    factor, scheduler = None, None
+    if isinstance(parts.schedule, SchedulerFactory):
+        scheduler = parts.schedule
+    elif parts.schedule is not None:
+        factor = session.budget.lr_factor(parts.schedule)
     net: Any = torch.compile(parts.net) if settings.compile else parts.net
     return SupervisedModule(
         net,
@@ -149,7 +155,8 @@ def _module_for(run: Run, session: RunSession) -> pl.LightningModule:
         parts.optimizer,
         n_out=parts.n_out,
         task=parts.task,
-        lr_factor=session.budget.lr_factor(parts.schedule) if parts.schedule else None,
+        lr_factor=factor,
+        lr_scheduler=scheduler,
         target_std=parts.spec.target_std,
         log_every_n_steps=settings.log_every_n_steps,
         sample_every_n_steps=settings.sample_every_n_steps,
