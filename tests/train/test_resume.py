@@ -27,6 +27,10 @@ CASES = {
     "dropout": (f"model._target_={__name__}.Dropout", "budget.epochs=3"),
     "histograms": ("log=full", "budget.steps=30"),
     "bfloat16": ("trainer.precision=bf16-mixed", "budget.steps=25"),  # through Lightning's own loop
+    "torch's scheduler": (
+        "schedule._target_=torch.optim.lr_scheduler.OneCycleLR",
+        *("+schedule.max_lr=0.3", "+schedule.total_steps=25", "optimizer.momentum=0.9", "budget.steps=25"),
+    ),
     "accumulation": ("trainer.accumulate_grad_batches=4", "budget.steps=22", "budget.validations=5", "schedule=linear"),
     "a dataset that draws": (f"data._target_={__name__}.Noisy", "budget.epochs=5", "batch_size=16"),
     "a dataset read by processes": (
@@ -47,6 +51,7 @@ FAST = {
     "dropout",
     "bfloat16",
     "accumulation",
+    "torch's scheduler",
     "a dataset read by processes",
     "a data module that shuffles",
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torchmetrics import Metric
 
 from bakeoff.module.compiled import use_names_of_net
@@ -49,6 +50,7 @@ class SupervisedModule(pl.LightningModule):
             net gives; True: with the prediction, too.
         metrics: name -> metric of torchmetrics, beside ours; see `bakeoff.module.given_metrics` for what they get.
         lr_factor: optimizer step, counted from 0, -> factor of the learning rate. None keeps it constant.
+        lr_scheduler: in place of it, called with the optimizer: torch's scheduler, stepped after each optimizer step.
         target_std: standard deviation that regression targets were divided by, one number or one a column; metrics are
             in the original units.
         target_mean: what was subtracted from them before.
@@ -72,6 +74,7 @@ class SupervisedModule(pl.LightningModule):
         loss_takes_prediction: bool = False,
         metrics: Mapping[str, Metric] | None = None,
         lr_factor: Callable[[int], float] | None = None,
+        lr_scheduler: Callable[[torch.optim.Optimizer], LRScheduler] | None = None,
         target_std: float | Sequence[float] = 1.0,
         target_mean: float | Sequence[float] = 0.0,
         log_every_n_steps: int = 10,
@@ -82,7 +85,8 @@ class SupervisedModule(pl.LightningModule):
         if kind not in KINDS:
             raise ValueError(f"task must be one of {', '.join(KINDS)} where the loss fits several, got {kind}")
         self.net, self.loss, self.task = net, registered(loss, net), Task(kind, n_out, class_axis)
-        self._optimizer_factory, self._lr_factor = optimizer, lr_factor
+        self._optimizer_factory = optimizer
+        self._scheduler_factory = lr_scheduler if lr_factor is None else partial(LambdaLR, lr_lambda=lr_factor)
         self._loss_arguments = LossArguments(loss, self.task, takes_prediction=loss_takes_prediction)
         self.val_metrics, self.test_metrics = (metrics_for(kind, n_out, target_std, loss) for _ in range(2))
         self.val_given, self.test_given = (
@@ -112,9 +116,9 @@ class SupervisedModule(pl.LightningModule):
         self._mode = OptimizerMode(optimizer)
         if not self._resumes_in_eval_mode:  # before its state is restored, which is that of training
             self._mode.train()
-        if self._lr_factor is None:
+        if self._scheduler_factory is None:
             return optimizer
-        scheduler = {"scheduler": LambdaLR(optimizer, self._lr_factor), "interval": "step"}
+        scheduler = {"scheduler": self._scheduler_factory(optimizer), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def setup(self, stage: str) -> None:

@@ -11,7 +11,7 @@ from bakeoff.errors import UserError
 from bakeoff.module import registered, trained_parameters
 from bakeoff.module.counted import CountedLabels
 from bakeoff.train.batch_norm import check_batch_norm
-from bakeoff.train.budget import steps_of
+from bakeoff.train.budget import budget_of, steps_of
 from bakeoff.train.check_examples import check_examples
 from bakeoff.train.data_source import DataIdentity, load_data
 from bakeoff.train.files_read import FilesRead, files_read
@@ -20,6 +20,7 @@ from bakeoff.train.metrics import metrics_from
 from bakeoff.train.net import NO_CLASSES, check_forward, net_from
 from bakeoff.train.own_module import own_module
 from bakeoff.train.parts import Parts, SupervisedParts
+from bakeoff.train.scheduler import SchedulerFactory, check_scheduler
 from bakeoff.train.settings import Settings
 from bakeoff.train.task import describe_task, kind_of_run, task_of
 from bakeoff.train.try_steps import try_steps
@@ -71,6 +72,8 @@ def _supervised(
         )
     optimizer = optimizer_from(settings.optimizer, net, loss)
     schedule = schedule_from(settings.schedule)
+    if isinstance(schedule, SchedulerFactory):
+        check_scheduler(schedule, optimizer(trained_parameters(net, loss)), budget_of(settings, spec))
     return SupervisedParts(
         data,
         data_identity,

@@ -12,6 +12,7 @@ from torchmetrics import Metric
 
 from bakeoff.module import SupervisedModule
 from bakeoff.train.parts import OwnModuleParts, Parts, SupervisedParts
+from bakeoff.train.scheduler import SchedulerFactory
 from bakeoff.train.settings import Settings
 
 
@@ -63,6 +64,7 @@ def supervised_module(
         loss_takes_prediction=parts.loss_takes_prediction,
         metrics=metrics,
         lr_factor=lr_factor,
+        lr_scheduler=parts.schedule if isinstance(parts.schedule, SchedulerFactory) else None,
         target_std=parts.spec.target_std,
         target_mean=parts.spec.target_mean,
         **intervals,

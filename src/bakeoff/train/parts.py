@@ -15,6 +15,7 @@ from bakeoff.data import DatasetDataModule, DataSpec, InMemoryDataModule
 from bakeoff.module.task import Kind, Task
 from bakeoff.runs import Direction
 from bakeoff.train.data_source import DataIdentity
+from bakeoff.train.scheduler import SchedulerFactory
 
 
 @dataclass
@@ -64,7 +65,7 @@ class SupervisedParts(Parts):
 
     loss: Callable[[Tensor, Tensor], Tensor]
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-    schedule: Callable[[float], float] | None
+    schedule: Callable[[float], float] | SchedulerFactory | None
     reads: Task
     loss_takes_prediction: bool
     metrics: Mapping[str, Metric]

@@ -29,6 +29,7 @@ from bakeoff.train.lightning_module import module_for
 from bakeoff.train.parts import OwnModuleParts, SupervisedParts
 from bakeoff.train.place import Place
 from bakeoff.train.run_state import RunState
+from bakeoff.train.scheduler import SchedulerFactory
 from bakeoff.train.session import RunSession
 from bakeoff.train.shared_state import keep_shared, pop_shared
 from bakeoff.train.trainer import trainer_for
@@ -193,7 +194,9 @@ def _complete_state(session: RunSession, trainer: pl.Trainer, checkpoint_io: Run
 def _lr_factor(session: RunSession) -> Callable[[int], float] | None:
     parts = session.run.parts
     schedule = parts.schedule if isinstance(parts, SupervisedParts) else None
-    return session.budget.lr_factor(schedule) if schedule else None
+    if schedule is None or isinstance(schedule, SchedulerFactory):
+        return None
+    return session.budget.lr_factor(schedule)
 
 
 def _device_name(device: torch.device) -> str:
