@@ -10,10 +10,17 @@ from typing import Any, NamedTuple
 import yaml
 
 GROUPS = ("data", "model", "loss", "optimizer", "schedule", "budget", "trainer", "experiment")
-WEIGHTS = {"resnet18": 0.02, "gpu": 0.1, "cnn": 0.5, "mnist": 0.1, "fashion_mnist": 0.1, "cifar10": 0.1, "array": 0.3}
-# Younger than the last whole run of 10,000 commands: to be drawn from the next one on, as each shifts all draws.
-NOT_DRAWN = {"schedule": ("linear", "wsd"), "top": ("init_seed", "data_seed"),
-             "keys": ("trainer.devices", "trainer.strategy")}  # fmt: skip
+WEIGHTS = {
+    "resnet18": 0.02,
+    "gpu": 0.1,
+    "cnn": 0.5,
+    "mnist": 0.1,
+    "fashion_mnist": 0.1,
+    "cifar10": 0.1,
+    "array": 0.3,
+    "bce": 0.1,
+}
+NOT_DRAWN = ("trainer.devices", "trainer.strategy")  # each such run starts processes
 INVENTED = ("zz", "lrr", "max_epochs", "warm_up", "Momentum", "accumulate_gradients")
 BY_KIND: Mapping[type, tuple[str, ...]] = {
     bool: ("true", "false", "true", "false", "1", "null", "yes", "[true]"),
@@ -61,16 +68,11 @@ class Generator:
 
     def __init__(self, conf: Path) -> None:
         self._options = {
-            group: {
-                path.stem: _read(path)
-                for path in sorted((conf / group).glob("*.yaml"))
-                if path.stem not in NOT_DRAWN.get(group, ())
-            }
-            for group in GROUPS
+            group: {path.stem: _read(path) for path in sorted((conf / group).glob("*.yaml"))} for group in GROUPS
         }
         top = _read(conf / "bakeoff.yaml")
         nested = {f"{g}.{k}": v for g in ("clip", "early_stopping") for k, v in top[g].items()}
-        left_out = ("defaults", "sweep", "root", *NOT_DRAWN["top"])
+        left_out = ("defaults", "sweep", "root")
         flat = {k: v for k, v in top.items() if not isinstance(v, dict) and k not in left_out}
         self._top: dict[str, Any] = flat | nested
 
@@ -108,7 +110,7 @@ class Generator:
         }
         for group, option in {**defaults, "budget": "epochs", "trainer": "cpu", **chosen}.items():
             keys |= {f"{group}.{key}": value for key, value in self._options[group][option].items() if key[0] != "_"}
-        return {key: value for key, value in keys.items() if key not in NOT_DRAWN["keys"]}
+        return {key: value for key, value in keys.items() if key not in NOT_DRAWN}
 
     def _value(self, key: str, default: Any, draw: Random) -> str:
         if draw.random() < 0.65:
