@@ -29,8 +29,8 @@ class Noisy(Halves):
     """Changes its input in training alone."""
 
     def forward(self, x):
-        if self.training and self.in_place:
-            x += 1.0
+        if self.training:
+            x = x.add_(1.0) if self.in_place else x + 1.0
         return self.net(x.flatten(1))
 
 
@@ -80,12 +80,36 @@ def test_a_net_that_changes_its_input(make_run, tmp_path, batch_size):
     assert outcomes[0].status == "completed"
 
 
-def test_a_net_that_changes_its_input_in_training_alone(make_run, tmp_path):
-    run = make_run(*model(Noisy, "true"), "batch_size=50", "budget.epochs=4")
-    assert run.train(tmp_path / "batches").status == "completed"
-    outcome = make_run(*model(Noisy, "true"), "batch_size=full", "budget.epochs=4").train(tmp_path / "full")
-    assert outcome.status == "failed"
-    assert outcome.error["message"].startswith("data: the net, the loss or a callback has changed its values in place")
+@pytest.mark.parametrize("batch_size", [50, "full"])
+def test_a_net_that_changes_its_input_in_training_alone(make_run, tmp_path, batch_size):
+    outcomes = [
+        make_run(*model(Noisy, in_place), f"batch_size={batch_size}", "budget.epochs=4").train(tmp_path / in_place)
+        for in_place in ("true", "false")
+    ]
+    assert outcomes[0].metrics == outcomes[1].metrics
+    assert outcomes[0].status == "completed"
+
+
+class Late(nn.Module):
+    """Changes its input in place from its third step on."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.net, self.steps = nn.Sequential(nn.Flatten(), nn.Linear(n_in, n_out)), 0
+
+    def forward(self, x):
+        self.steps += self.training
+        if self.steps > 2:
+            x *= 0.5
+        return self.net(x)
+
+
+def test_data_that_a_run_has_changed_is_loaded_anew(make_run, tmp_path):
+    before = make_run("budget.steps=5").train(tmp_path / "before")
+    failed = make_run(f"model._target_={HERE}.Late", "batch_size=full", "budget.epochs=6").train(tmp_path / "late")
+    assert failed.status == "failed"
+    assert failed.error["message"].startswith("data: the net, the loss or a callback has changed its values in place")
+    assert make_run("budget.steps=5").train(tmp_path / "after").metrics == before.metrics
 
 
 @pytest.mark.parametrize("kind", [Blanks, Shifts], ids=lambda kind: kind.__name__)

@@ -122,9 +122,14 @@ class Originals:
         self._tensors = [tensor for tensor in tensors if not tensor.is_inference()]  # those count no changes
         self._versions = [tensor._version for tensor in self._tensors]
 
+    @property
+    def are_changed(self) -> bool:
+        """Whether one has been changed since."""
+        return [tensor._version for tensor in self._tensors] != self._versions
+
     def check(self) -> None:
         """Raises UserError if one has been changed since."""
-        if [tensor._version for tensor in self._tensors] != self._versions:
+        if self.are_changed:
             raise UserError(
                 "data: the net, the loss or a callback has changed its values in place: let it work on a copy, such as "
                 "x = x * 2 in place of x *= 2"

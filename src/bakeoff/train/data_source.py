@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 import torch
 
 from bakeoff.data import Arrays, DataSpec, as_datamodule
+from bakeoff.data.batches import Originals
 from bakeoff.data.held import Held, held_by
 from bakeoff.data.sample_checks import find_fault
 from bakeoff.errors import UserError
@@ -124,18 +125,23 @@ def _load(settings: Node, states: Mapping[str, str | None] | None) -> Any:
     files = None if states is None else _certain(states)
     if files is None:
         return instantiate("data", settings)
+    key = json.dumps([settings, files], sort_keys=True, default=str)
     try:
-        return _load_arrays(json.dumps([settings, files], sort_keys=True, default=str))
+        arrays, originals = _load_arrays(key)
+        if originals.are_changed:  # by a run that has failed for that
+            _load_arrays.cache_clear()
+            arrays, _ = _load_arrays(key)
+        return arrays
     except _NotArraysError as found:
         return found.args[0]
 
 
 @lru_cache(maxsize=2)
-def _load_arrays(text: str) -> Arrays:
+def _load_arrays(text: str) -> tuple[Arrays, Originals]:
     source = instantiate("data", json.loads(text)[0])
     if not isinstance(source, Arrays):
         raise _NotArraysError(source)
-    return source
+    return source, Originals(*(tensor for part in source.parts().values() for tensor in part))
 
 
 class _NotArraysError(Exception):

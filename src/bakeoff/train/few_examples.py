@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.utilities.data import extract_batch_size
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
@@ -57,7 +58,10 @@ class FewExamples(pl.LightningDataModule):
 
 
 class _OneBatch:
-    """A loader that has as many batches as another one, and gives one; it has its attributes, such as the data set."""
+    """A loader that has as many batches as another one, and gives a copy of one, which may be changed in place.
+
+    It has the other one's attributes, such as the data set.
+    """
 
     def __init__(self, loader: Any, batch: Any, size: int) -> None:
         self._loader, self._batch, self._size = loader, batch, size
@@ -72,7 +76,7 @@ class _OneBatch:
         return self._size
 
     def __iter__(self) -> Iterator[Any]:
-        yield self._batch
+        yield apply_to_collection(self._batch, Tensor, torch.clone)
 
 
 def _first(loader: Iterable[Any], examples: int | None) -> Any:

@@ -14,7 +14,11 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
+from lightning_utilities.core.apply_func import apply_to_collection
+from torch import Tensor
 
+from bakeoff.data import InMemoryDataModule
+from bakeoff.data.batches import is_changed
 from bakeoff.data.sample_checks import NAMES
 from bakeoff.errors import UserError
 from bakeoff.module import SupervisedModule
@@ -28,6 +32,8 @@ EXAMPLES = 4
 
 def try_steps(parts: SupervisedParts) -> None:
     """Refuses what would fail in the first step, in a validation, or after hours in the test.
+
+    Data in memory is served as copies from then on where a step changes its input in place.
 
     Where a few examples fail, a whole batch is tried, since a loss may count on their number. What cannot be copied is
     not tried.
@@ -43,7 +49,7 @@ def try_steps(parts: SupervisedParts) -> None:
         except Exception:  # what a user's class holds may not be made to be copied
             return
         module = supervised_module(parts, *copies)
-        _try("train", module, parts, _train)
+        _try("train", module, parts, lambda module, batch: _train(module, batch, parts.data))
         _try("val", module, parts, _validate)
         if parts.spec.has_test:
             _try("test", module, parts, _test)
@@ -79,10 +85,13 @@ def _batch(part: str, data: pl.LightningDataModule, examples: int | None) -> Any
         return None
 
 
-def _train(module: SupervisedModule, batch: Any) -> None:
+def _train(module: SupervisedModule, batch: Any, data: pl.LightningDataModule) -> None:
     module.train()
+    batch = apply_to_collection(batch, Tensor, torch.clone)
     with torch.enable_grad():
         module.training_step(batch, 0).backward()
+    if isinstance(data, InMemoryDataModule) and any(is_changed(tensor) for tensor in batch):
+        data.copies = True  # some nets do so in training alone
 
 
 def _validate(module: SupervisedModule, batch: Any) -> None:
