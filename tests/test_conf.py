@@ -17,9 +17,12 @@ from bakeoff.launch.launcher import SweepLauncher
 from bakeoff.launch.register import register_with_hydra
 from bakeoff.launch.search_path import package_conf
 from bakeoff.launch.sweeper import ProductSweeper
+from bakeoff.module.loss_arguments import kind_of
+from bakeoff.module.task import Task
 from bakeoff.runs.execution import EXECUTION_KEYS
 from bakeoff.train import Settings, resolve_settings
 from bakeoff.train.instantiate import instantiate
+from bakeoff.train.metrics import metrics_from
 
 CONF = package_conf()
 OPTIONS = sorted((p.parent.name, p.stem) for p in CONF.glob("*/*.yaml"))
@@ -45,7 +48,10 @@ def options(group):
 
 
 def test_the_groups_are_those_agreed():
-    assert {"data", "module", "model", "loss", "optimizer", "schedule", "budget", "trainer", "experiment"} == GROUPS
+    assert {"data", "module", "model", "loss", "optimizer", "schedule", "budget", "trainer"} | {
+        "metrics",
+        "experiment",
+    } == GROUPS
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
@@ -94,9 +100,19 @@ def test_models(option):
 @pytest.mark.parametrize("option", options("loss"))
 def test_losses(option):
     loss = instantiate("loss", settings(f"loss={option}").loss)
-    target = torch.tensor([0.5, 1.0]) if loss.task == "regression" else torch.tensor([0, 2])
-    output = torch.zeros(2) if loss.task == "regression" else torch.zeros(2, 3)
-    assert loss(output, target).shape == (2,)
+    kind = kind_of(loss)
+    target = torch.tensor([0, 2]) if kind in (None, "classification") else torch.tensor([0.0, 1.0])
+    output = torch.zeros(2, 3) if kind in (None, "classification") else torch.zeros(2)
+    assert loss(output, target).shape in ((2,), ())
+    assert torch.isfinite(loss(output, target)).all()
+
+
+@pytest.mark.parametrize("option", options("metrics"))
+def test_metrics(option):
+    found = settings(f"metrics=[{option}]").metrics
+    assert list(found) == [option]
+    metric = metrics_from(found, Task("classification", 3), None)[option]
+    assert metric.higher_is_better is (option not in ("perplexity", "bits_per_character"))
 
 
 @pytest.mark.parametrize("option", options("optimizer"))

@@ -12,17 +12,18 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "bakeoff"
 # Part -> the parts below it that it may import.
 BELOW = {
     "errors": set(),
+    "pairs": set(),
     "optim": set(),
     "losses": set(),
     "models": set(),
     "schedules": set(),
     "stats": set(),
     "runs": {"errors"},
-    "data": {"errors"},
+    "data": {"errors", "pairs"},
     "tensorboard": {"runs"},
-    "module": {"runs"},
+    "module": {"pairs", "runs"},
     "report": {"errors", "runs", "stats", "tensorboard"},
-    "train": {"errors", "runs", "data", "tensorboard", "module"},
+    "train": {"errors", "pairs", "runs", "data", "tensorboard", "module"},
     "overview": {"errors", "runs", "report", "tensorboard"},
     "tab": {"errors", "report"},
     "workers": {"errors", "runs", "train"},
@@ -33,6 +34,7 @@ BELOW = {
 }
 # Part -> packages that it may import beside Python's own.
 OUTSIDE = {
+    "pairs": {"torch"},
     "optim": {"torch", "triton"},  # triton within the kernels alone, which are imported when there is a GPU
     "losses": {"torch"},
     "models": {"torch", "torchvision"},

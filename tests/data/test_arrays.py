@@ -63,7 +63,7 @@ def test_arrays_are_frozen():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"task": "ranking"}, "task must be classification or regression, got 'ranking'"),
+        ({"task": "ranking"}, "task must be one of classification, multilabel, regression, got 'ranking'"),
         ({"val": (torch.zeros(3, 2), torch.zeros(2).long())}, "val must hold one y for each x, .* got 3 x and 2 y"),
         ({"val": (torch.zeros(0, 2), torch.zeros(0).long())}, "at least one, got 0 x and 0 y"),
         ({"test": (torch.zeros(3, 5), torch.zeros(3).long())}, r"shape \(2,\) as in train, got \(5,\)"),

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from bakeoff.data import as_datamodule
-from bakeoff.data.infer import is_pair
 from bakeoff.errors import UserError
 
 from .datasets import Bare, drawn
@@ -33,7 +32,7 @@ from .datasets import Bare, drawn
             {"targets": torch.rand(20, 3)},
             ("regression", (2,), 3),
         ),
-        (lambda i: (float(i), drawn(i, 2, 2)), {}, ("regression", (), None)),
+        (lambda i: (float(i), drawn(i, 2, 2)), {}, ("regression", (), 2)),
         (lambda i: [torch.full((2,), float(i)), i], {}, ("classification", (2,), None)),
     ],
 )
@@ -54,13 +53,13 @@ def test_fields_follow_a_sample_and_common_attributes(make, attributes, expected
             "y holds only 0 and 1 in Bare: give whole numbers .* task=",
         ),
         (
-            lambda i: (torch.full((2,), float(i)), (drawn(i, 5) > 0.5).float()),
-            "y holds only 0 and 1 in 5 columns .* in Bare",
+            lambda i: (torch.full((2,), float(i)), torch.eye(5)[i % 5]),
+            r"y holds a single 1 in each row of 5 columns \(one-hot\) in Bare: give the class",
         ),
         (lambda i: (torch.full((2,), float(i)), drawn(i, 3).softmax(0)), "in 3 columns that sum to 1"),
         (lambda i: (torch.full((2,), float(i)), float(i > 100)), "y holds only 0 and 1 in Bare"),
     ],
-    ids=["binary", "multi-label", "probabilities", "sorted"],
+    ids=["binary", "one-hot", "probabilities", "sorted"],
 )
 def test_classes_in_floating_point_are_regressed_on_only_when_asked_to(make, message):
     source = Bare(make, n=200)
@@ -68,6 +67,12 @@ def test_classes_in_floating_point_are_regressed_on_only_when_asked_to(make, mes
         as_datamodule(source, batch_size=4, seed=0)
     vars(source)["task"] = "regression"
     assert as_datamodule(source, batch_size=4, seed=0)[1].task == "regression"
+
+
+def test_several_labels_a_sample_are_known_by_their_values():
+    source = Bare(lambda i: (torch.full((2,), float(i)), (drawn(i, 5) > 0.5).float()), n=200)
+    spec = as_datamodule(source, batch_size=4, seed=0)[1]
+    assert (spec.task, spec.n_out) == ("multilabel", 5)
 
 
 def test_quantities_that_begin_with_0_are_quantities():
@@ -88,18 +93,3 @@ def test_another_packages_attribute_of_that_name_says_nothing(task):
     source = Bare(lambda i: (torch.full((2,), float(i)), i))
     vars(source)["task"] = task
     assert as_datamodule(source, batch_size=4, seed=0)[1].task == "classification"
-
-
-@pytest.mark.parametrize(
-    ("batch", "pair"),
-    [
-        ((torch.zeros(2, 3), torch.zeros(2)), True),
-        ([torch.zeros(2), torch.zeros(2)], True),
-        ((torch.zeros(2, 3), torch.tensor(1)), False),
-        ((torch.zeros(2),) * 3, False),
-        ((torch.zeros(2), [0, 1]), False),
-        ({"x": torch.zeros(2), "y": torch.zeros(2)}, False),
-    ],
-)
-def test_a_batch_is_a_pair_of_tensors_with_a_samples_axis(batch, pair):
-    assert is_pair(batch) is pair

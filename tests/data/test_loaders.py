@@ -15,7 +15,7 @@ from .datasets import Bare, Endless
 X, Y = torch.rand(12, 3), torch.arange(12) % 3
 GOOD = DataLoader(TensorDataset(X, Y), batch_size=4)
 EMPTY = DataLoader(TensorDataset(X[:0], Y[:0]), batch_size=4)
-DICTS = DataLoader(Bare(lambda i: {"pixel_values": X[0], "labels": 1}), batch_size=4)
+DICTS = DataLoader(Bare(lambda i: {"pixel_values": X[0], "kind": 1}), batch_size=4)
 TRIPLES = DataLoader(TensorDataset(X, Y, Y), batch_size=4)
 
 
@@ -40,9 +40,9 @@ UNUSABLE = [
     (iter(GOOD), "gives an iterator, which is spent after one pass: give a DataLoader"),
     ((batch for batch in GOOD), "gives an iterator"),
     (3, "gives a int: give a DataLoader, or another iterable of batches"),
-    (DICTS, "must be pairs (x, y) of tensors, got a dict of pixel_values, labels"),
-    (TRIPLES, "must be pairs (x, y) of tensors, got a list of 3"),
-    (DataLoader(cast("Any", X), batch_size=4), "must be pairs (x, y) of tensors, got a Tensor"),
+    (DICTS, "a target called labels, label, targets, target or y, got a dict of pixel_values, kind"),
+    (TRIPLES, "target or y, got a list of 3"),
+    (DataLoader(cast("Any", X), batch_size=4), "target or y, got a Tensor"),
     ([({"ids": X}, Y)] * 2, "gives several loaders (a list)"),
 ]
 
@@ -133,11 +133,11 @@ def quantities(n=200):
     return DataLoader(TensorDataset(torch.rand(n, 3), torch.linspace(0, 1, n)), batch_size=1)
 
 
-@pytest.mark.parametrize("width", [1, 3])
-def test_classes_in_floating_point_are_ranked_by_rmse_only_when_asked_to(width):
-    labels = TensorDataset(torch.rand(40, 3), (torch.rand(40, width) > 0.5).float())
-    source = module(train=DataLoader(labels, batch_size=1))
-    assert "only 0 and 1" in refusal(source, batch_size=1)
+@pytest.mark.parametrize(("width", "said"), [(1, "only 0 and 1"), (3, "one-hot")])
+def test_classes_in_floating_point_are_ranked_by_rmse_only_when_asked_to(width, said):
+    y = torch.eye(3).repeat(14, 1) if width == 3 else (torch.rand(42, 1) > 0.5).float()
+    source = module(train=DataLoader(TensorDataset(torch.rand(42, 3), y), batch_size=1))
+    assert said in refusal(source, batch_size=1)
     source.task = "regression"
     assert as_datamodule(source, batch_size=1, seed=0)[1].task == "regression"
 

@@ -19,7 +19,7 @@ def test_steps_of_an_epoch(batch_size, steps):
     arrays = digits()
     spec = spec_of(arrays, batch_size)
     assert (spec.n_train, spec.steps_per_epoch, spec.digest) == (1077, steps, arrays.digest())
-    assert spec.example is not None
+    assert isinstance(spec.example, torch.Tensor)
     assert torch.equal(spec.example, arrays.train[0][:2])
 
 

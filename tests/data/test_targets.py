@@ -69,12 +69,7 @@ def test_one_column_keeps_plain_numbers():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (
-            (X > 0).astype(float),
-            r"y holds only 0 and 1 in 3 columns \(multi-label or one-hot\) in the arrays given: .*"
-            "not supported yet; if they are quantities, data.task=regression",
-        ),
-        (np.eye(3)[Y], "y holds only 0 and 1 in 3 columns"),
+        (np.eye(3)[Y], r"y holds a single 1 in each row of 3 columns \(one-hot\)"),
         (
             (X[:, 0] > 0).astype(np.float32),
             "y holds only 0 and 1 in the .*task=classification .*, data.task=regression",
@@ -85,7 +80,7 @@ def test_one_column_keeps_plain_numbers():
             r"y holds numbers >= 0 in 3 columns that sum to 1 \(class probab",
         ),
     ],
-    ids=["multi-label", "one-hot", "binary", "binary column", "probabilities"],
+    ids=["one-hot", "binary", "binary column", "probabilities"],
 )
 def test_classes_in_floating_point_are_ranked_by_rmse_only_when_asked_to(y, message):
     with pytest.raises(UserError, match=message) as caught:
@@ -97,6 +92,19 @@ def test_classes_in_floating_point_are_ranked_by_rmse_only_when_asked_to(y, mess
 @pytest.mark.parametrize("y", [Y.astype(float), (X > 0) * 2.0, np.abs(X), -np.eye(3)[Y]])
 def test_other_reals_are_quantities(y):
     assert array(x=X, y=y).task == "regression"
+
+
+@pytest.mark.parametrize("kind", [float, int, bool])
+def test_several_labels_a_sample_are_known_by_their_values(kind):
+    data = array(x=X, y=(X > 0).astype(kind))
+    assert (data.task, data.n_out, data.target_std, data.train[1].dtype) == ("multilabel", 3, 1.0, torch.float32)
+
+
+def test_images_as_targets_have_one_mean_and_one_standard_deviation():
+    y = RNG.normal(3, 2, size=(60, 1, 4, 4))
+    data = array(x_train=X, y_train=y, x_val=X, y_val=y, x_test=X, y_test=y)
+    assert (data.task, data.n_out, tuple(data.train[1].shape)) == ("regression", 1, (60, 1, 4, 4))
+    assert (data.target_mean, data.target_std) == pytest.approx((y.mean(), y.std()))
 
 
 def test_binary_labels_may_be_asked_for():
@@ -117,9 +125,16 @@ def test_binary_labels_may_be_asked_for():
         ),
         ({"x": X, "y": X, "task": "classification"}, "one label a sample"),
         ({"x": X, "y": X[:, 0], "task": "classification"}, "whole numbers for classification .* set task=regression"),
-        ({"x": X, "y": RNG.normal(size=(60, 2, 2))}, r"must be \(N,\) or \(N, 4\)"),
+        (
+            {"x_train": X, "y_train": np.ones((60, 2, 2)) * X[:, :1, None], "x_val": X, "y_val": X},
+            r"must be \(N, 2, 2\)",
+        ),
+        ({"x": X, "y": X, "task": "multilabel"}, "y of train must hold 0 and 1 alone for multilabel"),
         ({"x_train": X, "y_train": X, "x_val": X, "y_val": X[:, 0]}, r"y of val must be .* got \(60,\)"),
-        ({"x": X, "y": Y, "task": "ranking"}, "task must be classification or regression .* got 'ranking'"),
+        (
+            {"x": X, "y": Y, "task": "ranking"},
+            "task must be one of classification, multilabel, regression in .* got 'ranking'",
+        ),
     ],
 )
 def test_unusable_arrays_are_refused_in_one_line(arrays, message):

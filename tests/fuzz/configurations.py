@@ -14,7 +14,7 @@ WEIGHTS = {"resnet18": 0.02, "gpu": 0.1, "cnn": 0.5, "mnist": 0.1, "fashion_mnis
 # Younger than the last whole run of 10,000 commands: to be drawn from the next one on, as each shifts all draws.
 NOT_DRAWN = {"schedule": ("linear", "wsd"), "top": ("init_seed", "data_seed"),
              "keys": ("trainer.devices", "trainer.strategy")}  # fmt: skip
-INVENTED = ("zz", "lrr", "max_epochs", "warm_up", "Momentum", "accumulate_grad_batches")
+INVENTED = ("zz", "lrr", "max_epochs", "warm_up", "Momentum", "accumulate_gradients")
 BY_KIND: Mapping[type, tuple[str, ...]] = {
     bool: ("true", "false", "true", "false", "1", "null", "yes", "[true]"),
     int: ("0", "1", "2", "3", "7", "64", "-1", "1.5", "null", "full", "abc", "true", "1e9", "[1]", "inf"),
@@ -42,6 +42,7 @@ SENSIBLE: Mapping[str, tuple[str, ...]] = {
     "trainer.precision": ("32-true", "64-true", "bf16-true", "bf16-mixed", "32", "64", "16-true", "16-mixed"),
     "trainer.threads": ("1", "2", "null"),
     "trainer.compile": ("false",),
+    "trainer.accumulate_grad_batches": ("1", "2", "4"),
     "trainer.log_every_n_steps": ("1", "2", "10"),
     "trainer.sample_every_n_steps": ("1", "2", "50"),
     "tuning_note": ("abc",),

@@ -11,7 +11,7 @@ CASES = {
     "added key of a name": (["+optimiser=adam"], "nothing reads optimiser (did you mean optimizer?); remove it"),
     "added group": (["+own={a:1,b:2}", "model.widths=['${own.a}']"], "nothing reads own.b"),
     "setting of a part without a class": (["+schedule.warmup=3"], "nothing reads schedule.warmup: this schedule has no class"),
-    "added setting of a group": (["+trainer.accumulate_grad_batches=4"], "nothing reads trainer.accumulate_grad_batches"),
+    "added setting of a group": (["+trainer.accumulate_gradients=4"], "nothing reads trainer.accumulate_gradients"),
     "comparison key that is not there": (["+seeds=3"], "nothing reads seeds (did you mean seed?)"),
     "sweep that reads as a number": (["sweep=2026_11_25"], "sweep must be text, got 20261125 (int); quote it twice: sweep=\"'2026_11_25'\""),
     "sweep that reads as nothing": (["sweep=null"], "sweep must be text, got None (NoneType); quote it twice: sweep=\"'null'\""),

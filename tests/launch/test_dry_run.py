@@ -37,6 +37,7 @@ def test_a_new_sweep(ask):
     result = ask("-m", "optimizer=sgd,adam", "batch_size=16,full", "seed=0,1,2", *FAST)
     assert (result.status, result.err) == (0, "")
     assert result.out == (
+        "task: classification of 10 classes, predictions (N, 10), targets (N,)\n"
         f"{COMMON}\n"
         "\n"
         "state     optimizer  batch_size  seed\n"

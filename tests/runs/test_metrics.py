@@ -5,6 +5,7 @@ import math
 import pytest
 
 from bakeoff.errors import UserError
+from bakeoff.module.task import KINDS
 from bakeoff.runs import METRICS, direction_of, find_metric, is_better, metric_names
 
 
@@ -12,16 +13,19 @@ def test_directions():
     assert {name for name, metric in METRICS.items() if metric.direction == "min"} == {
         "loss", "nll", "ece", "rmse", "mae",
     }  # fmt: skip
-    assert {name for name, metric in METRICS.items() if metric.direction == "max"} == {"accuracy", "top5", "r2"}
+    assert {name for name, metric in METRICS.items() if metric.direction == "max"} == {
+        "accuracy", "exact_match", "top5", "r2",
+    }  # fmt: skip
     assert direction_of("test/rmse") == "min"
     assert direction_of("val/accuracy", "max") == "max"
 
 
 def test_every_metric_has_a_task_and_a_unit():
     for name, metric in METRICS.items():
-        assert metric.task in ("classification", "regression") or name == "loss"
+        assert set(metric.tasks) <= set(KINDS)
+        assert metric.tasks or name == "loss"
         assert metric.unit
-    assert set(metric_names("classification")) | set(metric_names("regression")) == set(METRICS)
+    assert {name for kind in KINDS for name in metric_names(kind)} == set(METRICS)
     assert set(metric_names("classification")) & set(metric_names("regression")) == {"loss"}
 
 

@@ -155,7 +155,10 @@ def test_an_average_that_no_checkpoint_holds_starts_anew(make_run, tmp_path, cap
 
 
 REFUSED = {
-    "GradientAccumulationScheduler": ("{_target_: %s, scheduling: {0: 4}}", "give batch_size=... instead$"),
+    "GradientAccumulationScheduler": (
+        "{_target_: %s, scheduling: {0: 4}}",
+        "give trainer.accumulate_grad_batches=... instead$",
+    ),
     "StochasticWeightAveraging": (
         "{_target_: %s, swa_lrs: 0.1}",
         "use lightning.pytorch.callbacks.Weight",
@@ -203,5 +206,5 @@ def test_a_callback_that_accumulates_ends_the_run_with_one_line(make_run, tmp_pa
     command = (f"+callbacks.mine._target_={__name__}.{kind}", "budget.steps=6", f"trainer.precision={precision}")
     outcome = make_run(*command).train(tmp_path)
     assert outcome.status == "failed"
-    expected = f"callbacks: one of them sets trainer.accumulate_grad_batches={batches}; give batch_size=... instead"
-    assert outcome.error["message"] == expected
+    key = "trainer.accumulate_grad_batches"
+    assert outcome.error["message"] == f"callbacks: one of them sets {key}={batches}; give {key}=... instead"

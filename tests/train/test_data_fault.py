@@ -110,7 +110,7 @@ def own(kind, **options):
 
 
 def index_in(part, make_run):
-    return int(make_run(*own(Spoilt), *FAST).parts.data.indices[part][3])
+    return int(make_run(*own(Spoilt), *FAST).parts.data.indices[part][9])  # not among the few that are tried
 
 
 @pytest.mark.parametrize(("part", "name"), [("train", "training"), ("val", "validation"), ("test", "test")])

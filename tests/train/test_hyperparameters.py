@@ -24,6 +24,7 @@ def test_the_defaults(make_run):
         "optimizer.lr": 0.1, "optimizer.momentum": 0.0, "optimizer.dampening": 0.0, "optimizer.weight_decay": 0.0,
         "optimizer.nesterov": False, "budget.epochs": 20, "early_stopping.min_delta": 0.0,
         "trainer.accelerator": "cpu", "trainer.precision": "32-true", "trainer.compile": False, "trainer.threads": 1,
+        "trainer.accumulate_grad_batches": 1,
     }  # fmt: skip
 
 

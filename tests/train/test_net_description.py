@@ -136,6 +136,20 @@ def test_data_that_is_served_as_it_is_and_a_net_of_ones_own(make_run, tmp_path, 
     assert accuracy_score(labels_of[chosen], prediction) == pytest.approx(expected, abs=1e-6)
 
 
+def several_labels():
+    return TensorDataset(X, (X[:, :4] > 1).float())
+
+
+def test_several_labels(make_run, tmp_path):
+    make_run(f"data._target_={__name__}.several_labels", "loss=bce", "optimizer=adam", "budget.steps=30").train(
+        tmp_path
+    )
+    chosen = split(200, SIZES, split_seed=0, labels=None)["val"]
+    prediction, _ = predict(tmp_path, X[chosen])
+    expected = recorded(tmp_path, "val/accuracy")["best"]
+    assert (prediction == (X[chosen, :4] > 1)).float().mean().item() == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_checkpoint_of_before_is_resumed(make_run, tmp_path):
     """Schema 2 without the description of net and data."""
     command = ("budget.steps=30", "batch_size=64")
@@ -144,7 +158,7 @@ def test_a_checkpoint_of_before_is_resumed(make_run, tmp_path):
     path = tmp_path / "run" / "checkpoints" / "last.ckpt"
     content = torch.load(path, weights_only=True)
     assert {"model", "scaling"} <= set(content)
-    torch.save({key: value for key, value in content.items() if key not in ("model", "scaling")}, path)
+    torch.save({key: value for key, value in content.items() if key not in ("model", "scaling", "task")}, path)
     resumed = make_run(*command).train(tmp_path / "run")
     assert resumed.metrics == whole.metrics
     assert not list(path.parent.glob("*.old")) + list(path.parent.glob("*.damaged"))

@@ -27,14 +27,34 @@ CASES = {
     "dropout": (f"model._target_={__name__}.Dropout", "budget.epochs=3"),
     "histograms": ("log=full", "budget.steps=30"),
     "bfloat16": ("trainer.precision=bf16-mixed", "budget.steps=25"),  # through Lightning's own loop
+    "torch's scheduler": (
+        "schedule._target_=torch.optim.lr_scheduler.OneCycleLR",
+        *("+schedule.max_lr=0.3", "+schedule.total_steps=25", "optimizer.momentum=0.9", "budget.steps=25"),
+    ),
+    "accumulation": ("trainer.accumulate_grad_batches=4", "budget.steps=22", "budget.validations=5", "schedule=linear"),
     "a dataset that draws": (f"data._target_={__name__}.Noisy", "budget.epochs=5", "batch_size=16"),
+    "a dataset read by processes": (
+        f"data._target_={__name__}.Noisy",
+        "+data.num_workers=2",
+        "budget.epochs=5",
+        "batch_size=16",
+    ),
     "a data module that shuffles": (f"data._target_={__name__}.Shuffles", "budget.epochs=5", "batch_size=16"),
     "torch's optimizer": ("optimizer=torch_adam", "budget.steps=25"),
 }
 
 
 # Those that differ in how they are resumed stop after each seventh step; the long tests stop all after every step.
-FAST = {"mini-batches", "schedule", "dropout", "bfloat16", "a data module that shuffles"}
+FAST = {
+    "mini-batches",
+    "schedule",
+    "dropout",
+    "bfloat16",
+    "accumulation",
+    "torch's scheduler",
+    "a dataset read by processes",
+    "a data module that shuffles",
+}
 PIECES = [
     pytest.param(command, steps, id=f"{name}-{steps}", marks=[pytest.mark.long] if long else [])
     for name, command in CASES.items()

@@ -131,9 +131,9 @@ class LooksAtRecord(FailsAtStep):
         self.path = folder
 
     def forward(self, x):
-        if self.training:
-            from pathlib import Path
+        from pathlib import Path
 
+        if self.training and Path(self.path, "outcome.json").exists():  # it is tried before
             assert json.loads((Path(self.path) / "outcome.json").read_text())["status"] == "running"
         return self.net(x)
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -36,6 +37,11 @@ class Points(Dataset):
 
     def __getitem__(self, i):
         return self.x[i], int(self.targets[i])
+
+
+@pytest.fixture(autouse=True)
+def other_processes_find_this_module(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
 
 
 def on(devices, make_run, folder, *command, **options):

@@ -92,6 +92,16 @@ class Pairs(nn.Module):
         return {"logits": self.net(x)}
 
 
+class OddPairs(Pairs):
+    def forward(self, x):
+        return {"scores": self.net(x)}
+
+
+class Shrinks(nn.Conv2d):
+    def __init__(self):
+        super().__init__(1, 1, 3)
+
+
 class SoftNet(Pairs):
     def forward(self, x):
         return self.net(x).softmax(1)
@@ -109,24 +119,41 @@ REFUSED = {
             f"model._target_={__name__}.TokenNet",
             f"loss._target_={__name__}.FlatLoss",
         ),
-        r"model: TokenNet gives \(2, 5, 5\), the classes on its last axis, as the loss takes them",
+        r"model: TokenNet gives \(2, 5, 5\) for targets \(2, 5\): its classes may be on axis 1 or on the last axis; "
+        "say task.class_axis=1 or task.class_axis=-1",
     ),
-    "classes last": (
-        (*DENSE, "+model.axis=-1", "+loss.axis=-1"),
-        r"model: DenseNet gives \(2, 6, 6, 4\), the classes on its last axis; .* at axis 1, \(2, 4, 6, 6\)",
+    "the other axis": (
+        (
+            f"data._target_={__name__}.Tokens",
+            f"model._target_={__name__}.TokenNet",
+            f"loss._target_={__name__}.FlatLoss",
+            "task.class_axis=1",
+        ),
+        "task.class_axis=1, but FlatLoss takes the classes on axis -1: say task.class_axis=-1",
+    ),
+    "an axis of no classes": (
+        (f"data._target_={__name__}.multilabel", "loss=bce", "task.class_axis=1"),
+        "task.class_axis=1: a task of multilabel has no classes; leave it out",
     ),
     "ignored by another name": (
         (*DENSE, "+data.ignore=255", "+loss.ignored=255"),
         "data: the targets hold the label 255, but there are 4 classes.* give the loss an attribute ignore_index=255",
     ),
-    "a dict": ((f"model._target_={__name__}.Pairs",), r"model: Pairs gives a dict; it must give one tensor, \(2, 10\)"),
-    "multi-label": (
-        (f"data._target_={__name__}.multilabel", "loss._target_=torch.nn.BCEWithLogitsLoss"),
-        "y holds only 0 and 1 in 5 columns .* not supported yet; if they are quantities",
+    "a dict": (
+        (f"model._target_={__name__}.OddPairs",),
+        r"model: OddPairs gives a dict; it must give one tensor, \(2, 10\), or hold it as logits \(a key or an attr",
+    ),
+    "a loss of single labels": (
+        (f"data._target_={__name__}.multilabel",),
+        "loss CrossEntropy is for classification, but",
+    ),
+    "a loss of numbers": (
+        (f"data._target_={__name__}.multilabel", "loss=mse"),
+        "loss MSE is for numbers or single labels, but the data is for multilabel",
     ),
     "probabilities as targets": (
         (f"data._target_={__name__}.soft_targets", "loss._target_=torch.nn.BCEWithLogitsLoss"),
-        "loss: BCEWithLogitsLoss takes logits, which RMSE would compare with the targets as they are",
+        "loss BCEWithLogitsLoss is for multilabel, but the data is for regression",
     ),
     "a sum": (
         (TORCH_LOSS, "+loss.reduction=sum"),
@@ -156,9 +183,9 @@ REFUSED = {
         (f"data._target_={__name__}.line", f"loss._target_={__name__}.Aligning", f"model._target_={__name__}.Line"),
         r"loss: Aligning broadcasts outputs \(\d+, 1\) and targets \(\d+, 1\): every output is compared with every",
     ),
-    "images as targets": (
-        (f"data._target_={__name__}.Images", "model._target_=torch.nn.Identity", "loss=mse"),
-        r"data: a target of shape \(1, 4, 4\) is not supported yet; regression needs a number or a row of numbers",
+    "images of another size": (
+        (f"data._target_={__name__}.Images", f"model._target_={__name__}.Shrinks", "loss=mse"),
+        r"model: Shrinks gives \(2, 1, 2, 2\) for targets \(2, 1, 4, 4\); metrics need \(2, 1, 4, 4\) for both",
     ),
 }
 

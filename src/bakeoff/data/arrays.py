@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bakeoff.errors import UserError
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "multilabel", "regression"]
 Part = tuple[Tensor, Tensor]
 Scale = float | tuple[float, ...]  # one number, or one for each of several columns
 
@@ -20,8 +20,9 @@ Scale = float | tuple[float, ...]  # one number, or one for each of several colu
 class Arrays:
     """Training, validation and test data, each a pair `(x, y)` of tensors with samples along the first axis.
 
-    `y` is int64 `(N,)` in `[0, n_out)` for classification and `(N, n_out)` for regression. Metrics undo the
-    standardisation of regression targets: `y * target_std + target_mean`, column by column. Inputs are those of the
+    `y` is int64 `(N,)` in `[0, n_out)` for classification, floating-point 0 and 1 `(N, n_out)` for several labels a
+    sample (`multilabel`), and floating-point `(N, n_out, ...)` for regression. Metrics undo the standardisation of
+    regression targets: `y * target_std + target_mean`, column by column. Inputs are those of the
     source less `input_mean`, over `input_std`, and class k is its label `classes[k]`; None where they are taken as they
     are. Raises UserError if the parts do not fit together. They are not checked for NaN: the factories do that, and
     name the file. With `drop_last` an epoch leaves out the samples of an incomplete last batch, others in each.
@@ -44,7 +45,7 @@ class Arrays:
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):
-            raise UserError(f"task must be classification or regression, got {self.task!r}")
+            raise UserError(f"task must be one of {', '.join(get_args(Task))}, got {self.task!r}")
         if not isinstance(self.drop_last, bool):
             raise UserError(f"data.drop_last must be true or false, got {self.drop_last!r}")
         for name, (x, y) in self.parts().items():
@@ -87,10 +88,11 @@ class Arrays:
             raise UserError(f"{name} must hold one y for each x, and at least one, got {len(x)} x and {len(y)} y")
         if tuple(x.shape[1:]) != self.in_shape:
             raise UserError(f"inputs of {name} must have shape {self.in_shape} as in train, got {tuple(x.shape[1:])}")
-        regression = self.task == "regression"
-        fits = y.is_floating_point() if regression else y.dtype == torch.int64
-        if not fits or tuple(y.shape[1:]) != ((self.n_out,) if regression else ()):
-            required = f"floating-point (N, {self.n_out})" if regression else "int64 (N,)"
+        is_classes = self.task == "classification"
+        fits = y.dtype == torch.int64 if is_classes else y.is_floating_point()
+        width = 1 if self.task == "regression" else None  # of which there may be more axes
+        if not fits or tuple(y.shape[1:][:width]) != (() if is_classes else (self.n_out,)):
+            required = "int64 (N,)" if is_classes else f"floating-point (N, {self.n_out})"
             raise UserError(f"y of {name} must be {required} for {self.task}, got {y.dtype} {tuple(y.shape)}")
-        if not regression and not 0 <= y.min() <= y.max() < self.n_out:
+        if is_classes and not 0 <= y.min() <= y.max() < self.n_out:
             raise UserError(f"y of {name} must be in [0, {self.n_out}), got [{y.min()}, {y.max()}]")

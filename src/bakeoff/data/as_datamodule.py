@@ -17,12 +17,13 @@ from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_per_bat
 from bakeoff.data.checks import as_numpy
 from bakeoff.data.dataset_datamodule import DatasetDataModule
 from bakeoff.data.in_memory import InMemoryDataModule
-from bakeoff.data.infer import LOOKED_AT, describe, infer_fields, is_pair
+from bakeoff.data.infer import LOOKED_AT, describe, infer_fields
 from bakeoff.data.order import check_seed
 from bakeoff.data.spec import DataSpec, spec_of
 from bakeoff.data.split import Sizes
 from bakeoff.data.user_datamodule import configure_datamodule
 from bakeoff.errors import UserError
+from bakeoff.pairs import EXPECTED, Inputs, as_pair, map_inputs, tensors_of
 
 DataSource = Arrays | Dataset | L.LightningDataModule
 
@@ -36,6 +37,8 @@ def as_datamodule(
     test_size: float = 0.2,
     split_seed: int = 0,
     drop_last: bool = False,
+    num_workers: int = 0,
+    pin_memory: bool = False,
     any_batches: bool = False,
 ) -> tuple[L.LightningDataModule, DataSpec]:
     """A data module over `source`, and its DataSpec. Raises UserError for a source that cannot be served.
@@ -51,8 +54,10 @@ def as_datamodule(
 
     `seed` fixes the order of the training data, `split_seed` which sample is in which part. Sizes are fractions
     of a Dataset, or numbers of samples. With `drop_last`, or that of the Arrays, an epoch leaves out the samples of an
-    incomplete last batch. With `any_batches`, samples of a Dataset, and batches of a LightningDataModule, may be of any
-    kind: the spec then tells nothing of them. Global random numbers are left unchanged.
+    incomplete last batch. `num_workers` processes read the samples of a Dataset, into pinned memory with `pin_memory`;
+    other sources need neither, and refuse them. With `any_batches`, samples of a Dataset, and batches of a
+    LightningDataModule, may be of any kind: the spec then tells nothing of them. Global random numbers are left
+    unchanged.
     """
     check_batch_size(batch_size)
     check_seed(seed)
@@ -60,11 +65,15 @@ def as_datamodule(
     if type(source) is TensorDataset and len(source.tensors) == 2:  # a subclass may augment
         source = _from_tensors(source, sizes, split_seed)
     if isinstance(source, Arrays):
+        _refuse_loading(
+            num_workers, pin_memory, "the data is held in memory, and is not loaded by a DataLoader: remove it"
+        )
         source = replace(source, drop_last=True) if drop_last and not source.drop_last else source
         return InMemoryDataModule(source, batch_size=batch_size, seed=seed), spec_of(source, batch_size)
     if isinstance(source, L.LightningDataModule):
+        name = type(source).__name__
+        _refuse_loading(num_workers, pin_memory, f"{name} makes its own batches: set it in train_dataloader")
         if drop_last:
-            name = type(source).__name__
             raise UserError(f"data.drop_last is not {name}'s, which makes its own batches: set it in train_dataloader")
         return source, configure_datamodule(source, batch_size, any_batches=any_batches)
     if not isinstance(source, Dataset) or isinstance(source, IterableDataset) or not isinstance(source, Sized):
@@ -73,9 +82,22 @@ def as_datamodule(
             f"{type(source).__name__}: wrap it in a LightningDataModule"
         )
     data = DatasetDataModule(
-        source, batch_size=batch_size, seed=seed, sizes=sizes, split_seed=split_seed, drop_last=drop_last
+        source,
+        batch_size=batch_size,
+        seed=seed,
+        sizes=sizes,
+        split_seed=split_seed,
+        drop_last=drop_last,
+        num_workers=num_workers,
+        pin_memory=pin_memory,
     )
     return data, _spec_of_dataset(data, any_batches=any_batches)
+
+
+def _refuse_loading(num_workers: int, pin_memory: bool, why: str) -> None:
+    for key, value in (("num_workers", num_workers), ("pin_memory", pin_memory)):
+        if value:
+            raise UserError(f"data.{key}={str(value).lower()}: {why}")
 
 
 def _from_tensors(source: TensorDataset, sizes: Sizes, split_seed: int) -> Arrays:
@@ -102,21 +124,23 @@ def _fields(data: DatasetDataModule, total: int) -> dict[str, Any]:
 def _gives_pairs(data: DatasetDataModule) -> bool:
     sample = data.dataset[int(data.indices["train"][0])]
     try:
-        return is_pair(default_collate([sample]))
+        return as_pair(default_collate([sample])) is not None
     except TypeError:  # it is collated by the data set's own means
         return False
 
 
-def _examples(data: DatasetDataModule, total: int) -> tuple[Tensor, Tensor]:
+def _examples(data: DatasetDataModule, total: int) -> tuple[Inputs, Tensor]:
     """Two samples as a batch, as a loss that broadcasts is right with one; one, where samples differ in shape."""
     first = _sample(data, 0)
     second = _sample(data, 1) if total > 1 else first
-    fits = all(one.shape == other.shape for one, other in zip(first, second, strict=True))
-    x, y = (torch.cat([one, other]) for one, other in zip(first, second, strict=True)) if fits else first
-    return x, y
+    (x, y), (x2, y2) = first, second
+    pairs = zip([*tensors_of(x), y], [*tensors_of(x2), y2], strict=False)
+    if not all(one.shape == other.shape for one, other in pairs):
+        return first
+    return map_inputs(lambda one, other: torch.cat([one, other]), x, x2), torch.cat([y, y2])
 
 
-def _sample(data: DatasetDataModule, i: int) -> tuple[Tensor, Tensor]:
+def _sample(data: DatasetDataModule, i: int) -> tuple[Inputs, Tensor]:
     """The training sample at position `i`, as a batch of one."""
     name, sample = type(data.dataset).__name__, data.dataset[int(data.indices["train"][i])]
     try:
@@ -126,9 +150,10 @@ def _sample(data: DatasetDataModule, i: int) -> tuple[Tensor, Tensor]:
             f"{name} must give (x, y) of tensors, arrays or numbers: add a transform "
             f"such as ToTensor ({' '.join(str(error).split())})"
         ) from error
-    if not is_pair(batch):
-        raise UserError(f"{name} must give (x, y), got {describe(sample)}")
-    return batch
+    pair = as_pair(batch)
+    if pair is None:
+        raise UserError(f"{name} must give {EXPECTED}, got {describe(sample)}")
+    return pair
 
 
 def _spread(n: int) -> list[int]:

@@ -8,7 +8,7 @@ from bakeoff.data.arrays import Arrays, Scale, Task
 from bakeoff.data.checks import RawPart, check_parts
 from bakeoff.data.split import Sizes, split
 from bakeoff.data.standardise import moments, standardise
-from bakeoff.data.targets import as_columns, find_task, flat_labels, mean_and_std
+from bakeoff.data.targets import as_columns, as_labels, find_task, flat_labels, mean_and_std
 
 ByPart = dict[str, NDArray]
 
@@ -43,9 +43,10 @@ def assemble(
         ys, n_out = {part: np.searchsorted(classes, y) for part, y in labels.items()}, len(classes)
         kept["classes"] = torch.from_numpy(classes)
     else:
-        xs, ys = _split_missing(xs, as_columns(ys, where), sizes, split_seed, stratified=False)
+        columns = as_columns(ys, where) if task == "regression" else as_labels(ys, where)
+        xs, ys = _split_missing(xs, columns, sizes, split_seed, stratified=False)
         n_out = ys["train"].shape[1]
-        if scale:
+        if scale and task == "regression":
             mean, std = mean_and_std(ys["train"], where)
             ys = {part: (y - np.asarray(mean)) / np.asarray(std) for part, y in ys.items()}
     if scale:

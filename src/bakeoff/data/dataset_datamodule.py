@@ -17,6 +17,7 @@ from bakeoff.data.order import EpochSampler
 from bakeoff.data.sample_checks import NAMES, CheckedCollate, Labels, find_fault
 from bakeoff.data.share import WHOLE
 from bakeoff.data.split import Sizes, split
+from bakeoff.data.worker_samples import EpochAndSample, SeededSamples
 from bakeoff.errors import UserError
 
 TRIED = 2  # validation samples, by which it is seen whether a transform is random
@@ -29,6 +30,9 @@ class DatasetDataModule(L.LightningDataModule):
     alone, and is stratified where the data set has `targets` of whole numbers. The order of the training data
     depends on the seed and the epoch alone. Validation and test batches are of the same size, in order, and of samples
     without augmentation (`bakeoff.data.eval_transform`). A sample that cannot be used is named (`.sample_checks`).
+    With `num_workers`, that many processes read the samples of each part; they live as long as the loader is in use.
+    What a training sample draws is then seeded by itself (`.worker_samples`); without them it follows what was drawn
+    before.
     """
 
     def __init__(
@@ -40,6 +44,8 @@ class DatasetDataModule(L.LightningDataModule):
         sizes: Sizes,
         split_seed: int,
         drop_last: bool = False,
+        num_workers: int = 0,
+        pin_memory: bool = False,
     ) -> None:
         super().__init__()
         labels = find_labels(dataset)
@@ -49,7 +55,7 @@ class DatasetDataModule(L.LightningDataModule):
             split_seed=split_seed,
             labels=None if labels is None else np.asarray(labels),
         )
-        self.dataset, self.seed = dataset, seed
+        self.dataset, self.seed, self.num_workers, self.pin_memory = dataset, seed, num_workers, pin_memory
         self.batch_size = check_batch_size(batch_size)
         self.n_dropped = samples_dropped(batch_size, len(self.indices["train"]), drop_last)
         self.evaluated = evaluation_view(dataset, self.indices["val"][:TRIED].tolist())
@@ -76,6 +82,8 @@ class DatasetDataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         """Shuffled batches, from epoch 0; the last may be smaller."""
         n = len(self.indices["train"])
+        if self.num_workers:
+            return self._loader("train", EpochAndSample(n, self.seed, self.n_dropped))
         size = samples_per_batch(self.batch_size, n)
         sampler = EpochSampler(n, self.seed, self.n_dropped, share=self.share, batch_size=size)
         return self._loader("train", sampler)
@@ -88,7 +96,7 @@ class DatasetDataModule(L.LightningDataModule):
         """Test batches in order."""
         return self._loader("test")
 
-    def _loader(self, part: str, sampler: Sampler[int] | None = None) -> DataLoader:
+    def _loader(self, part: str, sampler: Sampler[Any] | None = None) -> DataLoader:
         dataset, indices = self.dataset if part == "train" else self.evaluated, self.indices[part].tolist()
         # a DataLoader draws a seed on every pass: not from the global random numbers, which the net uses
         generator = torch.Generator().manual_seed(self.seed)
@@ -97,11 +105,15 @@ class DatasetDataModule(L.LightningDataModule):
         if sampler is None and self.share.count > 1:
             own = self.share.of_sequence(torch.arange(len(indices)), size)
             batches = {"batch_sampler": [positions.tolist() for positions in own]}
+        is_seeded = part == "train" and self.num_workers > 0
         return DataLoader(
-            Subset(dataset, indices),
+            SeededSamples(dataset, indices, self.seed) if is_seeded else Subset(dataset, indices),
             **batches,
             generator=generator,
             collate_fn=self._collate(part, dataset, indices),
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=self.pin_memory and torch.cuda.is_available(),  # torch warns where there is nothing to copy to
         )
 
     def _collate(self, part: str, dataset: Dataset, indices: list[int]) -> CheckedCollate | None:

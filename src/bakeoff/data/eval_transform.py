@@ -15,8 +15,8 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import nn
 from torch.utils.data import ConcatDataset, Dataset, Subset, default_collate
 
-from bakeoff.data.infer import is_pair
 from bakeoff.errors import UserError
+from bakeoff.pairs import as_pair
 
 # of torchvision.transforms and torchvision.transforms.v2; besides all whose name begins with Random
 _AUGMENTATIONS = {"AutoAugment", "RandAugment", "TrivialAugmentWide", "AugMix", "ColorJitter", "ElasticTransform"}
@@ -125,7 +125,7 @@ def _unchanged(image: Any) -> Any:
 
 def _is_pair_of_numbers(sample: Any) -> bool:
     try:
-        return is_pair(default_collate([sample]))
+        return as_pair(default_collate([sample])) is not None
     except TypeError:
         return False
 

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Iterator, Mapping, Sized
-from typing import Any, SupportsIndex, TypeGuard, get_args
+from typing import Any, SupportsIndex, get_args
 
 import numpy as np
 import torch
@@ -11,21 +11,13 @@ from torch import Tensor
 from bakeoff.data.arrays import Task
 from bakeoff.data.meaning import Meaning, meaning_of_reals
 from bakeoff.errors import UserError
+from bakeoff.pairs import Inputs, map_inputs
 
 LOOKED_AT = 64  # samples, before targets that look like classes are taken for that
 
 
-def is_pair(batch: object) -> TypeGuard[tuple[Tensor, Tensor]]:
-    """Whether a collated batch is `(x, y)` of tensors with samples along their first axis."""
-    return (
-        isinstance(batch, (tuple, list))
-        and len(batch) == 2
-        and all(isinstance(item, Tensor) and item.ndim > 0 for item in batch)
-    )
-
-
 def describe(batch: object) -> str:
-    """What a batch that is no pair is: `a dict of pixel_values, labels`, `a tuple of 3`."""
+    """What a batch that is no pair is: `a dict of pixel_values, name`, `a tuple of 3`."""
     kind = type(batch).__name__
     if isinstance(batch, Mapping):
         return f"a {kind} of {', '.join(str(key) for key in batch)}"
@@ -35,31 +27,35 @@ def describe(batch: object) -> str:
     return f"a {kind}"
 
 
-def infer_fields(source: object, batch: tuple[Tensor, Tensor], more: Iterator[Tensor]) -> dict[str, Any]:
+def infer_fields(source: object, batch: tuple[Inputs, Tensor], more: Iterator[Tensor]) -> dict[str, Any]:
     """Task, input shape, output width and examples, as fields of a DataSpec.
 
-    The attribute `task` of the source says the task; without it floating-point targets mean regression, all others
-    classification. `more` gives targets of further samples; it is read only where those of the batch look like classes
-    in floating point.
+    The attribute `task` of the source says the task; without it floating-point targets mean regression, or several
+    labels a sample where they are 0 and 1 in several columns, all others classification. `more` gives targets of
+    further samples; it is read only where those of the batch look like classes in floating point.
 
     Raises UserError if they do, or if `task` does not fit them.
     """
     x, y = batch
     task = _task(source, y, more)
-    examples = {"example": x[:2], "example_target": y[:2]}
-    return {"task": task, "in_shape": tuple(x.shape[1:]), "n_out": _n_out(source, y), **examples}
+    examples = {"example": map_inputs(lambda tensor: tensor[:2], x), "example_target": y[:2]}
+    in_shape = tuple(x.shape[1:]) if isinstance(x, Tensor) else None
+    n_out = _n_out(source, y) if task == "classification" else y.shape[1] if y.ndim > 1 else 1
+    return {"task": task, "in_shape": in_shape, "n_out": n_out, **examples}
 
 
 def _task(source: object, y: Tensor, more: Iterator[Tensor]) -> Task:
     name, task = type(source).__name__, _stated_task(source)
     if task is not None:
-        needed = "floating-point numbers" if task == "regression" else "whole numbers"
-        if (task == "regression") != y.is_floating_point():
+        needed = "whole numbers" if task == "classification" else "floating-point numbers"
+        if (task == "classification") == y.is_floating_point():
             raise UserError(f"{name} says task={task}, which needs targets of {needed}, but they are {y.dtype}")
         return task
     if not y.is_floating_point():
         return "classification"
     meaning = _meaning(y, more)
+    if meaning is not None and meaning.is_multilabel:
+        return "multilabel"
     if meaning is not None:
         raise UserError(f"y {meaning.text} in {name}: {meaning.remedy}")
     return "regression"
@@ -81,10 +77,7 @@ def _meaning(y: Tensor, more: Iterator[Tensor]) -> Meaning | None:
 
 
 def _n_out(source: object, y: Tensor) -> int | None:
-    """Width of regression targets, or the number of classes as `source` states it: a batch may not hold all."""
-    if y.is_floating_point():
-        width = y.shape[1] if y.ndim == 2 else 1
-        return width if y.ndim <= 2 else None
+    """The number of classes as `source` states it: a batch may not hold all."""
     for name in ("n_out", "num_classes", "n_classes", "classes"):
         value = getattr(source, name, None)
         if (number := _whole_number(value)) is not None:

@@ -9,8 +9,9 @@ from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from lightning.pytorch.utilities.data import extract_batch_size
 from torch.utils.data import DataLoader, IterableDataset
 
-from bakeoff.data.infer import describe, is_pair
+from bakeoff.data.infer import describe
 from bakeoff.errors import UserError
+from bakeoff.pairs import EXPECTED, as_pair
 
 
 def one_loader(source: L.LightningDataModule, hook: str) -> Any:
@@ -57,10 +58,11 @@ def batches_of(source: L.LightningDataModule, hook: str, loader: Any, *, any_bat
         if any_batches:
             yield batch
             continue
-        if not is_pair(batch):
+        pair = as_pair(batch)
+        if pair is None:
             name = type(source).__name__
-            raise UserError(f"batches of {name}.{hook} must be pairs (x, y) of tensors, got {describe(batch)}")
-        yield batch[0], batch[1]
+            raise UserError(f"batches of {name}.{hook} must be pairs of tensors {EXPECTED}, got {describe(batch)}")
+        yield pair
 
 
 def _transferred(source: L.LightningDataModule, batch: Any) -> Any:

@@ -4,7 +4,7 @@ Validation and test batches are checked as they are made. Training batches are c
 the data set has no `targets` to check beforehand: what is not finite shows in the loss, and is then looked for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from bakeoff.errors import UserError
+from bakeoff.pairs import TARGETS
 
 NAMES = {"train": "training", "val": "validation", "test": "test"}
 
@@ -66,15 +67,22 @@ class CheckedCollate:
 
 
 def fault_of(sample: Any, labels: Labels | None, *, finite: bool = True) -> str | None:
-    """What is wrong with a sample, or a batch, `(x, y)`."""
-    if not isinstance(sample, tuple | list) or len(sample) != 2:
-        return None
-    for value in sample if finite else ():
+    """What is wrong with a sample, or a batch: `(x, y)`, or a dictionary."""
+    values, target = _values_of(sample)
+    for value in values if finite else ():
         if (bad := _not_finite(value)) is not None:
             return f"holds {bad}: drop it, or replace the value"
-    targets = None if labels is None else _as_tensor(sample[1])
+    targets = None if labels is None else _as_tensor(target)
     label = None if labels is None or targets is None else labels.wrong(targets)
     return labels.describe(label) if labels is not None and label is not None else None
+
+
+def _values_of(sample: Any) -> tuple[list[Any], Any]:
+    """All that a sample holds, and its target."""
+    if isinstance(sample, Mapping):
+        return list(sample.values()), next((sample[name] for name in TARGETS if name in sample), None)
+    is_pair = isinstance(sample, tuple | list) and len(sample) == 2
+    return (list(sample), sample[1]) if is_pair else ([], None)
 
 
 def find_fault(dataset: Any, indices: Iterable[int], part: str, labels: Labels | None) -> str | None:

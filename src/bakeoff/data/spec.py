@@ -7,6 +7,7 @@ from torch import Tensor
 
 from bakeoff.data.arrays import Arrays, Scale, Task
 from bakeoff.data.batch_size import BatchSize, samples_dropped, samples_per_batch
+from bakeoff.pairs import Inputs
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class DataSpec:
     input_std: Tensor | None = field(default=None, compare=False, repr=False)
     classes: Tensor | None = field(default=None, compare=False, repr=False)
     digest: str | None = None
-    example: Tensor | None = field(default=None, compare=False, repr=False)
+    example: Inputs | None = field(default=None, compare=False, repr=False)
     example_target: Tensor | None = field(default=None, compare=False, repr=False)
     has_test: bool = True
 

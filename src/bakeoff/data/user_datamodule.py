@@ -9,10 +9,11 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch.utils.data import DataLoader
 
 from bakeoff.data.batch_size import BatchSize
-from bakeoff.data.infer import infer_fields, is_pair
+from bakeoff.data.infer import infer_fields
 from bakeoff.data.loaders import batches_of, call, epoch_size, is_defined, one_loader, samples_in
 from bakeoff.data.spec import DataSpec
 from bakeoff.errors import UserError
+from bakeoff.pairs import as_pair
 
 
 def configure_datamodule(
@@ -43,7 +44,8 @@ def configure_datamodule(
         batches = batches_of(source, "train_dataloader", loader, any_batches=any_batches)
         batch = _first(source, "train_dataloader", batches)
         _check_batch_size(source, loader, samples_in(batch), batch_size, can_be_set)
-        fields = infer_fields(source, batch, (y for _, y in batches)) if is_pair(batch) else {}
+        pair, more = as_pair(batch), (found[1] for found in map(as_pair, batches) if found is not None)
+        fields = {} if pair is None else infer_fields(source, pair, more)
         val = _required(source, "val_dataloader", "validation")
         _first(source, "val_dataloader", batches_of(source, "val_dataloader", val, any_batches=any_batches))
         has_test = _has_test(source, any_batches=any_batches)

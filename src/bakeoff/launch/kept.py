@@ -23,7 +23,8 @@ def not_kept(runs: Iterable[tuple[Path, Sequence[str]]]) -> list[str]:
 
 def _not_kept(folder: Path, overrides: Sequence[str]) -> list[str]:
     asked = {key: value.strip("'\"") for key, _, value in (text.partition("=") for text in overrides)}
-    if not asked.keys() & {"log", "checkpoints", "metric"}:
+    metrics = _metrics_in(asked)
+    if not metrics and not asked.keys() & {"log", "checkpoints", "metric"}:
         return []
     had = _configuration(folder)
     kept = CHECKPOINTS.get(had.get("checkpoints", ""), set())
@@ -32,7 +33,14 @@ def _not_kept(folder: Path, overrides: Sequence[str]) -> list[str]:
         found.append(f"checkpoints={asked['checkpoints']}")
     if "best" in kept and asked.get("metric", had.get("metric")) != had.get("metric"):
         found.append(f"best.ckpt by {asked['metric']}")
-    return found
+    return found + [f"metrics.{name}" for name in metrics if name not in had.get("metrics", {})]
+
+
+def _metrics_in(asked: Mapping[str, str]) -> list[str]:
+    """The names of metrics in `metrics=[f1,auroc]` and `metrics.f1.average=macro`."""
+    listed = asked.get("metrics", "").strip("[]").split(",")
+    single = [key.lstrip("+").split(".")[1] for key in asked if key.lstrip("+").startswith("metrics.")]
+    return list(dict.fromkeys(name.strip() for name in [*listed, *single] if name.strip()))
 
 
 def _configuration(folder: Path) -> Mapping[str, Any]:

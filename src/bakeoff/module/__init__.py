@@ -4,7 +4,8 @@ from bakeoff.module.divergence import Divergence, StopOnDivergence
 from bakeoff.module.fallback import fallback_reason
 from bakeoff.module.loop import LeanEpochLoop, use_lean_loop
 from bakeoff.module.loss_parameters import registered
-from bakeoff.module.metrics import Metrics, metrics_for
+from bakeoff.module.measured import Metrics
+from bakeoff.module.metrics import metrics_for
 from bakeoff.module.probe import StepProbe, StepSample
 from bakeoff.module.random_states import RandomState, random_state, set_random_state
 from bakeoff.module.resume import Resumable

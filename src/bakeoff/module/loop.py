@@ -49,8 +49,9 @@ def use_lean_loop(
         trainer: any trainer; where `fallback_reason` gives a reason, it trains with Lightning's own step.
         validation_due: called after each step with its number, counted from 1 (`steps_made`). It replaces Lightning's
             `val_check_interval`, which cannot spread a number of validations evenly over a budget.
-        on_step_boundary: called after each batch and the validation after it. A checkpoint written there resumes
-            bit-equal, position in the data and random numbers included.
+        on_step_boundary: called after each step and the validation after it. A checkpoint written there resumes
+            bit-equal, position in the data and random numbers included. Not called between the batches of a step: no
+            checkpoint has the gradients that they have given so far.
 
     """
     own = trainer.fit_loop.epoch_loop
@@ -173,9 +174,9 @@ class LeanEpochLoop(TrainingEpochLoop):
         self._epoch_start_state = state_dict.get("at_epoch_start")
 
     def on_advance_end(self, data_fetcher: DataFetcher) -> None:
-        """Validates if it is due, then calls `on_step_boundary`."""
+        """Validates if it is due; at the end of a step calls `on_step_boundary`."""
         super().on_advance_end(data_fetcher)
-        if self.on_step_boundary is not None:
+        if self.on_step_boundary is not None and not self._is_within_step():
             self.on_step_boundary()
 
     def _overriding_hooks(self, name: str) -> list[Callable[..., Any]]:
@@ -215,7 +216,7 @@ class LeanEpochLoop(TrainingEpochLoop):
         progress.increment_processed()
         if trainer.lr_scheduler_configs:
             self.update_lr_schedulers("step", update_plateau_schedulers=False)
-            if progress.is_last_batch or progress.current.ready == trainer.num_training_batches:
+            if self._ends_epoch():
                 self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
         self._call("on_train_batch_end", outputs, batch, batch_idx)
         self._set_current_hook(None)
@@ -227,7 +228,17 @@ class LeanEpochLoop(TrainingEpochLoop):
             return super()._should_check_val_fx(data_fetcher)
         if not self.trainer.enable_validation:
             return False
-        return self.trainer.should_stop or self.validation_due(steps_made(self.trainer))
+        if self.trainer.should_stop:
+            return True
+        return not self._is_within_step() and self.validation_due(steps_made(self.trainer))
+
+    def _is_within_step(self) -> bool:
+        """Whether more batches are to come before the optimizer steps, which it does behind the last of an epoch."""
+        return self.batch_progress.current.ready % self.trainer.accumulate_grad_batches != 0 and not self._ends_epoch()
+
+    def _ends_epoch(self) -> bool:
+        progress = self.batch_progress
+        return progress.is_last_batch or progress.current.ready == self.trainer.num_training_batches
 
     def _step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         optimizer, done = self.trainer.optimizers[0], self.automatic_optimization.optim_progress.optimizer

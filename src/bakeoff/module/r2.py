@@ -48,6 +48,18 @@ class ColumnR2(Metric):
         found = torch.where(is_constant, of_constant, 1 - self.residual / self.squares)
         return found if self.count > 1 else torch.full_like(found, torch.nan)
 
+    def of_all(self) -> Tensor:
+        """1 - Σ_d residual / Σ_d squares, in which columns count by their variance; NaN of fewer than two samples."""
+        if self.count.ndim:
+            self._merge()
+        rounding = (self.count * (8 * torch.finfo(torch.float64).eps * self.mean) ** 2).sum()
+        squares, residual = self.squares.sum(), self.residual.sum()
+        if self.count <= 1:
+            return torch.full_like(squares, torch.nan)
+        if squares <= rounding:
+            return torch.where(residual <= rounding, 1.0, 0.0).double()
+        return 1 - residual / squares
+
     def _merge(self) -> None:
         """Makes one of the states of several processes, which torchmetrics has stacked (Chan et al. 1979)."""
         counts = self.count[:, None]

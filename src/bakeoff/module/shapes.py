@@ -1,25 +1,19 @@
-"""Which outputs and targets the metrics fit. `misfit` compares shapes, never values: nothing waits for a GPU.
+"""Which predictions and targets the metrics fit. `misfit` compares shapes, never values: nothing waits for a GPU.
 
-classification   outputs (N, C, d1, ...), classes at axis 1 as in torch's cross_entropy; targets (N, d1, ...)
-regression       outputs and targets (N, D), where (N,) counts as (N, 1)
+classification   predictions (N, C, d1, ...), classes at axis 1 as in torch's cross_entropy; targets (N, d1, ...)
+multilabel       predictions (N, L, ...), a logit for each label; targets of 0 and 1 in the same shape
+regression       predictions and targets (N, D, ...) in the same shape
+
+In the last two (N,) counts as (N, 1).
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
-LOSSES_OF_LOGITS = (nn.CrossEntropyLoss, nn.BCEWithLogitsLoss, nn.MultiLabelSoftMarginLoss, nn.SoftMarginLoss)
-FUNCTIONS_OF_LOGITS = (
-    F.cross_entropy,
-    F.binary_cross_entropy_with_logits,
-    F.multilabel_soft_margin_loss,
-    F.soft_margin_loss,
-)
+from torch import Tensor
 
 
 def misfit(output: Any, target: Tensor, *, task: str, n_out: int) -> str | None:
@@ -28,63 +22,40 @@ def misfit(output: Any, target: Tensor, *, task: str, n_out: int) -> str | None:
     It is to be read behind the name of the net: "gives ...".
     """
     if not isinstance(output, Tensor):
-        return f"gives a {type(output).__name__}; it must give one tensor, {_expected(target, task, n_out)}"
+        return (
+            f"gives a {type(output).__name__}; it must give one tensor, {_expected(target, task, n_out)}, or hold it "
+            "as logits (a key or an attribute), or as the first of a tuple"
+        )
     if not output.is_floating_point():
         return f"gives {output.dtype}; it must give floating-point numbers"
     if task == "classification":
         return _misfit_of_classes(output, target, n_out)
+    if task == "multilabel" and not target.is_floating_point():
+        return f"is to be measured against labels that are 0 or 1, as the loss takes them, but they are {target.dtype}"
     return _misfit_of_values(output, target, n_out)
 
 
-def broadcasts(loss: Any) -> bool:
-    """Whether it is one of torch's own losses; one of a user's own may align its arguments itself, and ours do."""
-    while isinstance(loss, partial):
-        loss = loss.func
-    home = type(loss) if isinstance(loss, nn.Module) else loss
-    return str(getattr(home, "__module__", "")).startswith("torch.nn.")
-
-
-def like_output(target: Tensor, output: Tensor) -> Tensor:
-    """Targets (N,) for outputs (N, 1), or the other way round, in the shape of the outputs.
-
-    A loss would broadcast them to (N, N), and train the net to the mean.
-    """
-    is_column = {target.ndim, output.ndim} == {1, 2} and target.numel() == output.numel()
-    return target.reshape(output.shape) if is_column else target
-
-
-def misread(loss: Any, output: Tensor, target: Tensor) -> str | None:
-    """Why the metrics would misread logits whose shape fits, from their values; None where nothing says so.
+def misread(output: Tensor) -> str | None:
+    """Why metrics would misread the logits of classes, whose shape fits, from their values; None where nothing says so.
 
     To be called on a few examples, once.
     """
     if output.shape[1] > 1 and bool((output >= 0).all()) and _all_close(output.sum(dim=1), 1.0):
         return "gives probabilities; metrics need logits: leave the softmax to the loss, or return its logarithm"
-    if output.ndim > 2 and output.shape[1] == output.shape[-1] and _takes_classes_last(loss, output, target):
-        return (
-            f"gives {tuple(output.shape)}, the classes on its last axis, as the loss takes them; metrics need them at "
-            "axis 1, as torch's cross_entropy does: return output.movedim(-1, 1)"
-        )
     return None
 
 
-def takes_logits(loss: Any) -> bool:
-    """Whether it is one of torch's losses of logits: targets are classes or their probabilities, not quantities."""
-    while isinstance(loss, partial):
-        loss = loss.func
-    return isinstance(loss, LOSSES_OF_LOGITS) or loss in FUNCTIONS_OF_LOGITS
-
-
-def _takes_classes_last(loss: Any, output: Tensor, target: Tensor) -> bool:
-    """Whether a loss is the cross entropy over the last axis, where the length of both axes is the same."""
+def takes_classes_at(axis: int, loss: Any, output: Tensor, target: Tensor) -> bool:
+    """Whether a loss is the cross entropy over this axis of outputs whose axis 1 and last axis are equally long."""
     labels = target.clamp(0, output.shape[1] - 1)  # whatever the loss ignores
     last = F.cross_entropy(output.movedim(-1, 1), labels, reduction="none").mean()
     first = F.cross_entropy(output, labels, reduction="none").mean()
+    here, there = (first, last) if axis == 1 else (last, first)
     try:
         value = loss(output, labels).mean()
     except Exception:  # a loss may need more than a few examples; it will say so when it is trained
         return False
-    return _all_close(value, last) and not _all_close(value, first)
+    return _all_close(value, here) and not _all_close(value, there)
 
 
 def _all_close(values: Tensor, expected: Any) -> bool:
@@ -97,28 +68,30 @@ def _misfit_of_classes(output: Tensor, target: Tensor, n_out: int) -> str | None
         return f"is to be measured against labels, but the targets are {target.dtype}: give whole numbers"
     if len(given) > 1 and given[1] == n_out and labels == (given[0], *given[2:]):
         return None
-    if len(labels) > 1 and given == (*labels, n_out):
-        return (
-            f"gives {given}, the classes on its last axis; metrics need them at axis 1, {_classes(labels, n_out)}, "
-            "as torch's cross_entropy does: return output.movedim(-1, 1)"
-        )
     if len(labels) == 2 and given == labels and labels[1] == n_out:
-        return f"gives {given} for targets {labels}: several labels an example (multi-label) are not supported yet"
+        return (
+            f"gives {given} for targets {labels}: where these are several labels an example (multi-label), each 0 or "
+            "1, they must be floating-point numbers"
+        )
     width = given[1] if len(given) > 1 else 1
     if len(labels) == 1 and width != n_out:
         return _wrong_width(width, n_out)
-    return f"gives {given} for targets {labels}; metrics need {_classes(labels, n_out)}, classes at axis 1"
+    needed = _classes(labels, n_out)
+    return f"gives {given} for targets {labels}; metrics need {needed}, or the classes on the last axis"
 
 
 def _misfit_of_values(output: Tensor, target: Tensor, n_out: int) -> str | None:
     given, values = tuple(output.shape), tuple(target.shape)
-    columns = {(len(target), n_out), *([(len(target),)] if n_out == 1 else [])}
-    if given in columns and values in columns:
+    if n_out == 1:
+        given, values = (shape if len(shape) > 1 else (*shape, 1) for shape in (given, values))
+    if given == values and len(given) > 1 and given[1] == n_out:
         return None
-    width = given[1] if len(given) > 1 else 1
-    if width != n_out:
+    shown = tuple(output.shape)
+    width = shown[1] if len(shown) > 1 else 1
+    if width != n_out and len(values) == 2:
         return _wrong_width(width, n_out)
-    return f"gives {given} for targets {values}; metrics need ({len(target)}, {n_out}) for both"
+    needed = (len(target), n_out) if len(values) <= 2 else values
+    return f"gives {shown} for targets {tuple(target.shape)}; metrics need {needed} for both"
 
 
 def _wrong_width(width: int, n_out: int) -> str:
@@ -127,7 +100,9 @@ def _wrong_width(width: int, n_out: int) -> str:
 
 def _expected(target: Tensor, task: str, n_out: int) -> str:
     labels = tuple(target.shape)
-    return str(_classes(labels, n_out)) if task == "classification" else f"({len(target)}, {n_out})"
+    if task == "classification":
+        return str(_classes(labels, n_out))
+    return str(labels) if len(labels) > 2 else f"({len(target)}, {n_out})"
 
 
 def _classes(labels: tuple[int, ...], n_out: int) -> tuple[int, ...]:

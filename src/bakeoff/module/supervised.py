@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torchmetrics import Metric
 
 from bakeoff.module.compiled import use_names_of_net
 from bakeoff.module.curve import LossCurve
+from bakeoff.module.given_metrics import GivenMetrics
+from bakeoff.module.loss_arguments import LossArguments, kind_of
 from bakeoff.module.loss_parameters import Loss, registered
+from bakeoff.module.measured import Metrics
 from bakeoff.module.metrics import metrics_for
 from bakeoff.module.optimizer_mode import OptimizerMode
 from bakeoff.module.probe import StepProbe
-from bakeoff.module.shapes import broadcasts, like_output
 from bakeoff.module.shares import mean_of_shares, share_of_loss
+from bakeoff.module.task import KINDS, Kind, Task
 from bakeoff.module.trained import check_optimizer, trained_parameters
+from bakeoff.pairs import EXPECTED, Inputs, as_pair, call
 
 TRAINING_WEIGHTS, IN_EVAL_MODE = "training_weights", "optimizer_in_eval_mode"  # keys of a checkpoint
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
 class SupervisedModule(pl.LightningModule):
-    """Trains `net` on batches (x, y) with any loss and optimizer, and computes metrics that do not depend on the loss.
+    """Trains `net` with any loss and optimizer, and computes metrics that do not depend on the loss.
+
+    Batches are those of `bakeoff.pairs`: (x, y), or dictionaries.
 
     Args:
-        net: maps (N, ...) to logits (N, n_out, ...), or to predictions (N, n_out) in regression.
+        net: maps (N, ...) to logits (N, n_out, ...), or to predictions (N, n_out) in regression; see
+            `bakeoff.module.task` for where in its output they may be.
         loss: called with (output, target); returns (N,) or a scalar. The mean is minimised. Its own parameters that
             require a gradient are trained with the net's. Labels that are its `ignore_index`, where it has one, are
             left out of every metric.
         optimizer: called with the parameters, such as `functools.partial(Adam, lr=1e-3)`. One with `train()` and
             `eval()` is in the mode `eval` in validations and tests, for the weights of checkpoints, and at the end.
-        n_out: number of classes, or width of the target in regression.
-        task: `classification` or `regression`; by default the attribute `task` of the loss.
+        n_out: number of classes, or of labels, or width of the target in regression.
+        task: `classification`, `multilabel` or `regression`; by default that of the loss.
+        class_axis: the axis of the net's output that has the classes, 1 or -1.
+        loss_takes_prediction: a loss of torch or of this package is called with the prediction, any other with what the
+            net gives; True: with the prediction, too.
+        metrics: name -> metric of torchmetrics, beside ours; see `bakeoff.module.given_metrics` for what they get.
         lr_factor: optimizer step, counted from 0, -> factor of the learning rate. None keeps it constant.
+        lr_scheduler: in place of it, called with the optimizer: torch's scheduler, stepped after each optimizer step.
         target_std: standard deviation that regression targets were divided by, one number or one a column; metrics are
             in the original units.
+        target_mean: what was subtracted from them before.
         log_every_n_steps: steps per point of `train/loss` and `lr`; the loss of a point is the mean over its steps.
         sample_every_n_steps: steps between samples of gradient norm, update ratio and the phases of a step.
 
@@ -54,21 +69,29 @@ class SupervisedModule(pl.LightningModule):
         optimizer: OptimizerFactory,
         *,
         n_out: int,
-        task: str | None = None,
+        task: Kind | None = None,
+        class_axis: int = 1,
+        loss_takes_prediction: bool = False,
+        metrics: Mapping[str, Metric] | None = None,
         lr_factor: Callable[[int], float] | None = None,
+        lr_scheduler: Callable[[torch.optim.Optimizer], LRScheduler] | None = None,
         target_std: float | Sequence[float] = 1.0,
+        target_mean: float | Sequence[float] = 0.0,
         log_every_n_steps: int = 10,
         sample_every_n_steps: int = 50,
     ) -> None:
         super().__init__()
-        task = task or getattr(loss, "task", None)
-        if task not in ("classification", "regression"):
-            raise ValueError(f"task must be classification or regression where the loss fits both, got {task}")
-        self.net, self.loss, self.task = net, registered(loss, net), task
-        self._optimizer_factory, self._lr_factor = optimizer, lr_factor
-        self.val_metrics = metrics_for(task, n_out, target_std, loss)
-        self.test_metrics = metrics_for(task, n_out, target_std, loss)
-        self._aligns_targets = task == "regression" and broadcasts(loss)
+        kind = task or kind_of(loss)
+        if kind not in KINDS:
+            raise ValueError(f"task must be one of {', '.join(KINDS)} where the loss fits several, got {kind}")
+        self.net, self.loss, self.task = net, registered(loss, net), Task(kind, n_out, class_axis)
+        self._optimizer_factory = optimizer
+        self._scheduler_factory = lr_scheduler if lr_factor is None else partial(LambdaLR, lr_lambda=lr_factor)
+        self._loss_arguments = LossArguments(loss, self.task, takes_prediction=loss_takes_prediction)
+        self.val_metrics, self.test_metrics = (metrics_for(kind, n_out, target_std, loss) for _ in range(2))
+        self.val_given, self.test_given = (
+            GivenMetrics(metrics or {}, kind, std=target_std, mean=target_mean, loss=loss) for _ in range(2)
+        )
         self._sample_every_n_steps = sample_every_n_steps
         self._curve = LossCurve(log_every_n_steps)
         self._batches_a_step = 1
@@ -93,9 +116,9 @@ class SupervisedModule(pl.LightningModule):
         self._mode = OptimizerMode(optimizer)
         if not self._resumes_in_eval_mode:  # before its state is restored, which is that of training
             self._mode.train()
-        if self._lr_factor is None:
+        if self._scheduler_factory is None:
             return optimizer
-        scheduler = {"scheduler": LambdaLR(optimizer, self._lr_factor), "interval": "step"}
+        scheduler = {"scheduler": self._scheduler_factory(optimizer), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def setup(self, stage: str) -> None:
@@ -108,15 +131,9 @@ class SupervisedModule(pl.LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The mean loss of a batch (x, y); Lightning does the backward pass and the update."""
-        x, y = batch
-        loss = self._loss_of(self.net(x), y)
+        x, y = _pair(batch)
+        loss: Tensor = self.loss(*self._loss_arguments(call(self.net, x), y))
         return share_of_loss(loss.mean() if loss.ndim else loss, len(y))
-
-    def _loss_of(self, output: Tensor, y: Tensor) -> Tensor:
-        if self._aligns_targets:
-            y = like_output(y, output)
-        loss: Tensor = self.loss(output, y)
-        return loss
 
     def on_train_start(self) -> None:
         """Brings the weights of a checkpoint that was written in a validation back to those of training."""
@@ -189,30 +206,35 @@ class SupervisedModule(pl.LightningModule):
             checkpoint["state_dict"] = checkpoint[TRAINING_WEIGHTS]
 
     def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Adds one batch to the validation metrics. Returns the output (N, n_out), for callbacks."""
-        return self._update_metrics(self.val_metrics, batch)
+        """Adds one batch to the validation metrics. Returns the prediction (N, n_out, ...), for callbacks."""
+        return self.measure(batch, self.val_metrics, self.val_given)
 
     def on_validation_epoch_end(self) -> None:
         """Logs `val/*`."""
-        self._log_metrics("val", self.val_metrics)
+        self._log_metrics("val", self.val_metrics, self.val_given)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Adds one batch to the test metrics."""
-        self._update_metrics(self.test_metrics, batch)
+        self.measure(batch, self.test_metrics, self.test_given)
 
     def on_test_epoch_end(self) -> None:
         """Logs `test/*`."""
-        self._log_metrics("test", self.test_metrics)
+        self._log_metrics("test", self.test_metrics, self.test_given)
 
-    def _update_metrics(self, metrics: Any, batch: Any) -> Tensor:
-        x, y = batch
-        output: Tensor = self.net(x)
-        metrics.update(self._loss_of(output, y), output, y)
-        return output
+    def measure(self, batch: Any, metrics: Metrics, given: GivenMetrics) -> Tensor:
+        """Adds one batch to these metrics. Returns the prediction, classes at axis 1."""
+        x, y = _pair(batch)
+        output = call(self.net, x)
+        prediction: Tensor = self.task.prediction(output)
+        metrics.update(self.loss(*self._loss_arguments(output, y)), prediction, y)
+        given.update(prediction, y)
+        return prediction
 
-    def _log_metrics(self, split: str, metrics: Any) -> None:
-        values = {f"{split}/{name}": value for name, value in metrics.compute().items()}
+    def _log_metrics(self, split: str, metrics: Metrics, given: GivenMetrics) -> None:
+        computed = {**metrics.compute(), **given.compute()}
+        values = {f"{split}/{name}": value for name, value in computed.items()}
         metrics.reset()
+        given.reset()
         self.measured = {name: float(value) for name, value in values.items()}
         # `step` is Lightning's own key for the x-axis, which it would otherwise count one too low here
         self.log_dict({**values, "step": float(self.trainer.global_step)})
@@ -221,3 +243,10 @@ class SupervisedModule(pl.LightningModule):
         for step, loss, lr in self._curve.points(last=last):
             for logger in self.loggers:
                 logger.log_metrics({"train/loss": loss, "lr": lr}, step=step)
+
+
+def _pair(batch: Any) -> tuple[Inputs, Tensor]:
+    pair = as_pair(batch)
+    if pair is None:
+        raise ValueError(f"a batch must be {EXPECTED}, got a {type(batch).__name__}")
+    return pair

@@ -30,8 +30,10 @@ LAUNCH_KEYS = frozenset({"workers", "fail_fast", "tuning_note"})
 REUSE = ("always", "known", "never")  # what may be taken for a run that is asked for again
 # How arms are compared: which seeds and trials a sweep is made of.
 COMPARISON_KEYS = frozenset({"seeds", "max_seeds", "tune", "search", "grid", "margin"})
-# What arms are ranked by. With early stopping it decides a result, and then it is part of the identity.
+# What is measured, and what arms are ranked by. With early stopping it decides a result, and then it is part of the
+# identity.
 METRIC_KEYS = frozenset({"metric", "metric_direction"})
+METRIC_GROUP = "metrics"
 # Where a run is written, and the seed, which every arm is trained with.
 LOCATION_KEYS = frozenset({"seed", "sweep", "root"})
 
@@ -39,7 +41,7 @@ LOCATION_KEYS = frozenset({"seed", "sweep", "root"})
 def is_arm_key(key: str) -> bool:
     """Whether an override of this key makes another arm: it may decide a result, and is neither seed nor location."""
     top = key.split(".")[0].split("/")[0]
-    return not (key in LOCATION_KEYS | METRIC_KEYS or top in EXECUTION_KEYS | COMPARISON_KEYS or top == "hydra")
+    return not (key in LOCATION_KEYS | METRIC_KEYS or top in EXECUTION_KEYS | COMPARISON_KEYS | {METRIC_GROUP, "hydra"})
 
 
 def check_execution(settings: Mapping[str, Any]) -> None:

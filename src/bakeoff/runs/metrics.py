@@ -20,22 +20,23 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known of a metric. `task` is None for one that fits any task; `unit` is what its values are in."""
+    """What is known of a metric. `tasks` is empty for one that fits any task; `unit` is what its values are in."""
 
     direction: Direction
-    task: Literal["classification", "regression"] | None
+    tasks: tuple[Literal["classification", "multilabel", "regression"], ...]
     unit: str
 
 
 METRICS = {
-    "loss": Metric("min", None, "the loss's own"),
-    "accuracy": Metric("max", "classification", "fraction of examples"),
-    "top5": Metric("max", "classification", "fraction of examples"),
-    "nll": Metric("min", "classification", "nats per example"),
-    "ece": Metric("min", "classification", "fraction"),
-    "rmse": Metric("min", "regression", "the target's own"),
-    "mae": Metric("min", "regression", "the target's own"),
-    "r2": Metric("max", "regression", "fraction of the variance"),
+    "loss": Metric("min", (), "the loss's own"),
+    "accuracy": Metric("max", ("classification", "multilabel"), "fraction of labels"),
+    "exact_match": Metric("max", ("multilabel",), "fraction of examples"),
+    "top5": Metric("max", ("classification",), "fraction of labels"),
+    "nll": Metric("min", ("classification", "multilabel"), "nats per label"),
+    "ece": Metric("min", ("classification",), "fraction"),
+    "rmse": Metric("min", ("regression",), "the target's own"),
+    "mae": Metric("min", ("regression",), "the target's own"),
+    "r2": Metric("max", ("regression",), "fraction of the variance"),
 }
 _VALIDATION = re.compile(r"^(validation|valid|val)(?![a-zA-Z])")
 BY_COLUMN = ("rmse", "r2")  # given for each column of regression targets too, where there are a few
@@ -65,7 +66,7 @@ def on_test_data(name: str) -> str:
 
 def metric_names(task: str) -> list[str]:
     """The names of all metrics of a task, without a split."""
-    return [name for name, metric in METRICS.items() if metric.task in (None, task)]
+    return [name for name, metric in METRICS.items() if not metric.tasks or task in metric.tasks]
 
 
 def has_columns(n_out: int) -> bool:

@@ -11,12 +11,14 @@ from torch import nn
 
 from bakeoff.data import DataSpec
 from bakeoff.errors import UserError
+from bakeoff.pairs import call, map_inputs
+from bakeoff.train.settings import Settings
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 TOO_FEW = "more than 1 value per channel"  # as torch says it
 
 
-def check_batch_norm(net: nn.Module, spec: DataSpec, batch_size: int | str) -> None:
+def check_batch_norm(net: nn.Module, spec: DataSpec, settings: Settings) -> None:
     """Tries a batch of one in training on a copy of the net, where the data has such a batch.
 
     Over images BatchNorm averages over pixels, too: only the net itself knows whether one example is enough.
@@ -25,12 +27,15 @@ def check_batch_norm(net: nn.Module, spec: DataSpec, batch_size: int | str) -> N
         UserError: it is not.
 
     """
-    size = _last_batch(spec, batch_size)
+    batch_size = settings.global_batch_size
+    size = _last_batch(spec, batch_size, settings.trainer.accumulate_grad_batches)
     if size != 1 or spec.example is None or not any(isinstance(module, BATCH_NORMS) for module in net.modules()):
         return
     try:
         with isolate_rng(include_cuda=False), torch.no_grad():
-            copy.deepcopy(net)(spec.example[:1])  # of a copy, since the running averages move
+            call(
+                copy.deepcopy(net), map_inputs(lambda tensor: tensor[:1], spec.example)
+            )  # of a copy, since the running averages move
     except ValueError as error:
         if TOO_FEW not in str(error):
             raise UserError(f"model: {type(net).__name__} cannot train on one example: {error}") from error
@@ -43,10 +48,11 @@ def check_batch_norm(net: nn.Module, spec: DataSpec, batch_size: int | str) -> N
         pass
 
 
-def _last_batch(spec: DataSpec, batch_size: int | str) -> int | None:
+def _last_batch(spec: DataSpec, batch_size: int | str, batches_per_step: int) -> int | None:
     """Samples in the last batch of an epoch; None where that is not known."""
     n, steps = spec.n_train, spec.steps_per_epoch
     if n is None or steps is None:
         return None
     size = n if batch_size == "full" else min(int(batch_size), n)
-    return n - (steps - 1) * size if math.ceil(n / size) == steps else None
+    batches = math.ceil(n / size)
+    return n - (batches - 1) * size if math.ceil(batches / batches_per_step) == steps else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bakeoff.data import DataSpec
@@ -81,8 +81,28 @@ def budget_of(settings: Settings, spec: DataSpec) -> Budget:
         settings.budget,
         n_train=spec.n_train,
         steps_per_epoch=spec.steps_per_epoch,
-        batch_size=settings.global_batch_size,
+        batch_size=settings.samples_per_step,
     )
+
+
+def steps_of(spec: DataSpec, settings: Settings) -> DataSpec:
+    """The spec with `steps_per_epoch` in optimizer steps, where several batches make one.
+
+    The last step of an epoch may be of fewer batches than the others.
+
+    Raises:
+        UserError: no step of an epoch would be a whole one.
+
+    """
+    batches, count = spec.steps_per_epoch, settings.trainer.accumulate_grad_batches
+    if batches is None or count == 1:
+        return spec
+    if count > batches:
+        raise UserError(
+            f"trainer.accumulate_grad_batches={count}, but an epoch has {batches} batches: "
+            f"give {batches} or less, or a smaller batch_size"
+        )
+    return replace(spec, steps_per_epoch=math.ceil(batches / count))
 
 
 def epochs_of(budget: Budget, steps_per_epoch: int | None) -> int:
@@ -95,6 +115,8 @@ def budget_from(
     settings: BudgetSettings, *, n_train: int | None, steps_per_epoch: int | None, batch_size: int | str
 ) -> Budget:
     """Converts `budget.epochs|steps|samples|seconds` to a `Budget` for data of this size.
+
+    `batch_size` is the number of samples in an optimizer step, of one batch or of several.
 
     Raises:
         UserError: epochs or samples are asked for, and the data does not say how long an epoch is.
@@ -130,7 +152,7 @@ def _steps_for(samples: int, n_train: int, steps_per_epoch: int, batch_size: int
 
 
 def samples_seen(steps: int, n_train: int | None, steps_per_epoch: int | None, batch_size: int | str) -> int:
-    """Examples seen in `steps` optimizer steps, short last batches counted as they are."""
+    """Examples seen in `steps` optimizer steps of `batch_size` samples, short last ones of an epoch as they are."""
     if n_train is None or not steps_per_epoch:
         return steps * batch_size if isinstance(batch_size, int) else 0
     epochs, rest = divmod(steps, steps_per_epoch)

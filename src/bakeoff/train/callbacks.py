@@ -17,11 +17,12 @@ from bakeoff.train.instantiate import instantiate
 from bakeoff.train.settings import Node
 
 BATCH_SIZE = "give batch_size=... instead"
+ACCUMULATE = "give trainer.accumulate_grad_batches=... instead"
 LEARNING_RATE = "sweep over optimizer.lr=... instead"
 AVERAGE = "use lightning.pytorch.callbacks.WeightAveraging or EMAWeightAveraging instead"
 
 REFUSED: Mapping[type[pl.Callback], str] = {
-    callbacks.GradientAccumulationScheduler: f"accumulates gradients, and a batch would not be a step; {BATCH_SIZE}",
+    callbacks.GradientAccumulationScheduler: f"changes how many batches make a step behind the records; {ACCUMULATE}",
     callbacks.BatchSizeFinder: f"changes the batch size behind the run's records; {BATCH_SIZE}",
     callbacks.LearningRateFinder: f"changes the learning rate behind the run's records; {LEARNING_RATE}",
     callbacks.StochasticWeightAveraging: (

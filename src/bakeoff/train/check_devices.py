@@ -31,6 +31,8 @@ def _misfit_of_settings(settings: Settings) -> str | None:
         return f"callbacks ({', '.join(settings.callbacks)}) would see a part of the data each; give trainer.devices=1"
     if settings.trainer.compile:
         return "trainer.compile=true is not supported with it"
+    if settings.trainer.accumulate_grad_batches != 1:
+        return "trainer.accumulate_grad_batches is not supported with it; give a larger batch_size"
     return None
 
 
@@ -41,6 +43,8 @@ def _misfit_of_parts(parts: Parts) -> str | None:
         return f"{type(parts.data).__name__} makes its own batches; give arrays or a Dataset"
     if any(isinstance(module, BATCH_NORMS) for module in parts.net.modules()):
         return "BatchNorm would average over a part of each batch; use GroupNorm or LayerNorm"
+    if parts.reads_in_workers:
+        return "data.num_workers is not supported with it"
     return None
 
 

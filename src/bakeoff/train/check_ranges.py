@@ -9,6 +9,7 @@ from bakeoff.runs.execution import is_positive, is_whole
 from bakeoff.train.settings import UNITS, BudgetSettings, Settings
 
 MAX_SEED = 2**32 - 1  # what NumPy takes
+ACCUMULATE = "trainer.accumulate_grad_batches"
 LOGS = ("default", "full")
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")  # of Lightning's, those that are tested here
 CHECKPOINTS = ("none", "last", "best", "all")
@@ -44,6 +45,7 @@ def check_ranges(settings: Settings) -> None:
     min_delta = settings.early_stopping.min_delta
     require(is_positive(min_delta) or min_delta == 0, "early_stopping.min_delta", "a number >= 0", min_delta)
     _check_budget(settings.budget)
+    _check_accumulation(settings)
     for key, steps in (("log", trainer.log_every_n_steps), ("sample", trainer.sample_every_n_steps)):
         require(is_whole(steps, 1), f"trainer.{key}_every_n_steps", "a whole number >= 1", steps)
     clip = settings.clip
@@ -55,6 +57,13 @@ def check_ranges(settings: Settings) -> None:
     require(
         patience is None or is_whole(patience, 1), "early_stopping.patience", "a whole number >= 1 or null", patience
     )
+
+
+def _check_accumulation(settings: Settings) -> None:
+    batches = settings.trainer.accumulate_grad_batches
+    require(is_whole(batches, 1), ACCUMULATE, "a whole number >= 1", batches)
+    if batches > 1 and settings.batch_size == "full":
+        raise UserError(f"{ACCUMULATE}={batches}: batch_size=full is one batch an epoch; give batch_size a number")
 
 
 def _is_seed(value: Any) -> bool:

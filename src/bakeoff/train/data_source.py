@@ -17,8 +17,8 @@ from bakeoff.data.sample_checks import find_fault
 from bakeoff.errors import UserError
 from bakeoff.runs.file_state import NO_LIMIT, Limit, content_of, state_of
 from bakeoff.train.data_files import contains_work, named_files
-from bakeoff.train.drop_last import without_drop_last
 from bakeoff.train.instantiate import instantiate
+from bakeoff.train.loader_options import without_loader_options
 from bakeoff.train.settings import Node, Settings
 
 # of files that nobody has declared to be the data: more are known by their names and sizes alone
@@ -49,7 +49,7 @@ def load_data(settings: Settings) -> tuple[pl.LightningDataModule, DataSpec, Dat
         UserError: it cannot be loaded, or a file of it changed meanwhile.
 
     """
-    node, drop_last = without_drop_last(settings.data)
+    node, options = without_loader_options(settings.data)
     settings = replace(settings, data=node)
     pl.seed_everything(0, workers=True, verbose=False)  # modules that are imported now may draw, too
     is_ours = all(target.startswith(PACKAGES_WITHOUT_STATE) for target in _targets(settings.data))
@@ -64,7 +64,7 @@ def load_data(settings: Settings) -> tuple[pl.LightningDataModule, DataSpec, Dat
         source,
         batch_size=settings.global_batch_size,
         seed=settings.seed_of_data,
-        drop_last=drop_last,
+        **options._asdict(),
         any_batches=settings.has_own_module,
     )
     if spec.digest is not None:

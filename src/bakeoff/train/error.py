@@ -66,7 +66,15 @@ def classify_error(error: BaseException, folder: Path, *, step: int, stop_reques
         return "interrupted", stopped_error()
     if is_out_of_memory(error):
         return "failed", as_error(OUT_OF_MEMORY, _first_line(error), step, traceback.format_exc())
-    return "failed", as_error(kind, str(error), step, traceback.format_exc())
+    return "failed", as_error(kind, _message(error), step, traceback.format_exc())
+
+
+def _message(error: BaseException) -> str:
+    """What it says; of an error in a process of a DataLoader the last line: torch puts the traceback before it."""
+    text = str(error)
+    if not (text.startswith("Caught ") and "in DataLoader worker process" in text):
+        return text
+    return text.rstrip().splitlines()[-1].partition(": ")[2] or text
 
 
 def _first_line(error: BaseException) -> str:

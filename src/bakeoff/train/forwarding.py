@@ -18,6 +18,8 @@ from bakeoff.data.loaders import samples_in
 from bakeoff.errors import UserError
 from bakeoff.module.loop import steps_made
 from bakeoff.runs.stop import SIGNALS
+from bakeoff.train.callbacks import ACCUMULATE
+from bakeoff.train.run import Run
 from bakeoff.train.run_state import RunState
 from bakeoff.train.session import RunSession
 
@@ -142,15 +144,15 @@ class AfterOthers(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """When callbacks have changed what they change for an epoch."""
-        _refuse_accumulation(trainer)
+        _refuse_accumulation(trainer, self._session.run)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """They may have changed it within one."""
-        _refuse_accumulation(trainer)
+        _refuse_accumulation(trainer, self._session.run)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stops the training if that follows."""
-        _refuse_accumulation(trainer)
+        _refuse_accumulation(trainer, self._session.run)
         _refuse_other_values(trainer, pl_module)
         gradients, validated = self._gradients, self._validated
         decision = self._session.validated(
@@ -176,12 +178,12 @@ def _refuse_other_values(trainer: pl.Trainer, module: Any) -> None:
             raise UserError(f"callbacks: one of them logs {name} as well, which is measured already: use another name")
 
 
-def _refuse_accumulation(trainer: pl.Trainer) -> None:
-    """A batch is a step: budget, samples and curves are counted so."""
-    if trainer.accumulate_grad_batches != 1:
+def _refuse_accumulation(trainer: pl.Trainer, run: Run) -> None:
+    """Budget, samples and curves are counted by the batches a step of the settings."""
+    if trainer.accumulate_grad_batches != run.settings.trainer.accumulate_grad_batches:
         raise UserError(
             f"callbacks: one of them sets trainer.accumulate_grad_batches={trainer.accumulate_grad_batches}; "
-            "give batch_size=... instead"
+            f"{ACCUMULATE}"
         )
 
 

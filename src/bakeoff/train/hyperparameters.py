@@ -10,7 +10,7 @@ from typing import Any
 from bakeoff.train.settings import Settings
 
 TRAINED = ("data", "model", "loss", "optimizer", "schedule")  # by our module
-GROUPS = ("budget", "clip", "early_stopping", "trainer")
+GROUPS = ("budget", "clip", "early_stopping", "task", "trainer")
 # Where data lies and how progress is shown: nothing that is compared.
 LEFT_OUT = frozenset({"data.root", "data.download", "trainer.log_every_n_steps", "trainer.sample_every_n_steps"})
 ALWAYS_TEXT = frozenset({"trainer.precision"})  # 32 and bf16-mixed share a column
@@ -34,7 +34,7 @@ def hyperparameters(
     """
     found: dict[str, Any] = {part: choices.get(part) or _class_name(settings.part(part)) for part in parts}
     found["batch_size"] = str(settings.batch_size)
-    found["samples_per_step"] = _samples_per_step(settings.global_batch_size, n_train)
+    found["samples_per_step"] = _samples_per_step(settings.samples_per_step, n_train)
     found["init_seed"], found["data_seed"] = settings.init_seed, settings.data_seed
     plain = settings.as_dict()
     for group in (*parts, *GROUPS):
@@ -45,10 +45,10 @@ def hyperparameters(
     return {name: value for name, value in found.items() if value is not None and name not in LEFT_OUT}
 
 
-def _samples_per_step(batch_size: int | str, n_train: int | None) -> int | None:
-    if batch_size == "full":
+def _samples_per_step(asked: int | str, n_train: int | None) -> int | None:
+    if asked == "full":
         return n_train
-    return int(batch_size) if n_train is None else min(int(batch_size), n_train)
+    return int(asked) if n_train is None else min(int(asked), n_train)
 
 
 def _leaves(prefix: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -30,6 +30,7 @@ def identity_by_seed(
     *,
     parts: Iterable[str] = ("model", "loss", "optimizer", "schedule"),
     drops_samples: bool = False,
+    reads_in_workers: bool = False,
     files: Mapping[str, str] | None = None,
 ) -> Callable[[int], str]:
     """Seed -> identity of the run with these settings and that seed. The content of the data decides, not its path.
@@ -40,6 +41,7 @@ def identity_by_seed(
         modules: `own_modules` of the names in the settings; None to look now.
         parts: those that are trained, beside the data.
         drops_samples: whether an epoch leaves out the samples of an incomplete last batch.
+        reads_in_workers: whether processes read the samples; however many they are, a sample draws the same.
         files: the content of files that other settings name, by key.
 
     """
@@ -47,10 +49,16 @@ def identity_by_seed(
     decisive = {key: plain[key] for key in (*parts, *DECISIVE)}
     decisive["precision"] = settings.trainer.precision
     decisive["compile"] = settings.trainer.compile
+    if settings.trainer.accumulate_grad_batches != 1:  # else it has the identity of before there was this
+        decisive["accumulate_grad_batches"] = settings.trainer.accumulate_grad_batches
     if settings.early_stopping.patience is not None:
         decisive["metric"] = settings.metric  # its best value decides when a run ends
+        if settings.metric.removeprefix("val/") in settings.metrics:
+            decisive["metrics"] = settings.metrics[settings.metric.removeprefix("val/")]
         if settings.metric_direction is not None and find_metric(settings.metric) is None:
             decisive["metric_direction"] = settings.metric_direction
+    if settings.task.class_axis is not None:
+        decisive["class_axis"] = settings.task.class_axis
     seeds = {"init_seed": settings.init_seed, "data_seed": settings.data_seed}
     decisive |= {key: seed for key, seed in seeds.items() if seed is not None}
     decisive["data"] = data or plain["data"]
@@ -58,6 +66,8 @@ def identity_by_seed(
         decisive["devices"] = settings.trainer.devices
     if drops_samples:
         decisive["drop_last"] = True
+    if reads_in_workers:
+        decisive["reads_in_workers"] = True
     if files:
         decisive["files"] = dict(files)
     decisive["sources"] = dict(own_modules(own_names(settings)) if modules is None else modules)
@@ -70,6 +80,7 @@ def own_names(settings: Settings) -> list[str]:
     `_target_` is one of them; `path` of `hydra.utils.get_class` and the name of a class that a net imports are others.
     """
     nodes = [settings.part(part) for part in PARTS] + list(settings.callbacks.values())
+    nodes += list(settings.metrics.values())
     found = {text for text in _texts(nodes) if _DOTTED.fullmatch(text) and not os.path.exists(text)}
     return sorted(text for text in found if text.partition(".")[0] not in STATED_PACKAGES)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from torch import nn
+from torchmetrics import Metric
 
 from bakeoff.module import SupervisedModule
 from bakeoff.train.parts import OwnModuleParts, Parts, SupervisedParts
+from bakeoff.train.scheduler import SchedulerFactory
 from bakeoff.train.settings import Settings
 
 
@@ -25,17 +28,44 @@ def module_for(parts: Parts, settings: Settings, lr_factor: Callable[[int], floa
     if isinstance(parts, OwnModuleParts):
         return parts.module
     assert isinstance(parts, SupervisedParts)
-    assert parts.n_out is not None
     trainer = settings.trainer
     net: Any = torch.compile(parts.net) if trainer.compile else parts.net
-    return SupervisedModule(
+    return supervised_module(
+        parts,
         net,
         parts.loss,
-        parts.optimizer,
-        n_out=parts.n_out,
-        task=parts.task,
+        parts.metrics,
         lr_factor=lr_factor,
-        target_std=parts.spec.target_std,
         log_every_n_steps=trainer.log_every_n_steps,
         sample_every_n_steps=trainer.sample_every_n_steps,
+    )
+
+
+def supervised_module(
+    parts: SupervisedParts,
+    net: nn.Module,
+    loss: Any,
+    metrics: Mapping[str, Metric],
+    *,
+    lr_factor: Callable[[int], float] | None = None,
+    **intervals: int,
+) -> SupervisedModule:
+    """The module with this net, this loss and these metrics, which are those of `parts` or copies of them.
+
+    `lr_factor` and `intervals` are those of `SupervisedModule`.
+    """
+    return SupervisedModule(
+        net,
+        loss,
+        parts.optimizer,
+        n_out=parts.reads.n_out,
+        task=parts.reads.kind,
+        class_axis=parts.reads.class_axis,
+        loss_takes_prediction=parts.loss_takes_prediction,
+        metrics=metrics,
+        lr_factor=lr_factor,
+        lr_scheduler=parts.schedule if isinstance(parts.schedule, SchedulerFactory) else None,
+        target_std=parts.spec.target_std,
+        target_mean=parts.spec.target_mean,
+        **intervals,
     )

@@ -8,11 +8,12 @@ from typing import Any
 
 import hydra.utils
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bakeoff.data import DataSpec
 from bakeoff.data.batches import is_changed
 from bakeoff.errors import UserError
+from bakeoff.pairs import Inputs, call, map_inputs, tensors_of
 from bakeoff.train.instantiate import first_cause, instantiate, one_line
 
 NO_CLASSES = "data: the number of classes is unknown; give your data class an attribute num_classes"
@@ -73,7 +74,7 @@ def filled_from_data(part: str, wanted: Iterable[str], spec: DataSpec) -> dict[s
     filled = {name: getattr(spec, name) for name in wanted}
     unknown = [name for name, value in filled.items() if value is None]
     if unknown == ["n_out"]:
-        raise UserError(no_columns(spec) if spec.task == "regression" else NO_CLASSES)
+        raise UserError(NO_CLASSES)
     if unknown:
         raise UserError(f"{part}: {', '.join(unknown)} cannot be read from the data; give {part}.{unknown[0]}=...")
     return filled
@@ -93,21 +94,20 @@ def check_forward(net: nn.Module, spec: DataSpec) -> tuple[Any, bool]:
     """
     if spec.example is None:
         return None, False
-    given = spec.example.clone()
+    given = map_inputs(torch.clone, spec.example)
     training = {module: module.training for module in net.modules()}
     try:
         with torch.no_grad():
-            output = net.eval()(given)
+            output = call(net.eval(), given)
     except Exception as error:  # whatever a user's forward raises
-        shape = tuple(spec.example.shape[1:])
         name = type(net).__name__
-        raise UserError(f"model: {name} does not take examples of shape {shape}: {one_line(error)}") from error
+        raise UserError(f"model: {name} does not take examples {_describe(spec.example)}: {one_line(error)}") from error
     for module, mode in training.items():  # one by one: a user may have frozen some
         module.training = mode
-    return output, is_changed(given)
+    return output, any(is_changed(tensor) for tensor in tensors_of(given))
 
 
-def no_columns(spec: DataSpec) -> str:
-    """What is said of regression targets that are no rows."""
-    shape = tuple(spec.example_target.shape[1:]) if spec.example_target is not None else ()
-    return f"data: a target of shape {shape} is not supported yet; regression needs a number or a row of numbers"
+def _describe(example: Inputs) -> str:
+    if isinstance(example, Tensor):
+        return f"of shape {tuple(example.shape[1:])}"
+    return f"with {', '.join(f'{name} {tuple(value.shape[1:])}' for name, value in example.items())}"

@@ -2,8 +2,9 @@
 
     model      {"_target_": class, argument: value, ...}: those of the configuration, and those filled in from the data
     scaling    x_mean, x_std    the net's input is (x - x_mean) / x_std, as float32
-               y_mean, y_std    the prediction is output * y_std + y_mean; None in classification
-               classes          the prediction is classes[output.argmax(1)]; None in regression
+               y_mean, y_std    the prediction is output * y_std + y_mean; None but in regression
+               classes          the prediction is classes[output.argmax(1)]; None but in classification
+    task       {"kind": "classification", "class_axis": 1}: what the output is; None of a user's own module
 
 Tensors of float64 that broadcast against (N, ...); 0 and 1 where the data is served as it is.
 """
@@ -18,12 +19,18 @@ import torch
 from torch import Tensor
 
 from bakeoff.data import DataSpec
-from bakeoff.train.parts import OwnModuleParts, Parts
+from bakeoff.train.parts import OwnModuleParts, Parts, SupervisedParts
 
 
 def describe(parts: Parts) -> dict[str, Any]:
     """`model` and `scaling`, readable with `weights_only=True`."""
-    found = {"model": parts.model, "scaling": _scaling(parts.spec, parts.task or parts.spec.task, parts.n_out)}
+    found: dict[str, Any] = {
+        "model": parts.model,
+        "scaling": _scaling(parts.spec, parts.task or parts.spec.task, parts.n_out),
+        "task": None,
+    }
+    if isinstance(parts, SupervisedParts):
+        found["task"] = {"kind": parts.reads.kind, "class_axis": parts.reads.class_axis}
     return {**found, **_of_lightning(parts.module)} if isinstance(parts, OwnModuleParts) else found
 
 
@@ -49,7 +56,7 @@ def _scaling(spec: DataSpec, task: str | None, n_out: int | None) -> dict[str, T
         "x_std": _number(1.0 if spec.input_std is None else spec.input_std),
         "y_mean": _number(spec.target_mean) if is_regression else None,
         "y_std": _number(spec.target_std) if is_regression else None,
-        "classes": None if is_regression else classes,
+        "classes": None if task in ("regression", "multilabel") else classes,
     }
 
 

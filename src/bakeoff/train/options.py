@@ -9,6 +9,8 @@ import hydra.utils
 from hydra.core.config_loader import ConfigLoader
 from hydra.types import RunMode
 
+from bakeoff.module.loss_arguments import kind_of_class
+
 
 def losses_for(task: str, loader: ConfigLoader) -> list[str]:
     """Names in the group `loss` whose class fits a task."""
@@ -19,5 +21,4 @@ def losses_for(task: str, loader: ConfigLoader) -> list[str]:
 def _task_of(loss: str, loader: ConfigLoader) -> str | None:
     config = loader.load_configuration("bakeoff", [f"loss={loss}"], run_mode=RunMode.RUN)
     target: Any = hydra.utils.get_object(config.loss._target_)
-    task: str | None = getattr(target, "task", None)
-    return task
+    return kind_of_class(target)

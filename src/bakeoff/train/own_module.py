@@ -75,7 +75,7 @@ def own_module(
     pl.seed_everything(settings.seed_of_weights, workers=True, verbose=False)
     module = instantiate("module", node, **filled, **parts)
     _check(module, str(node["_target_"]), settings)
-    check_batch_norm(module, spec, settings.batch_size)
+    check_batch_norm(module, spec, settings)
     budget = budget_of(settings, spec)
     tried = try_module(
         module,
@@ -150,6 +150,12 @@ def _check(module: Any, target: str, settings: Settings) -> None:
             raise UserError(f"module: {name} has no {method}: {why}")
     if settings.trainer.compile:
         raise UserError(f"trainer.compile=true is for module=supervised; compile in {name}.configure_model")
+    batches = settings.trainer.accumulate_grad_batches
+    if batches > 1 and not module.automatic_optimization:
+        raise UserError(
+            f"trainer.accumulate_grad_batches={batches}: {name} makes its steps itself (automatic_optimization=False), "
+            "and accumulates there"
+        )
     clips = settings.clip.norm is not None or settings.clip.value is not None
     if clips and not module.automatic_optimization:
         raise UserError(f"clip: {name} makes its steps itself (automatic_optimization=False), and clips there")
@@ -163,6 +169,9 @@ def refuse_choices(parts: OwnModuleParts, given: Iterable[str]) -> None:
 
     """
     module = type(parts.net)
+    for key in sorted(given):
+        if key.partition(".")[0] in ("metrics", "task"):
+            raise UserError(f"{key}: {module.__name__} has its own steps, and logs its own metrics")
     own = [name for name in arguments_of(module) if name not in parts.filled]
     for key in sorted(given):
         part = key.partition(".")[0]

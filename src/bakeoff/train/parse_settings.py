@@ -23,11 +23,12 @@ from bakeoff.train.settings import (
     ClipSettings,
     EarlyStoppingSettings,
     Settings,
+    TaskSettings,
     TrainerSettings,
 )
 from bakeoff.train.unread_keys import refuse_unread_keys
 
-GROUPS = (*PARTS, "budget", "trainer", "clip", "early_stopping", "callbacks")
+GROUPS = (*PARTS, "budget", "trainer", "clip", "early_stopping", "callbacks", "metrics", "task")
 T = TypeVar("T")
 
 
@@ -82,6 +83,7 @@ def _parse(plain: Mapping[str, Any]) -> Settings:
         "budget": _group(BudgetSettings, "budget", plain["budget"]),
         "clip": _group(ClipSettings, "clip", plain["clip"]),
         "early_stopping": _group(EarlyStoppingSettings, "early_stopping", plain["early_stopping"]),
+        "task": _group(TaskSettings, "task", plain["task"]),
         "trainer": _group(TrainerSettings, "trainer", plain["trainer"]),
     }
     missing = [field.name for field in fields(Settings) if field.name not in plain]

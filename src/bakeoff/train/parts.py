@@ -9,10 +9,13 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from bakeoff.data import DatasetDataModule, DataSpec, InMemoryDataModule
+from bakeoff.module.task import Kind, Task
 from bakeoff.runs import Direction
 from bakeoff.train.data_source import DataIdentity
+from bakeoff.train.scheduler import SchedulerFactory
 
 
 @dataclass
@@ -20,7 +23,7 @@ class Parts:
     """The data, and what is trained on it.
 
     `net` is what is trained: a net, or a LightningModule of the user's own. `model` is the node that builds it again.
-    `task` is `classification` or `regression`, None where only such a module knows.
+    `task` is one of `bakeoff.module.task.KINDS`, None where only such a module knows.
     """
 
     data: pl.LightningDataModule
@@ -28,7 +31,7 @@ class Parts:
     spec: DataSpec
     net: nn.Module
     model: dict[str, Any]
-    task: str | None
+    task: Kind | None
     n_out: int | None
 
     @property
@@ -46,14 +49,27 @@ class Parts:
         """Whether an epoch of ours leaves out the samples of an incomplete last batch."""
         return isinstance(self.data, (InMemoryDataModule, DatasetDataModule)) and self.data.n_dropped > 0
 
+    @property
+    def reads_in_workers(self) -> bool:
+        """Whether processes read the samples, whose random numbers are then seeded sample by sample."""
+        return isinstance(self.data, DatasetDataModule) and self.data.num_workers > 0
+
 
 @dataclass
 class SupervisedParts(Parts):
-    """A net, a loss and an optimizer, for our module."""
+    """A net, a loss and an optimizer, for our module.
+
+    `reads` says what a prediction is, `loss_takes_prediction` is that of `SupervisedModule`; `metrics` are the user's
+    choice, beside ours. `note` says the task in one line.
+    """
 
     loss: Callable[[Tensor, Tensor], Tensor]
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-    schedule: Callable[[float], float] | None
+    schedule: Callable[[float], float] | SchedulerFactory | None
+    reads: Task
+    loss_takes_prediction: bool
+    metrics: Mapping[str, Metric]
+    note: str
 
 
 @dataclass

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bakeoff.data import DataSpec
+from bakeoff.pairs import as_pair
 from bakeoff.train.member import SessionMember
 
 EXAMPLES = 16
@@ -47,10 +48,13 @@ class Predictions(SessionMember):
         """Keeps one batch (x, y), where the output is (N, C)."""
         if not self._is_kept or not torch.is_tensor(output) or output.ndim != 2:
             return
-        x, y = batch
+        pair = as_pair(batch)
+        if pair is None:
+            return
+        x, y = pair
         predicted = output.argmax(dim=1)
         self._pairs.append((y, predicted))
-        if self._image_shape is not None and tuple(x.shape[1:]) == self._image_shape:
+        if self._image_shape is not None and isinstance(x, Tensor) and tuple(x.shape[1:]) == self._image_shape:
             found = Examples(x, y, predicted)
             if self._examples is not None:
                 found = Examples(*(torch.cat(both) for both in zip(self._examples, found, strict=True)))

@@ -16,10 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 from bakeoff.errors import UserError
 from bakeoff.runs import Outcome, arm_folder, arm_of, default_folder_name
 from bakeoff.runs.modules import changed_modules
-from bakeoff.train.build import LossDoesNotFitError
 from bakeoff.train.options import losses_for
 from bakeoff.train.parse_settings import resolve_settings
 from bakeoff.train.run import Run, build_run
+from bakeoff.train.task import LossDoesNotFitError
 
 log = logging.getLogger(__name__)
 

@@ -10,13 +10,20 @@ from bakeoff.runs import Direction, direction_of, find_metric, metric_names
 from bakeoff.runs.metrics import column_names
 
 DEFAULT_METRIC = "val/accuracy"
-RANKED_BY = {"classification": "val/accuracy", "regression": "val/rmse"}  # what the default metric stands for
+RANKED_BY = {  # what the default metric stands for
+    "classification": "val/accuracy",
+    "multilabel": "val/accuracy",
+    "regression": "val/rmse",
+}
 
 
-def resolve_metric(metric: Any, stated: str | None, task: str, n_out: int) -> tuple[str, Direction]:
+def resolve_metric(
+    metric: Any, stated: str | None, task: str, n_out: int, given: Mapping[str, Direction | None] | None = None
+) -> tuple[str, Direction]:
     """The metric that arms are ranked by, and its direction. The default stands for RMSE where the task is regression.
 
     A metric of the user's own, which a callback of theirs logs, is taken with the direction that is stated for it.
+    `given` are those of the group `metrics`, `val/<name>`, with the direction that they state themselves.
 
     Raises:
         UserError: no such validation metric, or its direction is not known; names those there are.
@@ -26,12 +33,15 @@ def resolve_metric(metric: Any, stated: str | None, task: str, n_out: int) -> tu
         metric = RANKED_BY[task]
     known = [f"val/{name}" for name in _in_ranking_order(task) if name != "top5" or n_out > 5]
     by_column = column_names(n_out) if task == "regression" else []
+    if metric in (given or {}):
+        return str(metric), _direction_of_given(str(metric), (given or {})[metric], stated)
     if metric in known or metric in [f"val/{name}" for name in by_column]:
         return str(metric), direction_of(metric, stated)
     if str(metric).startswith("test/"):
         raise UserError(f"metric={metric}: test data chooses nothing; use one of {', '.join(known)}")
     if stated is not None and str(metric).startswith("val/") and find_metric(str(metric)) is None:
         return str(metric), direction_of(str(metric), stated)
+    known += list(given or {})
     hint = did_you_mean(str(metric), known)
     raise UserError(
         f"unknown metric {metric}{hint}; there are {', '.join(known)}; "
@@ -66,9 +76,14 @@ def resolve_own_metric(
         names = ", ".join(sorted(logged)) or "nothing"
         raise UserError(f"metric={metric}: {module} logs on validation {names}{_give(logged)}")
     known = logged.get(metric) if find_metric(metric) is None else None
+    return metric, _direction_of_given(metric, known, stated)
+
+
+def _direction_of_given(metric: str, known: Direction | None, stated: str | None) -> Direction:
+    """`known` is what torchmetrics says."""
     if known is not None and stated not in (None, known):
         raise UserError(f"metric_direction={stated}, but torchmetrics says {known} of {metric}")
-    return metric, direction_of(metric, known or stated)
+    return direction_of(metric, known or stated)
 
 
 def _give(logged: Mapping[str, Direction | None]) -> str:

@@ -18,14 +18,15 @@ from bakeoff.train.budget import Budget, budget_of
 from bakeoff.train.build import build
 from bakeoff.train.callbacks import build_callbacks
 from bakeoff.train.check_devices import check_devices
-from bakeoff.train.drop_last import without_drop_last
 from bakeoff.train.files_read import files_read
 from bakeoff.train.hyperparameters import hyperparameters
 from bakeoff.train.identity import identity_by_seed, own_names
+from bakeoff.train.loader_options import without_loader_options
+from bakeoff.train.metrics import directions_of
 from bakeoff.train.own_module import notes_of, refuse_choices
 from bakeoff.train.parse_settings import overridden_keys
 from bakeoff.train.part_files import PartFiles, part_files
-from bakeoff.train.parts import OwnModuleParts, Parts
+from bakeoff.train.parts import OwnModuleParts, Parts, SupervisedParts
 from bakeoff.train.ranking_metric import resolve_metric, resolve_own_metric
 from bakeoff.train.settings import PARTS, Settings
 from bakeoff.train.trainer import check_device, check_precision
@@ -63,6 +64,7 @@ class Run:
             self.modules,
             parts=self.parts.trained,
             drops_samples=self.parts.drops_samples,
+            reads_in_workers=self.parts.reads_in_workers,
             files=self.files.contents,
         )
 
@@ -71,13 +73,15 @@ class Run:
         size, n = self.settings.global_batch_size, self.parts.spec.n_train
         is_ours = self.parts.batches_are_ours and not self.parts.drops_samples
         is_full = is_ours and n is not None and size != "full" and size >= n
-        settings = replace(self.settings, data=without_drop_last(self.settings.data)[0])
+        settings = replace(self.settings, data=without_loader_options(self.settings.data)[0])
         return replace(settings, batch_size="full") if is_full else settings
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user is to know of how it was built."""
-        return notes_of(self.parts) if isinstance(self.parts, OwnModuleParts) else ()
+        if isinstance(self.parts, OwnModuleParts):
+            return notes_of(self.parts)
+        return (self.parts.note,) if isinstance(self.parts, SupervisedParts) else ()
 
     @property
     def assumed(self) -> str | None:
@@ -137,7 +141,8 @@ def build_run(settings: Settings, overrides: Sequence[str], choices: Mapping[str
 
 def _metric(settings: Settings, parts: Parts) -> tuple[str, Direction]:
     if not isinstance(parts, OwnModuleParts):
-        return resolve_metric(settings.metric, settings.metric_direction, str(parts.task), parts.n_out or 0)
+        given = directions_of(parts.metrics) if isinstance(parts, SupervisedParts) else {}
+        return resolve_metric(settings.metric, settings.metric_direction, str(parts.task), parts.n_out or 0, given)
     name = type(parts.net).__name__
     may_log_more = parts.logged is None or bool(settings.callbacks)
     return resolve_own_metric(

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from bakeoff.errors import UserError
-from bakeoff.runs import FINAL_STATUSES, Outcome, StopRequest, arm_of, utc_now
+from bakeoff.runs import FINAL_STATUSES, Direction, Outcome, StopRequest, arm_of, utc_now
 from bakeoff.runs.metrics import split_of
 from bakeoff.tensorboard import EventFile
 from bakeoff.train.budget import BudgetClock, samples_seen
@@ -35,8 +35,9 @@ from bakeoff.train.event_writer import RunEventWriter
 from bakeoff.train.histograms import Histograms
 from bakeoff.train.member import SessionMember, Validation
 from bakeoff.train.metric_summary import MetricSummary
+from bakeoff.train.metrics import directions_of
 from bakeoff.train.net_description import describe
-from bakeoff.train.parts import OwnModuleParts
+from bakeoff.train.parts import OwnModuleParts, SupervisedParts
 from bakeoff.train.predictions import Predictions
 from bakeoff.train.run import Run
 from bakeoff.train.run_state import RunState
@@ -88,12 +89,12 @@ class RunSession:
         self._started, self._seconds_before = time.monotonic(), 0.0
         settings, spec = run.settings, run.parts.spec
         file = self._file = EventFile(folder)
-        clock = StepClock(spec, settings.global_batch_size)
+        clock = StepClock(spec, settings.samples_per_step)
         # with several devices each process sees a part of the predictions
         is_shown = run.parts.task == "classification" and settings.trainer.devices == 1
         predictions = Predictions(spec, not_before=_first_possible_end(run)) if is_shown else None
         logged = run.parts.logged or {} if isinstance(run.parts, OwnModuleParts) else {}
-        self._summary = MetricSummary({run.metric: run.direction}, logged)
+        self._summary = MetricSummary(_directions(run), logged)
         self._events = RunEventWriter(file, settings, run.hyperparameters, clock, predictions, run.parts.n_out or 0)
         self._early_stopping = _early_stopping(run)
         self._checkpoints = Checkpoints(
@@ -278,12 +279,12 @@ class RunSession:
         """
         outcome = self._outcome
         outcome.status, outcome.error = status, error
-        spec, batch_size = self.run.parts.spec, self.run.settings.global_batch_size
+        spec, samples_per_step = self.run.parts.spec, self.run.settings.samples_per_step
         outcome.steps = self.step
         outcome.epochs = self.step / spec.steps_per_epoch if spec.steps_per_epoch else 0.0
         outcome.samples = self.counted_samples
         if not self.counts_samples:
-            outcome.samples = samples_seen(self.step, spec.n_train, spec.steps_per_epoch, batch_size)
+            outcome.samples = samples_seen(self.step, spec.n_train, spec.steps_per_epoch, samples_per_step)
         outcome.metrics, outcome.splits = self._summary.metrics, self._summary.splits
         if status == "diverged":  # what such weights score is no result, even where it is a number
             outcome.metrics = {name: {**entry, "final": None} for name, entry in outcome.metrics.items()}
@@ -356,6 +357,12 @@ class RunSession:
 
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started
+
+
+def _directions(run: Run) -> dict[str, Direction]:
+    """Those of a user's own metrics, as far as they are known."""
+    given = directions_of(run.parts.metrics) if isinstance(run.parts, SupervisedParts) else {}
+    return {name: direction for name, direction in given.items() if direction is not None} | {run.metric: run.direction}
 
 
 def _first_possible_end(run: Run) -> int:

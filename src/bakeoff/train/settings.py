@@ -41,8 +41,15 @@ class EarlyStoppingSettings:
 
 
 @dataclass(frozen=True)
+class TaskSettings:
+    """What a prediction is, where it cannot be seen: `class_axis`, 1 or -1 (None: it can)."""
+
+    class_axis: int | None
+
+
+@dataclass(frozen=True)
 class TrainerSettings:
-    """Devices, precision and intervals of logging. `threads` None is torch's own choice."""
+    """Devices, precision, batches a step, and intervals of logging. `threads` None is torch's own choice."""
 
     accelerator: str
     devices: int
@@ -50,6 +57,7 @@ class TrainerSettings:
     precision: Any
     compile: bool
     threads: int | None
+    accumulate_grad_batches: int
     log_every_n_steps: int
     sample_every_n_steps: int
 
@@ -65,6 +73,8 @@ class Settings:
     optimizer: Node
     schedule: Node
     callbacks: Mapping[str, Node]
+    metrics: Mapping[str, Node]
+    task: TaskSettings
     batch_size: int | Literal["full"]
     seed: int
     init_seed: int | None
@@ -103,6 +113,12 @@ class Settings:
     def seed_of_data(self) -> int:
         """What decides the order of the data, and what is drawn in training."""
         return self.seed if self.data_seed is None else self.data_seed
+
+    @property
+    def samples_per_step(self) -> int | Literal["full"]:
+        """How many samples give the gradient of an optimizer step, where no epoch ends within it."""
+        size = self.global_batch_size
+        return "full" if size == "full" else size * self.trainer.accumulate_grad_batches
 
     def part(self, name: str) -> Node:
         """The configuration of one of `PARTS`."""

@@ -29,6 +29,7 @@ from bakeoff.train.lightning_module import module_for
 from bakeoff.train.parts import OwnModuleParts, SupervisedParts
 from bakeoff.train.place import Place
 from bakeoff.train.run_state import RunState
+from bakeoff.train.scheduler import SchedulerFactory
 from bakeoff.train.session import RunSession
 from bakeoff.train.shared_state import keep_shared, pop_shared
 from bakeoff.train.trainer import trainer_for
@@ -79,7 +80,8 @@ def _data_fault(session: RunSession) -> str | None:
     parts = session.run.parts
     if isinstance(parts, OwnModuleParts):  # it may mask what is not finite
         return None
-    return find_data_fault(parts.data, parts.spec.steps_per_epoch or session.step)
+    steps, batches = parts.spec.steps_per_epoch or session.step, session.run.settings.trainer.accumulate_grad_batches
+    return find_data_fault(parts.data, steps * batches)
 
 
 def _train(
@@ -192,7 +194,9 @@ def _complete_state(session: RunSession, trainer: pl.Trainer, checkpoint_io: Run
 def _lr_factor(session: RunSession) -> Callable[[int], float] | None:
     parts = session.run.parts
     schedule = parts.schedule if isinstance(parts, SupervisedParts) else None
-    return session.budget.lr_factor(schedule) if schedule else None
+    if schedule is None or isinstance(schedule, SchedulerFactory):
+        return None
+    return session.budget.lr_factor(schedule)
 
 
 def _device_name(device: torch.device) -> str:

@@ -19,8 +19,8 @@ class StepClock(SessionMember):
     has ended for this clock when it is in the queue. What the data does not tell is left out.
     """
 
-    def __init__(self, spec: DataSpec, batch_size: int | str) -> None:
-        self._spec, self._batch_size = spec, batch_size
+    def __init__(self, spec: DataSpec, samples_per_step: int | str) -> None:
+        self._spec, self._samples_per_step = spec, samples_per_step
         self._started = 0.0
         self._seconds_before = 0.0  # seconds of training before it was resumed
         self._ended: list[float] = []  # moments of the steps after `_given`
@@ -59,7 +59,7 @@ class StepClock(SessionMember):
         n_train, per_epoch = self._spec.n_train, self._spec.steps_per_epoch
         axes = {}
         if n_train is not None and per_epoch:
-            axes["axis/samples"] = float(samples_seen(step, n_train, per_epoch, self._batch_size))
+            axes["axis/samples"] = float(samples_seen(step, n_train, per_epoch, self._samples_per_step))
         if per_epoch:
             axes["axis/epochs"] = step / per_epoch
         return axes

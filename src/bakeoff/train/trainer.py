@@ -68,6 +68,7 @@ def trainer_for(
         max_epochs=epochs_of(budget, steps_per_epoch),
         max_steps=-1 if makes_its_steps or budget.steps is None else budget.steps,
         max_time=timedelta(seconds=budget.seconds) if budget.seconds else None,
+        accumulate_grad_batches=trainer.accumulate_grad_batches,
         gradient_clip_val=clip,
         gradient_clip_algorithm=kind if clip is not None else None,
         callbacks=[*callbacks, *_progress_bar(progress_bar)],

@@ -11,28 +11,39 @@ from torch import nn
 from bakeoff.errors import UserError
 from bakeoff.module import check_optimizer, trained_parameters
 from bakeoff.train.instantiate import instantiate, one_line
+from bakeoff.train.scheduler import SchedulerFactory, takes_optimizer
 
 TRIED_FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the budget: a schedule may have phases
 
 
 def schedule_from(settings: Mapping[str, Any]) -> Any:
-    """None for a constant learning rate: a scheduler that changes nothing would cost its call in every step.
+    """A function of the share of the budget, or a `SchedulerFactory`.
+
+    None for a constant learning rate: a scheduler that changes nothing would cost its call in every step.
 
     Raises:
-        UserError: it is no function of the share of the budget.
+        UserError: it is neither.
 
     """
     if settings.get("_target_") is None:
         return None
     schedule = instantiate("schedule", settings, partial=True)
+    if takes_optimizer(schedule.func):
+        return SchedulerFactory(schedule)
     for fraction in TRIED_FRACTIONS:
         try:
             factor = float(schedule(fraction))
         except Exception as error:  # whatever a user's schedule raises
-            raise UserError(f"schedule: {one_line(error)}") from error
+            raise UserError(f"schedule: {one_line(error)}{_hint(error)}") from error
         if not math.isfinite(factor):
             raise UserError(f"schedule: after {fraction:.0%} of the budget the factor of the learning rate is {factor}")
     return schedule
+
+
+def _hint(error: Exception) -> str:
+    """Where it was to be called with the optimizer."""
+    is_of_number = isinstance(error, AttributeError | TypeError) and "float" in str(error)
+    return "; one that is called with the optimizer names its first parameter `optimizer`" if is_of_number else ""
 
 
 def optimizer_from(settings: Mapping[str, Any], net: nn.Module, loss: Any) -> Any:

@@ -20,9 +20,11 @@ import torch
 class Net(torch.nn.Sequential):
     def __init__(self, *, n_in, n_out):
         super().__init__(torch.nn.Flatten(), torch.nn.Linear(n_in, n_out))
+        self.passes = 0
 
     def forward(self, x):
-        if self.training:
+        self.passes += self.training
+        if self.passes > 1:  # the first is tried before
             pathlib.Path("asleep").touch()
             time.sleep(60)
         return super().forward(x)
