@@ -158,6 +158,22 @@ def _as_it_is(x):
     return x
 
 
+def test_parameters_that_a_step_does_not_use(make_run, tmp_path):
+    strategy = "trainer.strategy=ddp_find_unused_parameters_true"
+    outcome = on(2, make_run, tmp_path, f"model._target_={__name__}.UsesHalf", "batch_size=16", strategy)
+    assert (outcome.status, outcome.error) == ("completed", None)
+
+
+class UsesHalf(torch.nn.Sequential):
+    """The first layer is used in training alone by chance, in each process by its own."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__(torch.nn.Linear(n_in, n_out), torch.nn.Linear(n_in, n_out))
+
+    def forward(self, x):
+        return self[int(torch.rand(()) < 0.5) if self.training else 1](x.flatten(1))
+
+
 def test_the_failure_of_the_first_process_ends_the_others(make_run, tmp_path):
     run = make_run("batch_size=16", *STEPS, "trainer.devices=2").run
     run.parts.net.register_forward_hook(_fails)  # in this process alone: the others build a net of their own

@@ -22,11 +22,13 @@ T = TypeVar("T")
 
 
 class Place(LightningEnvironment):
-    """One of `count` processes of a run, which meet at `port` of this machine."""
+    """One of `count` processes of a run, which meet at `port` of this machine, set before they talk to each other."""
 
-    def __init__(self, rank: int, count: int, port: int) -> None:
+    port: int
+
+    def __init__(self, rank: int, count: int) -> None:
         super().__init__()
-        self.rank, self.count, self._main_port = rank, count, port
+        self.rank, self.count = rank, count
 
     @property
     def creates_processes_externally(self) -> bool:
@@ -37,6 +39,11 @@ class Place(LightningEnvironment):
     def main_address(self) -> str:
         """The machine's own."""
         return "127.0.0.1"
+
+    @property
+    def main_port(self) -> int:
+        """The one of the first process."""
+        return self.port
 
     def local_rank(self) -> int:
         """The rank: all processes are on this machine."""

@@ -59,7 +59,6 @@ class _Start:
     overrides: list[str]
     threads: int
     rank: int
-    port: int
     folder: str  # where the command was given: a new process may begin in another one
 
 
@@ -67,10 +66,8 @@ class FirstPlace(Place):
     """That of the process that keeps the records; starts the others, and ends them."""
 
     def __init__(self, settings: Settings, overrides: list[str], threads: int) -> None:
-        super().__init__(0, settings.trainer.devices, find_free_network_port())
-        self._starts = [
-            _Start(settings, overrides, threads, rank, self.main_port, os.getcwd()) for rank in range(1, self.count)
-        ]
+        super().__init__(0, settings.trainer.devices)
+        self._starts = [_Start(settings, overrides, threads, rank, os.getcwd()) for rank in range(1, self.count)]
         self._others: list[tuple[BaseProcess, Connection]] = []
         self._failed: Error | None = None  # before the training began
 
@@ -107,8 +104,10 @@ class FirstPlace(Place):
                 if found != expected:
                     self._failed = found or _ended(rank, self.count)
                     raise OtherProcessError(self._failed["message"])
-                if expected == BUILT:
-                    connection.send(resumed and state_in(rank, resumed))
+            if expected == BUILT:  # the port is found now: seconds later another run may have taken it
+                self.port = find_free_network_port()
+                for rank, (_, connection) in enumerate(self._others, start=1):
+                    connection.send((self.port, resumed and state_in(rank, resumed)))
 
     def cause(self, error: Error) -> Error:
         """See `Place`."""
@@ -163,13 +162,13 @@ def _serve(connection: Connection, start: _Start) -> None:
         signal.signal(number, signal.SIG_IGN)
     os.chdir(start.folder)
     silence()
-    place = _OtherPlace(start.rank, start.settings.trainer.devices, start.port, connection)
+    place = _OtherPlace(start.rank, start.settings.trainer.devices, connection)
     with _environment(start.threads), tempfile.TemporaryDirectory() as folder, suppress(OSError):
         try:
             # the first process alone writes checkpoints
             run = build_run(replace(start.settings, checkpoints="none"), start.overrides)
             connection.send(BUILT)
-            resumed = connection.recv()
+            place.port, resumed = connection.recv()
             if resumed is not None:
                 files.write(Path(folder) / files.FOLDER / files.LAST, {**resumed.to_file(), **describe(run.parts)})
             session = RunSession(run, Path(folder), threads=start.threads)
@@ -182,8 +181,8 @@ def _serve(connection: Connection, start: _Start) -> None:
 
 
 class _OtherPlace(Place):
-    def __init__(self, rank: int, count: int, port: int, connection: Connection) -> None:
-        super().__init__(rank, count, port)
+    def __init__(self, rank: int, count: int, connection: Connection) -> None:
+        super().__init__(rank, count)
         self._connection = connection
 
     def wait_for_others(self, resumed: RunState | None) -> None:
