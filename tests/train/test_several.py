@@ -20,6 +20,12 @@ CASES = {
     "classification": ("model=mlp", "optimizer=adam", "clip.norm=0.5", "schedule=cosine"),
     "regression": ("data=diabetes", "loss=mse", "metric=val/rmse", "optimizer.lr=0.01"),
     "a dataset": (f"data._target_={__name__}.Points", "optimizer.momentum=0.9"),
+    "labels that are ignored": (
+        f"data._target_={__name__}.Sequences",
+        f"model._target_={__name__}.Tagger",
+        "loss._target_=torch.nn.CrossEntropyLoss",
+        "metrics=[f1]",
+    ),
     "full batch": ("batch_size=full", "optimizer=adam"),
 }
 
@@ -37,6 +43,26 @@ class Points(Dataset):
 
     def __getitem__(self, i):
         return self.x[i], int(self.targets[i])
+
+
+class Sequences(Dataset):
+    """Tokens of which none to all but one are not to be counted."""
+
+    num_classes = 3
+
+    def __len__(self):
+        return 100
+
+    def __getitem__(self, i):
+        tokens = torch.randint(0, 3, (6,), generator=torch.Generator().manual_seed(i))
+        labels = tokens.roll(1)
+        labels[: i % 6] = -100
+        return tokens, labels
+
+
+class Tagger(torch.nn.Sequential):
+    def __init__(self, n_out):
+        super().__init__(torch.nn.Embedding(3, 4), torch.nn.Linear(4, n_out))
 
 
 @pytest.fixture(autouse=True)

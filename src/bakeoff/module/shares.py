@@ -1,7 +1,8 @@
 """What the processes that train one module together have to know of each other's part of a batch.
 
 Each takes a part of a batch, of n_r samples of n, and DDP takes the plain mean of their W gradients. The mean over the
-batch is that of the losses (n_r W / n) loss_r: where the parts are equal the factor is 1.
+batch is that of the losses (n_r W / n) loss_r: where the parts are equal the factor is 1. A loss that is a weighted mean
+(torch's cross entropy with class weights or ignored labels) has the sums of these weights in place of n_r and n.
 """
 
 from __future__ import annotations
@@ -10,19 +11,37 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from bakeoff.module.counted import CountedLabels
+
 
 def is_shared() -> bool:
     """Whether several processes train together."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-def share_of_loss(loss: Tensor, samples: int) -> Tensor:
-    """The mean loss of the `samples` here, weighted such that the mean over processes is that over all samples."""
+def share_of_loss(losses: Tensor, target: Tensor, counted: CountedLabels) -> Tensor:
+    """The mean of the losses here, weighted such that the mean over processes is that over all samples.
+
+    Args:
+        losses: of each sample, (N, ...), or their mean.
+        target: the targets (N, ...) here.
+        counted: what each label weighs in a mean that is a scalar.
+
+    """
+    loss = losses.mean() if losses.ndim else losses
     if not is_shared():
         return loss
-    total = torch.tensor(float(samples), dtype=torch.float64, device=loss.device)
+    weight = None if losses.ndim or target.is_floating_point() else _weight_of(target.flatten().long(), counted)
+    own = torch.tensor(float(len(target)), device=loss.device) if weight is None else weight
+    own = own.to(torch.float64)
+    total = own.clone()
     dist.all_reduce(total)
-    return loss * (samples * dist.get_world_size() / total).to(loss.dtype)
+    return loss * (own * dist.get_world_size() / total).to(loss.dtype)
+
+
+def _weight_of(labels: Tensor, counted: CountedLabels) -> Tensor | None:
+    mask = counted.mask(labels)
+    return counted.weight(labels if mask is None else labels[mask])
 
 
 def mean_of_shares(loss: Tensor) -> Tensor:

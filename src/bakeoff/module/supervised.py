@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torchmetrics import Metric
 
 from bakeoff.module.compiled import use_names_of_net
+from bakeoff.module.counted import CountedLabels
 from bakeoff.module.curve import LossCurve
 from bakeoff.module.given_metrics import GivenMetrics
 from bakeoff.module.loss_arguments import LossArguments, kind_of
@@ -87,6 +88,7 @@ class SupervisedModule(pl.LightningModule):
         self.net, self.loss, self.task = net, registered(loss, net), Task(kind, n_out, class_axis)
         self._optimizer_factory = optimizer
         self._scheduler_factory = lr_scheduler if lr_factor is None else partial(LambdaLR, lr_lambda=lr_factor)
+        self._counted = CountedLabels(loss)
         self._loss_arguments = LossArguments(loss, self.task, takes_prediction=loss_takes_prediction)
         self.val_metrics, self.test_metrics = (metrics_for(kind, n_out, target_std, loss) for _ in range(2))
         self.val_given, self.test_given = (
@@ -133,7 +135,7 @@ class SupervisedModule(pl.LightningModule):
         """The mean loss of a batch (x, y); Lightning does the backward pass and the update."""
         x, y = _pair(batch)
         loss: Tensor = self.loss(*self._loss_arguments(call(self.net, x), y))
-        return share_of_loss(loss.mean() if loss.ndim else loss, len(y))
+        return share_of_loss(loss, y, self._counted)
 
     def on_train_start(self) -> None:
         """Brings the weights of a checkpoint that was written in a validation back to those of training."""
