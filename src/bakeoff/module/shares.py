@@ -1,7 +1,7 @@
 """What the processes that train one module together have to know of each other's part of a batch.
 
-Each takes a part of a batch, of n_r samples of n, and DDP takes the plain mean of their W gradients. The mean over the
-batch is that of the losses (n_r W / n) loss_r: where the parts are equal the factor is 1. A loss that is a weighted mean
+Each takes a part of a batch, n_r samples of n, and DDP takes the plain mean of their W gradients. The mean over the
+batch is that of the losses (n_r W / n) loss_r: where parts are equal the factor is 1. A loss that is a weighted mean
 (torch's cross entropy with class weights or ignored labels) has the sums of these weights in place of n_r and n.
 """
 
