@@ -25,7 +25,9 @@ from bakeoff.module.probe import StepProbe
 from bakeoff.module.shares import mean_of_shares, share_of_loss
 from bakeoff.module.task import KINDS, Kind, Task
 from bakeoff.module.trained import check_optimizer, trained_parameters
+from bakeoff.module.weight_average import WeightAverage
 from bakeoff.pairs import EXPECTED, Inputs, as_pair, call
+from bakeoff.runs.metrics import EMA
 
 TRAINING_WEIGHTS, IN_EVAL_MODE = "training_weights", "optimizer_in_eval_mode"  # keys of a checkpoint
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -55,6 +57,8 @@ class SupervisedModule(pl.LightningModule):
         target_std: standard deviation that regression targets were divided by, one number or one a column; metrics are
             in the original units.
         target_mean: what was subtracted from them before.
+        ema_decay: where given, the exponential average of the weights is validated and tested beside the last ones, as
+            `val/ema/*` and `test/ema/*`; see `bakeoff.module.weight_average`.
         log_every_n_steps: steps per point of `train/loss` and `lr`; the loss of a point is the mean over its steps.
         sample_every_n_steps: steps between samples of gradient norm, update ratio and the phases of a step.
 
@@ -78,6 +82,7 @@ class SupervisedModule(pl.LightningModule):
         lr_scheduler: Callable[[torch.optim.Optimizer], LRScheduler] | None = None,
         target_std: float | Sequence[float] = 1.0,
         target_mean: float | Sequence[float] = 0.0,
+        ema_decay: float | None = None,
         log_every_n_steps: int = 10,
         sample_every_n_steps: int = 50,
     ) -> None:
@@ -94,6 +99,10 @@ class SupervisedModule(pl.LightningModule):
         self.val_given, self.test_given = (
             GivenMetrics(metrics or {}, kind, std=target_std, mean=target_mean, loss=loss) for _ in range(2)
         )
+        self.average = None if ema_decay is None else WeightAverage(net, self.loss, ema_decay)
+        self.average_metrics = metrics_for(kind, n_out, target_std, loss)
+        self.average_given = GivenMetrics(metrics or {}, kind, std=target_std, mean=target_mean, loss=loss)
+        self._averaged_step = 0
         self._sample_every_n_steps = sample_every_n_steps
         self._curve = LossCurve(log_every_n_steps)
         self._batches_a_step = 1
@@ -141,6 +150,7 @@ class SupervisedModule(pl.LightningModule):
         """Brings the weights of a checkpoint that was written in a validation back to those of training."""
         self._mode.train()
         self._batches_a_step = self.trainer.accumulate_grad_batches
+        self._averaged_step = self.trainer.global_step
 
     def on_train_epoch_start(self) -> None:
         """Reads how many batches make a step; a callback may have changed it for this epoch."""
@@ -151,7 +161,10 @@ class SupervisedModule(pl.LightningModule):
         self._curve.lr = optimizer.param_groups[0]["lr"]
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Keeps the loss on its device; writes the curve if it is due."""
+        """Averages the weights; keeps the loss on its device; writes the curve if it is due."""
+        if self.average is not None and self.trainer.global_step != self._averaged_step:
+            self._averaged_step = self.trainer.global_step
+            self.average.update(self.net, self.loss)
         if "loss" not in outputs:
             return
         loss = mean_of_shares(outputs["loss"])
@@ -209,6 +222,7 @@ class SupervisedModule(pl.LightningModule):
 
     def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Adds one batch to the validation metrics. Returns the prediction (N, n_out, ...), for callbacks."""
+        self._measure_average(batch)
         return self.measure(batch, self.val_metrics, self.val_given)
 
     def on_validation_epoch_end(self) -> None:
@@ -217,18 +231,29 @@ class SupervisedModule(pl.LightningModule):
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Adds one batch to the test metrics."""
+        self._measure_average(batch)
         self.measure(batch, self.test_metrics, self.test_given)
 
     def on_test_epoch_end(self) -> None:
         """Logs `test/*`."""
         self._log_metrics("test", self.test_metrics, self.test_given)
 
-    def measure(self, batch: Any, metrics: Metrics, given: GivenMetrics) -> Tensor:
-        """Adds one batch to these metrics. Returns the prediction, classes at axis 1."""
+    def _measure_average(self, batch: Any) -> None:
+        if self.average is not None:
+            self.measure(batch, self.average_metrics, self.average_given, self.average.net, self.average.loss)
+
+    def measure(
+        self, batch: Any, metrics: Metrics, given: GivenMetrics, net: nn.Module | None = None, loss: Loss | None = None
+    ) -> Tensor:
+        """Adds one batch to these metrics. Returns the prediction, classes at axis 1.
+
+        `net` and `loss` are those that are trained, unless others are given.
+        """
         x, y = _pair(batch)
-        output = call(self.net, x)
+        output = call(self.net if net is None else net, x)
         prediction: Tensor = self.task.prediction(output)
-        metrics.update(self.loss(*self._loss_arguments(output, y)), prediction, y)
+        losses = (self.loss if loss is None else loss)(*self._loss_arguments(output, y))
+        metrics.update(losses, prediction, y)
         given.update(prediction, y)
         return prediction
 
@@ -237,6 +262,11 @@ class SupervisedModule(pl.LightningModule):
         values = {f"{split}/{name}": value for name, value in computed.items()}
         metrics.reset()
         given.reset()
+        if self.average is not None:
+            computed = {**self.average_metrics.compute(), **self.average_given.compute()}
+            values |= {f"{split}/{EMA}/{name}": value for name, value in computed.items()}
+            self.average_metrics.reset()
+            self.average_given.reset()
         self.measured = {name: float(value) for name, value in values.items()}
         # `step` is Lightning's own key for the x-axis, which it would otherwise count one too low here
         self.log_dict({**values, "step": float(self.trainer.global_step)})

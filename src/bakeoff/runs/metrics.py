@@ -39,13 +39,18 @@ METRICS = {
     "r2": Metric("max", ("regression",), "fraction of the variance"),
 }
 _VALIDATION = re.compile(r"^(validation|valid|val)(?![a-zA-Z])")
+EMA = "ema"  # val/ema/accuracy: of the exponential average of the weights
 BY_COLUMN = ("rmse", "r2")  # given for each column of regression targets too, where there are a few
 MAX_COLUMNS = 16
 
 
 def find_metric(name: str) -> Metric | None:
-    """The table's entry for a metric such as `val/rmse`, or `val/rmse/0` of one column; None for a user's own."""
+    """The table's entry for a metric such as `val/rmse`, or `val/rmse/0` of one column; None for a user's own.
+
+    `val/ema/rmse` is the same of the average of the weights.
+    """
     split, _, metric = name.partition("/")
+    metric = metric.removeprefix(f"{EMA}/")
     base, _, column = metric.partition("/")
     if split not in SPLITS or (column and not (base in BY_COLUMN and column.isdecimal())):
         return None

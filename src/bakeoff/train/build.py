@@ -10,6 +10,7 @@ from bakeoff.data.sample_checks import Labels
 from bakeoff.errors import UserError
 from bakeoff.module import registered, trained_parameters
 from bakeoff.module.counted import CountedLabels
+from bakeoff.module.optimizer_mode import OptimizerMode
 from bakeoff.train.batch_norm import check_batch_norm
 from bakeoff.train.budget import budget_of, steps_of
 from bakeoff.train.check_examples import check_examples
@@ -71,6 +72,8 @@ def _supervised(
             f"model: {type(net).__name__} has no parameter that requires a gradient: nothing is to be trained"
         )
     optimizer = optimizer_from(settings.optimizer, net, loss)
+    if settings.ema.decay is not None and OptimizerMode(optimizer(trained_parameters(net, loss))).switches:
+        raise UserError(f"ema.decay: {settings.optimizer['_target_']} averages the weights itself; leave it out")
     schedule = schedule_from(settings.schedule)
     if isinstance(schedule, SchedulerFactory):
         check_scheduler(schedule, optimizer(trained_parameters(net, loss)), budget_of(settings, spec))

@@ -46,6 +46,8 @@ def check_ranges(settings: Settings) -> None:
     require(is_positive(min_delta) or min_delta == 0, "early_stopping.min_delta", "a number >= 0", min_delta)
     _check_budget(settings.budget)
     _check_accumulation(settings)
+    decay = settings.ema.decay
+    require(decay is None or (is_positive(decay) and decay < 1), "ema.decay", "a number in (0, 1) or null", decay)
     for key, steps in (("log", trainer.log_every_n_steps), ("sample", trainer.sample_every_n_steps)):
         require(is_whole(steps, 1), f"trainer.{key}_every_n_steps", "a whole number >= 1", steps)
     clip = settings.clip

@@ -10,7 +10,7 @@ from typing import Any
 from bakeoff.train.settings import Settings
 
 TRAINED = ("data", "model", "loss", "optimizer", "schedule")  # by our module
-GROUPS = ("budget", "clip", "early_stopping", "task", "trainer")
+GROUPS = ("budget", "clip", "early_stopping", "ema", "task", "trainer")
 # Where data lies and how progress is shown: nothing that is compared.
 LEFT_OUT = frozenset({"data.root", "data.download", "trainer.log_every_n_steps", "trainer.sample_every_n_steps"})
 ALWAYS_TEXT = frozenset({"trainer.precision"})  # 32 and bf16-mixed share a column

@@ -57,6 +57,8 @@ def identity_by_seed(
             decisive["metrics"] = settings.metrics[settings.metric.removeprefix("val/")]
         if settings.metric_direction is not None and find_metric(settings.metric) is None:
             decisive["metric_direction"] = settings.metric_direction
+    if settings.ema.decay is not None:
+        decisive["ema"] = settings.ema.decay  # it is measured, and may be what ends the run
     if settings.task.class_axis is not None:
         decisive["class_axis"] = settings.task.class_axis
     seeds = {"init_seed": settings.init_seed, "data_seed": settings.data_seed}

@@ -36,6 +36,7 @@ def module_for(parts: Parts, settings: Settings, lr_factor: Callable[[int], floa
         parts.loss,
         parts.metrics,
         lr_factor=lr_factor,
+        ema_decay=settings.ema.decay,
         log_every_n_steps=trainer.log_every_n_steps,
         sample_every_n_steps=trainer.sample_every_n_steps,
     )
@@ -48,11 +49,12 @@ def supervised_module(
     metrics: Mapping[str, Metric],
     *,
     lr_factor: Callable[[int], float] | None = None,
+    ema_decay: float | None = None,
     **intervals: int,
 ) -> SupervisedModule:
     """The module with this net, this loss and these metrics, which are those of `parts` or copies of them.
 
-    `lr_factor` and `intervals` are those of `SupervisedModule`.
+    `lr_factor`, `ema_decay` and `intervals` are those of `SupervisedModule`.
     """
     return SupervisedModule(
         net,
@@ -65,6 +67,7 @@ def supervised_module(
         metrics=metrics,
         lr_factor=lr_factor,
         lr_scheduler=parts.schedule if isinstance(parts.schedule, SchedulerFactory) else None,
+        ema_decay=ema_decay,
         target_std=parts.spec.target_std,
         target_mean=parts.spec.target_mean,
         **intervals,

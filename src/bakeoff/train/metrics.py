@@ -10,6 +10,7 @@ from torchmetrics import Metric
 from bakeoff.errors import UserError
 from bakeoff.module.task import Kind, Task
 from bakeoff.runs import METRICS, Direction
+from bakeoff.runs.metrics import EMA
 from bakeoff.train.instantiate import instantiate
 from bakeoff.train.net import arguments_of, locate
 
@@ -28,9 +29,10 @@ def metrics_from(settings: Mapping[str, Mapping[str, Any]], task: Task, loss: An
 
 
 def directions_of(metrics: Mapping[str, Metric]) -> dict[str, Direction | None]:
-    """`val/<name>` -> the direction that the metric states (`higher_is_better`)."""
+    """`val/<name>` -> the direction that the metric states (`higher_is_better`); of averaged weights, too."""
     known: dict[bool | None, Direction | None] = {True: "max", False: "min", None: None}
-    return {f"val/{name}": known[metric.higher_is_better] for name, metric in metrics.items()}
+    splits = ("val", f"val/{EMA}")
+    return {f"{split}/{name}": known[metric.higher_is_better] for split in splits for name, metric in metrics.items()}
 
 
 def _metric(name: str, node: Any, task: Task, loss: Any) -> Metric:

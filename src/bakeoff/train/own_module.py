@@ -170,7 +170,7 @@ def refuse_choices(parts: OwnModuleParts, given: Iterable[str]) -> None:
     """
     module = type(parts.net)
     for key in sorted(given):
-        if key.partition(".")[0] in ("metrics", "task"):
+        if key.partition(".")[0] in ("ema", "metrics", "task"):
             raise UserError(f"{key}: {module.__name__} has its own steps, and logs its own metrics")
     own = [name for name in arguments_of(module) if name not in parts.filled]
     for key in sorted(given):

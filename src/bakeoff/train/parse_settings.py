@@ -22,13 +22,14 @@ from bakeoff.train.settings import (
     BudgetSettings,
     ClipSettings,
     EarlyStoppingSettings,
+    EmaSettings,
     Settings,
     TaskSettings,
     TrainerSettings,
 )
 from bakeoff.train.unread_keys import refuse_unread_keys
 
-GROUPS = (*PARTS, "budget", "trainer", "clip", "early_stopping", "callbacks", "metrics", "task")
+GROUPS = (*PARTS, "budget", "trainer", "clip", "early_stopping", "callbacks", "metrics", "task", "ema")
 T = TypeVar("T")
 
 
@@ -83,6 +84,7 @@ def _parse(plain: Mapping[str, Any]) -> Settings:
         "budget": _group(BudgetSettings, "budget", plain["budget"]),
         "clip": _group(ClipSettings, "clip", plain["clip"]),
         "early_stopping": _group(EarlyStoppingSettings, "early_stopping", plain["early_stopping"]),
+        "ema": _group(EmaSettings, "ema", plain["ema"]),
         "task": _group(TaskSettings, "task", plain["task"]),
         "trainer": _group(TrainerSettings, "trainer", plain["trainer"]),
     }

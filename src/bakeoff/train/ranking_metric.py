@@ -7,7 +7,7 @@ from typing import Any
 
 from bakeoff.errors import UserError, did_you_mean
 from bakeoff.runs import Direction, direction_of, find_metric, metric_names
-from bakeoff.runs.metrics import column_names
+from bakeoff.runs.metrics import EMA, column_names
 
 DEFAULT_METRIC = "val/accuracy"
 RANKED_BY = {  # what the default metric stands for
@@ -18,12 +18,19 @@ RANKED_BY = {  # what the default metric stands for
 
 
 def resolve_metric(
-    metric: Any, stated: str | None, task: str, n_out: int, given: Mapping[str, Direction | None] | None = None
+    metric: Any,
+    stated: str | None,
+    task: str,
+    n_out: int,
+    given: Mapping[str, Direction | None] | None = None,
+    *,
+    has_average: bool = False,
 ) -> tuple[str, Direction]:
     """The metric that arms are ranked by, and its direction. The default stands for RMSE where the task is regression.
 
     A metric of the user's own, which a callback of theirs logs, is taken with the direction that is stated for it.
     `given` are those of the group `metrics`, `val/<name>`, with the direction that they state themselves.
+    `has_average` says whether averaged weights are measured, too, as `val/ema/<name>`.
 
     Raises:
         UserError: no such validation metric, or its direction is not known; names those there are.
@@ -33,9 +40,11 @@ def resolve_metric(
         metric = RANKED_BY[task]
     known = [f"val/{name}" for name in _in_ranking_order(task) if name != "top5" or n_out > 5]
     by_column = column_names(n_out) if task == "regression" else []
+    if str(metric).startswith(f"val/{EMA}/") and not has_average:
+        raise UserError(f"metric={metric}: the weights are not averaged; give ema.decay=0.999")
     if metric in (given or {}):
         return str(metric), _direction_of_given(str(metric), (given or {})[metric], stated)
-    if metric in known or metric in [f"val/{name}" for name in by_column]:
+    if str(metric).replace(f"val/{EMA}/", "val/", 1) in [*known, *(f"val/{name}" for name in by_column)]:
         return str(metric), direction_of(metric, stated)
     if str(metric).startswith("test/"):
         raise UserError(f"metric={metric}: test data chooses nothing; use one of {', '.join(known)}")

@@ -142,7 +142,14 @@ def build_run(settings: Settings, overrides: Sequence[str], choices: Mapping[str
 def _metric(settings: Settings, parts: Parts) -> tuple[str, Direction]:
     if not isinstance(parts, OwnModuleParts):
         given = directions_of(parts.metrics) if isinstance(parts, SupervisedParts) else {}
-        return resolve_metric(settings.metric, settings.metric_direction, str(parts.task), parts.n_out or 0, given)
+        return resolve_metric(
+            settings.metric,
+            settings.metric_direction,
+            str(parts.task),
+            parts.n_out or 0,
+            given,
+            has_average=settings.ema.decay is not None,
+        )
     name = type(parts.net).__name__
     may_log_more = parts.logged is None or bool(settings.callbacks)
     return resolve_own_metric(

@@ -41,6 +41,13 @@ class EarlyStoppingSettings:
 
 
 @dataclass(frozen=True)
+class EmaSettings:
+    """The decay of an exponential average of the weights, which is measured beside the last ones; None for none."""
+
+    decay: float | None
+
+
+@dataclass(frozen=True)
 class TaskSettings:
     """What a prediction is, where it cannot be seen: `class_axis`, 1 or -1 (None: it can)."""
 
@@ -84,6 +91,7 @@ class Settings:
     budget: BudgetSettings
     clip: ClipSettings
     early_stopping: EarlyStoppingSettings
+    ema: EmaSettings
     trainer: TrainerSettings
     root: str
     sweep: str

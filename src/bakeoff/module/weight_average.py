@@ -1,0 +1,57 @@
+"""An exponential moving average of the weights, evaluated beside the last ones.
+
+    w̄ <- decay w̄ + (1 - decay) w      after each optimizer step; w̄ = w after the first one
+
+By torch's `AveragedModel` (`torch.optim.swa_utils`). Buffers of floating-point numbers, such as the running averages of
+BatchNorm, are averaged too. As in Tarvainen & Valpola 2017, "Mean teachers are better role models", arXiv 1703.01780.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from bakeoff.module.compiled import uncompiled
+
+
+class WeightAverage(nn.Module):
+    """The average of a net's weights, and of a loss's where it is a module.
+
+    Args:
+        net: is trained.
+        loss: called with (output, target).
+        decay: in (0, 1).
+
+    """
+
+    def __init__(self, net: nn.Module, loss: Any, decay: float) -> None:
+        super().__init__()
+        function = get_ema_multi_avg_fn(decay)
+        self._net = AveragedModel(uncompiled(net), multi_avg_fn=function, use_buffers=True)
+        self._loss = AveragedModel(loss, multi_avg_fn=function, use_buffers=True) if _has_state(loss) else None
+        self._plain_loss = [loss]  # in a list: it is the trained module's, and is saved there
+        self.requires_grad_(False)
+
+    @property
+    def net(self) -> nn.Module:
+        """The net with the averaged weights."""
+        return self._net.module
+
+    @property
+    def loss(self) -> Any:
+        """The loss with the averaged parameters."""
+        return self._plain_loss[0] if self._loss is None else self._loss.module
+
+    @torch.no_grad()
+    def update(self, net: nn.Module, loss: Any) -> None:
+        """Takes in the weights after an optimizer step."""
+        self._net.update_parameters(uncompiled(net))
+        if self._loss is not None:
+            self._loss.update_parameters(loss)
+
+
+def _has_state(loss: Any) -> bool:
+    return isinstance(loss, nn.Module) and any(True for _ in (*loss.parameters(), *loss.buffers()))
