@@ -36,6 +36,10 @@ BY_KIND: Mapping[type, tuple[str, ...]] = {
 SENSIBLE: Mapping[str, tuple[str, ...]] = {
     "batch_size": ("1", "16", "128", "full", "2000"),
     "seed": ("0", "1", "4294967295"),
+    "init_seed": ("null", "1"),
+    "data_seed": ("null", "2"),
+    "reuse": ("always", "known", "never"),
+    "retry": ("null", "failed"),
     "clip.norm": ("1.0", "0.5"),
     "clip.value": ("0.1", "1"),
     "budget.validations": ("1", "2", "50"),

@@ -42,8 +42,8 @@ def resolve_metric(
     by_column = column_names(n_out) if task == "regression" else []
     if str(metric).startswith(f"val/{EMA}/") and not has_average:
         raise UserError(f"metric={metric}: the weights are not averaged; give ema.decay=0.999")
-    if metric in (given or {}):
-        return str(metric), _direction_of_given(str(metric), (given or {})[metric], stated)
+    if str(metric) in (given or {}):
+        return str(metric), _direction_of_given(str(metric), (given or {})[str(metric)], stated)
     if str(metric).replace(f"val/{EMA}/", "val/", 1) in [*known, *(f"val/{name}" for name in by_column)]:
         return str(metric), direction_of(metric, stated)
     if str(metric).startswith("test/"):
