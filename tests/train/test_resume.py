@@ -36,6 +36,7 @@ CASES = {
         "batch_size=16",
     ),
     "a data module that shuffles": (f"data._target_={__name__}.Shuffles", "budget.epochs=5", "batch_size=16"),
+    "groups of parameters": ("param_groups=no_decay", "optimizer=adamw", "budget.steps=22", "schedule=cosine"),
     "torch's optimizer": ("optimizer=torch_adam", "budget.steps=25"),
 }
 
@@ -47,6 +48,7 @@ FAST = {
     "dropout",
     "bfloat16",
     "accumulation",
+    "groups of parameters",
     "a dataset read by processes",
     "a data module that shuffles",
 }

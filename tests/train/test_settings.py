@@ -238,3 +238,52 @@ def test_seeds_of_weights_and_data_alone(make_run, tmp_path):
 def test_seeds_that_are_none(make_run, given, message):
     with pytest.raises(UserError, match=message):
         make_run(*given)
+
+
+BIASES = ("param_groups.biases.kind=bias", "param_groups.biases.lr=0.5", "param_groups.others.rest=true")
+
+
+def test_groups_of_parameters_decide_the_result_and_are_shown(make_run, tmp_path):
+    plain, same = make_run("budget.steps=5"), make_run("budget.steps=5", "param_groups=all")
+    groups = make_run("budget.steps=5", *BIASES)
+    assert plain.identity == same.identity != groups.identity
+    assert groups.train(tmp_path / "groups").metrics != plain.train(tmp_path / "plain").metrics
+    shown = {key: value for key, value in groups.hyperparameters.items() if key.startswith("param_groups")}
+    assert shown == {
+        "param_groups": "biases, others",
+        "param_groups.biases.kind": "bias", "param_groups.biases.lr": 0.5, "param_groups.others.rest": True,
+    }  # fmt: skip
+    assert not any(key.startswith("param_groups") for key in plain.hyperparameters)
+
+
+def test_weight_decay_of_the_matrices_alone(make_run, tmp_path):
+    """Gradients of zero: what is left is the decay, w <- (1 - lr decay) w in each step."""
+    command = (f"loss._target_={__name__}.Zero", "metric=val/loss", "optimizer.weight_decay=0.5", "budget.steps=3")
+    run = make_run(*command, "param_groups=no_decay")
+    before = {name: p.detach().clone() for name, p in run.parts.net.named_parameters()}
+    assert run.train(tmp_path).status == "completed"
+    for name, parameter in run.parts.net.named_parameters():
+        expected = before[name] * (1 if name.endswith("bias") else (1 - 0.1 * 0.5) ** 3)
+        torch.testing.assert_close(parameter.detach(), expected)
+
+
+class Zero(nn.Module):
+    task = "classification"
+
+    def forward(self, output, target):
+        return 0 * output.mean(1)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("param_groups.head.names=head.*", "param_groups.body.rest=true"), "^param_groups.head.names: no parameter"),
+        (("param_groups.a.kind=bias",), "^param_groups: .*weight .* is in no group; give one group rest=true"),
+        (("param_groups.a.rest=true", "param_groups.a.lrr=1"), "^nothing reads param_groups.a.lrr; SGD has .*lr,"),
+        (("param_groups=no_decay", "param_groups.no_decay.lr=-1"), "^param_groups.no_decay: .*lr must be >= 0"),
+        (("param_groups.a=3",), "^param_groups.a must be a rule, got 3"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(make_run, given, message):
+    with pytest.raises(UserError, match=message):
+        make_run(*given)

@@ -69,7 +69,7 @@ def _supervised(
         raise UserError(
             f"model: {type(net).__name__} has no parameter that requires a gradient: nothing is to be trained"
         )
-    optimizer = optimizer_from(settings.optimizer, net, loss)
+    optimizer = optimizer_from(settings.optimizer, net, loss, settings.param_groups)
     schedule = schedule_from(settings.schedule)
     return SupervisedParts(
         data,
@@ -81,6 +81,7 @@ def _supervised(
         spec.n_out,
         loss=loss,
         optimizer=optimizer,
+        param_groups=settings.param_groups,
         schedule=schedule,
         reads=task,
         loss_takes_prediction=takes_prediction,

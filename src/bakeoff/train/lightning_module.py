@@ -62,6 +62,7 @@ def supervised_module(
         class_axis=parts.reads.class_axis,
         loss_takes_prediction=parts.loss_takes_prediction,
         metrics=metrics,
+        param_groups=parts.param_groups,
         lr_factor=lr_factor,
         target_std=parts.spec.target_std,
         target_mean=parts.spec.target_mean,
