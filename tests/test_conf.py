@@ -121,10 +121,16 @@ def test_metrics(option):
 def test_optimizers(option):
     factory = instantiate("optimizer", settings(f"optimizer={option}").optimizer)
     assert isinstance(factory, partial)
-    weight = torch.nn.Parameter(torch.ones(3))
-    weight.grad = torch.ones(3)
-    factory([weight]).step()
-    assert (weight < 1).all()
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 2))
+    if option == "split":
+        with pytest.raises(ValueError, match=r"^optimizer.rules are missing"):
+            build_optimizer(factory, net, None)
+        return
+    before = [p.detach().clone() for p in net.parameters()]
+    for parameter in net.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    build_optimizer(factory, net, None).step()
+    assert all((p < old).any() for p, old in zip(net.parameters(), before, strict=True))
 
 
 @pytest.mark.parametrize("option", options("param_groups"))

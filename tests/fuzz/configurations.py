@@ -12,7 +12,7 @@ import yaml
 GROUPS = ("data", "model", "loss", "optimizer", "schedule", "budget", "trainer", "experiment")
 WEIGHTS = {"resnet18": 0.02, "gpu": 0.1, "cnn": 0.5, "mnist": 0.1, "fashion_mnist": 0.1, "cifar10": 0.1, "array": 0.3}
 # Younger than the last whole run of 10,000 commands: to be drawn from the next one on, as each shifts all draws.
-NOT_DRAWN = {"schedule": ("linear", "wsd"), "top": ("init_seed", "data_seed"),
+NOT_DRAWN = {"optimizer": ("muon", "split"), "schedule": ("linear", "wsd"), "top": ("init_seed", "data_seed"),
              "keys": ("trainer.devices", "trainer.strategy")}  # fmt: skip
 INVENTED = ("zz", "lrr", "max_epochs", "warm_up", "Momentum", "accumulate_gradients")
 BY_KIND: Mapping[type, tuple[str, ...]] = {
