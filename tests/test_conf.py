@@ -17,6 +17,7 @@ from bakeoff.launch.launcher import SweepLauncher
 from bakeoff.launch.register import register_with_hydra
 from bakeoff.launch.search_path import package_conf
 from bakeoff.launch.sweeper import ProductSweeper
+from bakeoff.module import build_optimizer
 from bakeoff.module.loss_arguments import kind_of
 from bakeoff.module.task import Task
 from bakeoff.runs.execution import EXECUTION_KEYS
@@ -50,6 +51,7 @@ def options(group):
 def test_the_groups_are_those_agreed():
     assert {"data", "module", "model", "loss", "optimizer", "schedule", "budget", "trainer"} | {
         "metrics",
+        "param_groups",
         "experiment",
     } == GROUPS
 
@@ -119,10 +121,25 @@ def test_metrics(option):
 def test_optimizers(option):
     factory = instantiate("optimizer", settings(f"optimizer={option}").optimizer)
     assert isinstance(factory, partial)
-    weight = torch.nn.Parameter(torch.ones(3))
-    weight.grad = torch.ones(3)
-    factory([weight]).step()
-    assert (weight < 1).all()
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 2))
+    if option == "split":
+        with pytest.raises(ValueError, match=r"^optimizer.rules are missing"):
+            build_optimizer(factory, net, None)
+        return
+    before = [p.detach().clone() for p in net.parameters()]
+    for parameter in net.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    build_optimizer(factory, net, None).step()
+    assert all((p < old).any() for p, old in zip(net.parameters(), before, strict=True))
+
+
+@pytest.mark.parametrize("option", options("param_groups"))
+def test_param_groups(option):
+    rules = settings(f"param_groups={option}").param_groups
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.LayerNorm(3))
+    optimizer = build_optimizer(partial(torch.optim.AdamW, weight_decay=0.5), net, None, rules)
+    decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert [decays[id(p)] for p in net.parameters()] == [0.5, *[0.5 if option == "all" else 0.0] * 3]
 
 
 @pytest.mark.parametrize("option", options("schedule"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -19,6 +19,8 @@ WEIGHTS = {
     "cifar10": 0.1,
     "array": 0.3,
     "bce": 0.1,
+    "muon": 0.3,
+    "split": 0.05,
 }
 NOT_DRAWN = ("trainer.devices", "trainer.strategy")  # each such run starts processes
 INVENTED = ("zz", "lrr", "max_epochs", "warm_up", "Momentum", "accumulate_gradients")
@@ -113,7 +115,7 @@ class Generator:
             "schedule": "constant",
         }
         for group, option in {**defaults, "budget": "epochs", "trainer": "cpu", **chosen}.items():
-            keys |= {f"{group}.{key}": value for key, value in self._options[group][option].items() if key[0] != "_"}
+            keys |= dict(_leaves(group, self._options[group][option]))
         return {key: value for key, value in keys.items() if key not in NOT_DRAWN}
 
     def _value(self, key: str, default: Any, draw: Random) -> str:
@@ -152,6 +154,14 @@ class Generator:
         return draw.choice(
             ("clip={norm:1.0}", "budget={steps:2}", "optimizer={lr:0.1}", "trainer={threads:1}", "clip=null")
         )
+
+
+def _leaves(prefix: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _leaves(f"{prefix}.{key}", value)
+        elif key[0] != "_":
+            yield f"{prefix}.{key}", value
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -542,6 +542,14 @@ REFUSED = {
         (LIT, "optimizer=adam", *MAX), "^optimizer: the optimizer is LitNet's own: sweep module.hidden=..., module.lr=",
     ),
     "a setting of one": ((LIT, "optimizer.lr=0.1", *MAX), "^optimizer.lr: the optimizer is LitNet's own"),
+    "groups of parameters": (
+        (LIT, "param_groups=no_decay", *MAX), "^param_groups: LitNet makes its optimizer itself; make the groups in",
+    ),
+    "an optimizer that asks for names": (
+        (f"module._target_={HERE}.WithTorchmetrics", "model._target_=torch.nn.Linear", "+model.in_features=6",
+         "+model.out_features=3", "optimizer=muon", "metric=val_f1"),
+        r"several optimizers are to be called with bakeoff.module.named_parameters\(net\), which say names and kinds",
+    ),
     "an argument that it has not": ((LIT, "module.lrr=0.1", *MAX), "^module: .* unexpected keyword argument 'lrr'"),
     "no metric": (
         (LIT,), "^metric=val/accuracy: LitNet logs on validation val_acc, val_loss; give metric=val_loss and m",

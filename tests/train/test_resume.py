@@ -40,6 +40,8 @@ CASES = {
         "batch_size=16",
     ),
     "a data module that shuffles": (f"data._target_={__name__}.Shuffles", "budget.epochs=5", "batch_size=16"),
+    "groups of parameters": ("param_groups=no_decay", "optimizer=adamw", "budget.steps=22", "schedule=cosine"),
+    "muon": ("optimizer=muon", "budget.steps=22", "schedule=wsd", "clip.norm=0.5"),
     "torch's optimizer": ("optimizer=torch_adam", "budget.steps=25"),
 }
 
@@ -52,6 +54,8 @@ FAST = {
     "bfloat16",
     "accumulation",
     "torch's scheduler",
+    "groups of parameters",
+    "muon",
     "a dataset read by processes",
     "a data module that shuffles",
 }

@@ -1,7 +1,9 @@
 """Every setting of a run reaches the training."""
 
+import copy
 import importlib
 import sys
+from typing import Any
 
 import lightning.pytorch as pl
 import pytest
@@ -10,6 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from bakeoff.errors import UserError
+from bakeoff.optim import AdamW
 from bakeoff.report.curves import read_curves
 from bakeoff.train.identity import identity_by_seed
 
@@ -238,3 +241,107 @@ def test_seeds_of_weights_and_data_alone(make_run, tmp_path):
 def test_seeds_that_are_none(make_run, given, message):
     with pytest.raises(UserError, match=message):
         make_run(*given)
+
+
+BIASES = ("param_groups.biases.kind=bias", "param_groups.biases.lr=0.5", "param_groups.others.rest=true")
+
+
+def test_groups_of_parameters_decide_the_result_and_are_shown(make_run, tmp_path):
+    plain, same = make_run("budget.steps=5"), make_run("budget.steps=5", "param_groups=all")
+    groups = make_run("budget.steps=5", *BIASES)
+    assert plain.identity == same.identity != groups.identity
+    assert groups.train(tmp_path / "groups").metrics != plain.train(tmp_path / "plain").metrics
+    shown = {key: value for key, value in groups.hyperparameters.items() if key.startswith("param_groups")}
+    assert shown == {
+        "param_groups": "biases, others",
+        "param_groups.biases.kind": "bias", "param_groups.biases.lr": 0.5, "param_groups.others.rest": True,
+    }  # fmt: skip
+    assert not any(key.startswith("param_groups") for key in plain.hyperparameters)
+
+
+def test_weight_decay_of_the_matrices_alone(make_run, tmp_path):
+    """Gradients of zero: what is left is the decay, w <- (1 - lr decay) w in each step."""
+    command = (f"loss._target_={__name__}.Zero", "metric=val/loss", "optimizer.weight_decay=0.5", "budget.steps=3")
+    run = make_run(*command, "param_groups=no_decay")
+    before = {name: p.detach().clone() for name, p in run.parts.net.named_parameters()}
+    assert run.train(tmp_path).status == "completed"
+    for name, parameter in run.parts.net.named_parameters():
+        expected = before[name] * (1 if name.endswith("bias") else (1 - 0.1 * 0.5) ** 3)
+        torch.testing.assert_close(parameter.detach(), expected)
+
+
+class Zero(nn.Module):
+    task = "classification"
+
+    def forward(self, output, target):
+        return 0 * output.mean(1)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("param_groups.head.names=head.*", "param_groups.body.rest=true"), "^param_groups.head.names: no parameter"),
+        (("param_groups.a.kind=bias",), "^param_groups: .*weight .* is in no group; give one group rest=true"),
+        (("param_groups.a.rest=true", "param_groups.a.lrr=1"), "^nothing reads param_groups.a.lrr; SGD has .*lr,"),
+        (("param_groups=no_decay", "param_groups.no_decay.lr=-1"), "^param_groups.no_decay: .*lr must be >= 0"),
+        (("param_groups.a=3",), "^param_groups.a must be a rule, got 3"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(make_run, given, message):
+    with pytest.raises(UserError, match=message):
+        make_run(*given)
+
+
+class KeepsBatches(pl.Callback):
+    def __init__(self):
+        self.batches = []
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.batches.append(tuple(tensor.clone() for tensor in batch))
+
+
+def test_muon_with_adamw_is_a_loop_with_two_optimizers(make_run, tmp_path):
+    command = ("optimizer=muon", "optimizer.muon.lr=0.02", "optimizer.adamw.lr=0.01", "budget.steps=6")
+    keep = f"callbacks.keep._target_={__name__}.KeepsBatches"
+    run = make_run(*command, "schedule=linear", "schedule.final=0.5", keep)
+    net = copy.deepcopy(run.parts.net)
+    assert run.train(tmp_path).status == "completed"
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
+    options: Any = {"weight_decay": 0.01}
+    muon = torch.optim.Muon([layer.weight for layer in layers[:-1]], adjust_lr_fn="match_rms_adamw", **options)
+    adamw = AdamW([*(layer.bias for layer in layers), layers[-1].weight], **options)
+    for step, (x, y) in enumerate(run.callbacks[0].batches):
+        net.zero_grad()
+        nn.functional.cross_entropy(net(x), y).backward()
+        for optimizer, lr in ((muon, 0.02), (adamw, 0.01)):
+            optimizer.param_groups[0]["lr"] = lr * (1 - 0.5 * (step / 6))
+            optimizer.step()
+    for found, expected in zip(run.parts.net.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=2e-7)
+
+
+def test_a_net_without_hidden_matrices_is_not_for_muon(make_run):
+    with pytest.raises(
+        UserError, match=r"^optimizer.rules.muon: this net has no parameter for muon \(kind: hidden, ndim: 2"
+    ):
+        make_run("optimizer=muon", "model=linear")
+
+
+def test_groups_of_split_optimizers_are_its_rules(make_run):
+    with pytest.raises(
+        UserError, match=r"^param_groups: split makes groups of named parameters itself; give param_groups=all"
+    ):
+        make_run("optimizer=muon", "param_groups=no_decay")
+
+
+def test_optimizers_split_on_the_command_line(make_run, tmp_path):
+    rules = ("+optimizer.rules.body={kind: hidden}", "+optimizer.rules.rest={rest: true}")
+    targets = {"body": "bakeoff.optim.SGD", "rest": "torch.optim.Adam"}
+    given = [f"+optimizer.{k}={{_target_: {v}, _partial_: true, lr: 0.1}}" for k, v in targets.items()]
+    run = make_run("optimizer=split", *rules, *given, "budget.steps=3")
+    shown = {key: value for key, value in run.hyperparameters.items() if key.startswith("optimizer")}
+    assert shown == {
+        "optimizer": "split", "optimizer.rules.body.kind": "hidden", "optimizer.rules.rest.rest": True,
+        "optimizer.body": "SGD", "optimizer.body.lr": 0.1, "optimizer.rest": "Adam", "optimizer.rest.lr": 0.1,
+    }  # fmt: skip
+    assert run.train(tmp_path).status == "completed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torchmetrics import Metric
 
+from bakeoff.module.build_optimizer import OptimizerFactory, build_optimizer
 from bakeoff.module.compiled import use_names_of_net
 from bakeoff.module.counted import CountedLabels
 from bakeoff.module.curve import LossCurve
@@ -21,16 +22,15 @@ from bakeoff.module.loss_parameters import Loss, registered
 from bakeoff.module.measured import Metrics
 from bakeoff.module.metrics import metrics_for
 from bakeoff.module.optimizer_mode import OptimizerMode
+from bakeoff.module.param_groups import Rules
 from bakeoff.module.probe import StepProbe
 from bakeoff.module.shares import mean_of_shares, share_of_loss
 from bakeoff.module.task import KINDS, Kind, Task
-from bakeoff.module.trained import check_optimizer, trained_parameters
 from bakeoff.module.weight_average import WeightAverage
 from bakeoff.pairs import EXPECTED, Inputs, as_pair, call
 from bakeoff.runs.metrics import EMA
 
 TRAINING_WEIGHTS, IN_EVAL_MODE = "training_weights", "optimizer_in_eval_mode"  # keys of a checkpoint
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
 class SupervisedModule(pl.LightningModule):
@@ -44,14 +44,16 @@ class SupervisedModule(pl.LightningModule):
         loss: called with (output, target); returns (N,) or a scalar. The mean is minimised. Its own parameters that
             require a gradient are trained with the net's. Labels that are its `ignore_index`, where it has one, are
             left out of every metric.
-        optimizer: called with the parameters, such as `functools.partial(Adam, lr=1e-3)`. One with `train()` and
-            `eval()` is in the mode `eval` in validations and tests, for the weights of checkpoints, and at the end.
+        optimizer: called with the parameters, such as `functools.partial(Adam, lr=1e-3)`; with (name, parameter) pairs
+            where its first argument is called `named_parameters`. One with `train()` and `eval()` is in the mode `eval`
+            in validations and tests, for the weights of checkpoints, and at the end.
         n_out: number of classes, or of labels, or width of the target in regression.
         task: `classification`, `multilabel` or `regression`; by default that of the loss.
         class_axis: the axis of the net's output that has the classes, 1 or -1.
         loss_takes_prediction: a loss of torch or of this package is called with the prediction, any other with what the
             net gives; True: with the prediction, too.
         metrics: name -> metric of torchmetrics, beside ours; see `bakeoff.module.given_metrics` for what they get.
+        param_groups: name -> rule and options of a group of parameters; see `bakeoff.module.param_groups.select`.
         lr_factor: optimizer step, counted from 0, -> factor of the learning rate. None keeps it constant.
         lr_scheduler: in place of it, called with the optimizer: torch's scheduler, stepped after each optimizer step.
         target_std: standard deviation that regression targets were divided by, one number or one a column; metrics are
@@ -78,6 +80,7 @@ class SupervisedModule(pl.LightningModule):
         class_axis: int = 1,
         loss_takes_prediction: bool = False,
         metrics: Mapping[str, Metric] | None = None,
+        param_groups: Rules | None = None,
         lr_factor: Callable[[int], float] | None = None,
         lr_scheduler: Callable[[torch.optim.Optimizer], LRScheduler] | None = None,
         target_std: float | Sequence[float] = 1.0,
@@ -91,7 +94,7 @@ class SupervisedModule(pl.LightningModule):
         if kind not in KINDS:
             raise ValueError(f"task must be one of {', '.join(KINDS)} where the loss fits several, got {kind}")
         self.net, self.loss, self.task = net, registered(loss, net), Task(kind, n_out, class_axis)
-        self._optimizer_factory = optimizer
+        self._optimizer_factory, self._param_groups = optimizer, param_groups
         self._scheduler_factory = lr_scheduler if lr_factor is None else partial(LambdaLR, lr_lambda=lr_factor)
         self._counted = CountedLabels(loss)
         self._loss_arguments = LossArguments(loss, self.task, takes_prediction=loss_takes_prediction)
@@ -119,11 +122,11 @@ class SupervisedModule(pl.LightningModule):
         """The optimizer over the parameters of the net and of the loss, and the schedule, applied once a step.
 
         Raises:
-            ValueError: the optimizer lacks a parameter that requires a gradient, or has one of another module.
+            ValueError: the optimizer lacks a parameter that requires a gradient, or has one of another module; or a
+                group does not fit.
 
         """
-        optimizer = self._optimizer_factory(trained_parameters(self.net, self.loss))
-        check_optimizer(optimizer, self.net, self.loss)
+        optimizer = build_optimizer(self._optimizer_factory, self.net, self.loss, self._param_groups)
         self._mode = OptimizerMode(optimizer)
         if not self._resumes_in_eval_mode:  # before its state is restored, which is that of training
             self._mode.train()

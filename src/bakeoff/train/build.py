@@ -8,7 +8,7 @@ from bakeoff.data import DatasetDataModule, DataSpec, InMemoryDataModule
 from bakeoff.data.module_labels import check_module_labels
 from bakeoff.data.sample_checks import Labels
 from bakeoff.errors import UserError
-from bakeoff.module import registered, trained_parameters
+from bakeoff.module import build_optimizer, registered, trained_parameters
 from bakeoff.module.counted import CountedLabels
 from bakeoff.module.optimizer_mode import OptimizerMode
 from bakeoff.train.batch_norm import check_batch_norm
@@ -71,12 +71,16 @@ def _supervised(
         raise UserError(
             f"model: {type(net).__name__} has no parameter that requires a gradient: nothing is to be trained"
         )
-    optimizer = optimizer_from(settings.optimizer, net, loss)
-    if settings.ema.decay is not None and OptimizerMode(optimizer(trained_parameters(net, loss))).switches:
+    optimizer = optimizer_from(settings.optimizer, net, loss, settings.param_groups)
+    if (
+        settings.ema.decay is not None
+        and OptimizerMode(build_optimizer(optimizer, net, loss, settings.param_groups)).switches
+    ):
         raise UserError(f"ema.decay: {settings.optimizer['_target_']} averages the weights itself; leave it out")
     schedule = schedule_from(settings.schedule)
     if isinstance(schedule, SchedulerFactory):
-        check_scheduler(schedule, optimizer(trained_parameters(net, loss)), budget_of(settings, spec))
+        made = build_optimizer(optimizer, net, loss, settings.param_groups)
+        check_scheduler(schedule, made, budget_of(settings, spec))
     return SupervisedParts(
         data,
         data_identity,
@@ -87,6 +91,7 @@ def _supervised(
         spec.n_out,
         loss=loss,
         optimizer=optimizer,
+        param_groups=settings.param_groups,
         schedule=schedule,
         reads=task,
         loss_takes_prediction=takes_prediction,

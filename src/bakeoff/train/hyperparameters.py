@@ -41,8 +41,15 @@ def hyperparameters(
         found.update(_leaves(group, plain[group]))
     if settings.trainer.devices == 1:
         del found["trainer.devices"], found["trainer.strategy"]
+    found["param_groups"] = _groups_of_parameters(settings, choices.get("param_groups"))
+    found.update(_leaves("param_groups", plain["param_groups"]))
     found["callbacks"] = ", ".join(settings.callbacks) or None  # their names: what is inside them is theirs
     return {name: value for name, value in found.items() if value is not None and name not in LEFT_OUT}
+
+
+def _groups_of_parameters(settings: Settings, choice: str | None) -> str | None:
+    """The option chosen; the names of the groups, where there are some and none of ours was chosen."""
+    return choice if choice != "all" and choice is not None else ", ".join(settings.param_groups) or choice
 
 
 def _samples_per_step(asked: int | str, n_train: int | None) -> int | None:

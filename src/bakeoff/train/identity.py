@@ -51,6 +51,8 @@ def identity_by_seed(
     decisive["compile"] = settings.trainer.compile
     if settings.trainer.accumulate_grad_batches != 1:  # else it has the identity of before there was this
         decisive["accumulate_grad_batches"] = settings.trainer.accumulate_grad_batches
+    if settings.param_groups:
+        decisive["param_groups"] = plain["param_groups"]
     if settings.early_stopping.patience is not None:
         decisive["metric"] = settings.metric  # its best value decides when a run ends
         if settings.metric.removeprefix("val/") in settings.metrics:

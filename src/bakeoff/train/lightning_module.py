@@ -65,6 +65,7 @@ def supervised_module(
         class_axis=parts.reads.class_axis,
         loss_takes_prediction=parts.loss_takes_prediction,
         metrics=metrics,
+        param_groups=parts.param_groups,
         lr_factor=lr_factor,
         lr_scheduler=parts.schedule if isinstance(parts.schedule, SchedulerFactory) else None,
         ema_decay=ema_decay,

@@ -148,6 +148,8 @@ def _check(module: Any, target: str, settings: Settings) -> None:
     for method, why in NEEDED.items():
         if not overrides(module, pl.LightningModule, method):
             raise UserError(f"module: {name} has no {method}: {why}")
+    if settings.param_groups:
+        raise UserError(f"param_groups: {name} makes its optimizer itself; make the groups in its configure_optimizers")
     if settings.trainer.compile:
         raise UserError(f"trainer.compile=true is for module=supervised; compile in {name}.configure_model")
     batches = settings.trainer.accumulate_grad_batches

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
 from bakeoff.data import DatasetDataModule, DataSpec, InMemoryDataModule
+from bakeoff.module.build_optimizer import OptimizerFactory
+from bakeoff.module.param_groups import Rules
 from bakeoff.module.task import Kind, Task
 from bakeoff.runs import Direction
 from bakeoff.train.data_source import DataIdentity
@@ -64,7 +65,8 @@ class SupervisedParts(Parts):
     """
 
     loss: Callable[[Tensor, Tensor], Tensor]
-    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    optimizer: OptimizerFactory
+    param_groups: Rules
     schedule: Callable[[float], float] | SchedulerFactory | None
     reads: Task
     loss_takes_prediction: bool

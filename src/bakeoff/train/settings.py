@@ -78,6 +78,7 @@ class Settings:
     model: Node
     loss: Node
     optimizer: Node
+    param_groups: Mapping[str, Node]  # name -> rule and options; none for one group
     schedule: Node
     callbacks: Mapping[str, Node]
     metrics: Mapping[str, Node]

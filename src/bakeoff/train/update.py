@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 
 from bakeoff.errors import UserError
-from bakeoff.module import check_optimizer, trained_parameters
+from bakeoff.module import build_optimizer
+from bakeoff.module.param_groups import ParamGroupsError, Rules
 from bakeoff.train.instantiate import instantiate, one_line
 from bakeoff.train.scheduler import SchedulerFactory, takes_optimizer
 
@@ -46,16 +47,18 @@ def _hint(error: Exception) -> str:
     return "; one that is called with the optimizer names its first parameter `optimizer`" if is_of_number else ""
 
 
-def optimizer_from(settings: Mapping[str, Any], net: nn.Module, loss: Any) -> Any:
+def optimizer_from(settings: Mapping[str, Any], net: nn.Module, loss: Any, param_groups: Rules) -> Any:
     """The factory, tried on the parameters that are to be trained.
 
     Raises:
-        UserError: it cannot be built, or leaves a parameter out.
+        UserError: it cannot be built, or leaves a parameter out; or a group of parameters does not fit.
 
     """
     factory = instantiate("optimizer", settings, partial=True)
     try:
-        check_optimizer(factory(trained_parameters(net, loss)), net, loss)
+        build_optimizer(factory, net, loss, param_groups)
+    except ParamGroupsError as error:
+        raise UserError(one_line(error)) from error
     except Exception as error:  # whatever a user's optimizer, or torch's on odd settings, raises
         raise UserError(f"optimizer: {one_line(error)}") from error
     return factory
