@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from torch.nn.functional import cross_entropy
 
-from bakeoff.module.curve import LossCurve
+from bakeoff.module.curve import LossCurve, rate_tags, rates_of
 from bakeoff.optim import SGD
 from bakeoff.tensorboard import EventFile
 
@@ -129,3 +129,25 @@ def test_a_state_of_version_0_2_is_read():
     curve = LossCurve(1)
     curve.load_state_dict({"losses": [torch.tensor(1.0)], "lrs": [0.1], "steps": 3})
     assert list(curve.points()) == [(4, 1.0, 0.1)]
+
+
+@pytest.mark.parametrize(
+    ("names", "tags"),
+    [
+        (("a", "b"), ("lr/a", "lr/b")),
+        (("a", "a"), ("lr/0", "lr/1")),
+        ((None, None), ("lr/0", "lr/1")),
+    ],
+)
+def test_groups_with_different_rates_have_a_curve_each(names, tags):
+    weights = [torch.nn.Parameter(torch.ones(1)) for _ in names]
+    groups = [
+        {"params": [weight], "lr": lr, **({"name": name} if name else {})}
+        for weight, lr, name in zip(weights, (0.1, 0.2), names, strict=True)
+    ]
+    optimizer = SGD(groups, lr=0.1)
+    assert rate_tags(optimizer) == tags
+    assert rates_of(optimizer, tags) == (0.1, 0.2)
+    optimizer.param_groups[1]["lr"] = 0.1
+    assert rate_tags(optimizer) == ("lr",)
+    assert rates_of(optimizer, ("lr",)) == 0.1

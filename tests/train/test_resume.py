@@ -41,7 +41,7 @@ CASES = {
     ),
     "a data module that shuffles": (f"data._target_={__name__}.Shuffles", "budget.epochs=5", "batch_size=16"),
     "groups of parameters": ("param_groups=no_decay", "optimizer=adamw", "budget.steps=22", "schedule=cosine"),
-    "muon": ("optimizer=muon", "budget.steps=22", "schedule=wsd", "clip.norm=0.5"),
+    "muon": ("optimizer=muon", "optimizer.muon.lr=0.02", "budget.steps=22", "schedule=wsd", "clip.norm=0.5"),
     "torch's optimizer": ("optimizer=torch_adam", "budget.steps=25"),
 }
 

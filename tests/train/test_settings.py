@@ -292,6 +292,22 @@ def test_groups_that_do_not_fit_are_refused(make_run, given, message):
         make_run(*given)
 
 
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        (("optimizer=muon", "optimizer.muon.lr=0.02", "optimizer.adamw.lr=0.01"), {"lr/muon": 0.02, "lr/adamw": 0.01}),
+        (("optimizer=muon", "optimizer.muon.lr=0.01", "optimizer.adamw.lr=0.01"), {"lr": 0.01}),
+        (BIASES, {"lr/biases": 0.5, "lr/others": 0.1}),
+        (("param_groups=no_decay",), {"lr": 0.1}),
+    ],
+)
+def test_each_group_follows_the_schedule_from_its_own_rate(make_run, tmp_path, groups, expected):
+    """To a rate of zero, where all are the same: the curves stay those of the beginning."""
+    make_run(*groups, "schedule=linear", "budget.steps=8", "trainer.log_every_n_steps=1").train(tmp_path)
+    found = {tag: curve.values.tolist() for tag, curve in read_curves(tmp_path).items() if tag.startswith("lr")}
+    assert found == {tag: pytest.approx([lr * (1 - step / 8) for step in range(8)]) for tag, lr in expected.items()}
+
+
 class KeepsBatches(pl.Callback):
     def __init__(self):
         self.batches = []

@@ -9,6 +9,27 @@ import torch
 from torch import Tensor
 
 WINDOWS_PER_FETCH = 5
+Rates = float | tuple[float, ...]  # one for all groups, or one for each
+
+
+def rate_tags(optimizer: torch.optim.Optimizer) -> tuple[str, ...]:
+    """`lr`; where groups of parameters begin with different rates, `lr/<name>` for each, by number without a name."""
+    groups = optimizer.param_groups
+    if len({float(group["lr"]) for group in groups}) <= 1:
+        return ("lr",)
+    names = [str(group.get("name", number)) for number, group in enumerate(groups)]
+    if len(set(names)) < len(names):
+        names = [str(number) for number in range(len(groups))]
+    return tuple(f"lr/{name}" for name in names)
+
+
+def rates_of(optimizer: torch.optim.Optimizer, tags: tuple[str, ...]) -> Rates:
+    """The rates that the optimizer has now, in the order of `tags`; a group that was added later has none."""
+    groups = optimizer.param_groups
+    if len(tags) == 1:
+        rate: float = groups[0]["lr"]
+        return rate
+    return tuple(float(group["lr"]) for group in groups[: len(tags)])
 
 
 class LossCurve:
@@ -24,10 +45,10 @@ class LossCurve:
             raise ValueError(f"window must be >= 1, got {window}")
         self.window = window
         self._losses: list[Tensor] = []
-        self._lrs: list[float] = []
+        self._lrs: list[Rates] = []
         self._of_this_step: list[Tensor] = []  # of its batches before the last one
         self._steps = 0
-        self.lr: float | None = None  # of the current step; None between steps
+        self.lr: Rates | None = None  # of the current step; None between steps
 
     def add(self, loss: Tensor) -> bool:
         """Keeps a detached scalar loss, still on its device. Returns whether the losses are due to be fetched.
@@ -45,7 +66,7 @@ class LossCurve:
         self.lr = None
         return len(self._losses) >= self.window * WINDOWS_PER_FETCH
 
-    def points(self, *, last: bool = False) -> Iterator[tuple[int, float, float]]:
+    def points(self, *, last: bool = False) -> Iterator[tuple[int, float, Rates]]:
         """(step, mean loss, lr of that step) for each full window collected; with `last`, for a partial one too."""
         count = len(self._losses) if last else len(self._losses) // self.window * self.window
         if not count:
