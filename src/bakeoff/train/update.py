@@ -11,6 +11,7 @@ from torch import nn
 from bakeoff.errors import UserError
 from bakeoff.module import check_optimizer, trained_parameters
 from bakeoff.train.instantiate import instantiate, one_line
+from bakeoff.train.unread_arguments import refuse_unread_arguments
 
 TRIED_FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the budget: a schedule may have phases
 
@@ -39,9 +40,10 @@ def optimizer_from(settings: Mapping[str, Any], net: nn.Module, loss: Any) -> An
     """The factory, tried on the parameters that are to be trained.
 
     Raises:
-        UserError: it cannot be built, or leaves a parameter out.
+        UserError: it cannot be built, leaves a parameter out, or ignores one of its settings.
 
     """
+    refuse_unread_arguments("optimizer", settings)
     factory = instantiate("optimizer", settings, partial=True)
     try:
         check_optimizer(factory(trained_parameters(net, loss)), net, loss)
