@@ -6,6 +6,7 @@ import schedulefree
 import torch
 from torch.nn.functional import cross_entropy
 
+from bakeoff.errors import UserError
 from bakeoff.report.curves import read_curves
 
 from ..command_line import bakeoff, outcomes
@@ -99,6 +100,12 @@ def test_a_run_in_pieces_is_the_run_at_once(make_run, tmp_path, case):
     assert curves(tmp_path / "pieces") == curves(tmp_path / "whole")
     expected, found = weights(tmp_path / "whole"), weights(tmp_path / "pieces")
     assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+@pytest.mark.parametrize("case", ["SOAP", "Prodigy"])
+def test_a_misspelt_option_is_refused(make_run, case):
+    with pytest.raises(UserError, match=r"nothing reads optimizer\.weight_dcay: .* \(did you mean weight_decay\?\)"):
+        make_run(*command(case), "+optimizer.weight_dcay=0.1")
 
 
 @pytest.mark.long

@@ -13,6 +13,7 @@ from bakeoff.module import build_optimizer
 from bakeoff.module.param_groups import ParamGroupsError, Rules
 from bakeoff.train.instantiate import instantiate, one_line
 from bakeoff.train.scheduler import SchedulerFactory, takes_optimizer
+from bakeoff.train.unread_arguments import refuse_unread_arguments
 
 TRIED_FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the budget: a schedule may have phases
 
@@ -51,9 +52,10 @@ def optimizer_from(settings: Mapping[str, Any], net: nn.Module, loss: Any, param
     """The factory, tried on the parameters that are to be trained.
 
     Raises:
-        UserError: it cannot be built, or leaves a parameter out; or a group of parameters does not fit.
+        UserError: it cannot be built, leaves a parameter out, or ignores one of its settings; or a group does not fit.
 
     """
+    refuse_unread_arguments("optimizer", settings)
     factory = instantiate("optimizer", settings, partial=True)
     try:
         build_optimizer(factory, net, loss, param_groups)
