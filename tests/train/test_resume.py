@@ -40,6 +40,11 @@ CASES = {
         "batch_size=16",
     ),
     "a data module that shuffles": (f"data._target_={__name__}.Shuffles", "budget.epochs=5", "batch_size=16"),
+    "scheduled weight decay and momentum": (
+        *("optimizer.momentum=0.9", "optimizer.weight_decay=0.1", "schedule=cosine", "budget.steps=25"),
+        "schedules.weight_decay._target_=bakeoff.schedules.cosine",
+        "schedules.momentum._target_=bakeoff.schedules.warmup_cosine",
+    ),
     "torch's optimizer": ("optimizer=torch_adam", "budget.steps=25"),
 }
 
@@ -51,6 +56,7 @@ FAST = {
     "dropout",
     "bfloat16",
     "accumulation",
+    "scheduled weight decay and momentum",
     "torch's scheduler",
     "a dataset read by processes",
     "a data module that shuffles",

@@ -13,7 +13,7 @@ from omegaconf import Container, DictConfig, OmegaConf
 
 from bakeoff.runs import arm_of, default_folder_name
 
-OPEN_GROUPS = ("module", "callbacks", "metrics")
+OPEN_GROUPS = ("module", "callbacks", "metrics", "schedules")
 
 
 def register_with_hydra() -> None:

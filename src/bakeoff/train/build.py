@@ -18,6 +18,7 @@ from bakeoff.train.files_read import FilesRead, files_read
 from bakeoff.train.instantiate import instantiate
 from bakeoff.train.metrics import metrics_from
 from bakeoff.train.net import NO_CLASSES, check_forward, net_from
+from bakeoff.train.option_schedules import option_schedules_from
 from bakeoff.train.own_module import own_module
 from bakeoff.train.parts import Parts, SupervisedParts
 from bakeoff.train.scheduler import SchedulerFactory, check_scheduler
@@ -85,6 +86,7 @@ def _supervised(
         loss=loss,
         optimizer=optimizer,
         schedule=schedule,
+        option_schedules=option_schedules_from(settings, optimizer(trained_parameters(net, loss)), schedule),
         reads=task,
         loss_takes_prediction=takes_prediction,
         metrics=metrics_from(settings.metrics, task, loss),

@@ -148,6 +148,8 @@ def _check(module: Any, target: str, settings: Settings) -> None:
     for method, why in NEEDED.items():
         if not overrides(module, pl.LightningModule, method):
             raise UserError(f"module: {name} has no {method}: {why}")
+    for option in settings.schedules:
+        raise UserError(f"schedules.{option}: the optimizer's steps are {name}'s own; change its {option} there")
     if settings.trainer.compile:
         raise UserError(f"trainer.compile=true is for module=supervised; compile in {name}.configure_model")
     batches = settings.trainer.accumulate_grad_batches

@@ -28,7 +28,7 @@ from bakeoff.train.settings import (
 )
 from bakeoff.train.unread_keys import refuse_unread_keys
 
-GROUPS = (*PARTS, "budget", "trainer", "clip", "early_stopping", "callbacks", "metrics", "task")
+GROUPS = (*PARTS, "budget", "trainer", "clip", "early_stopping", "callbacks", "metrics", "schedules", "task")
 T = TypeVar("T")
 
 
