@@ -42,6 +42,11 @@ CASES = {
     "a data module that shuffles": (f"data._target_={__name__}.Shuffles", "budget.epochs=5", "batch_size=16"),
     "groups of parameters": ("param_groups=no_decay", "optimizer=adamw", "budget.steps=22", "schedule=cosine"),
     "muon": ("optimizer=muon", "optimizer.muon.lr=0.02", "budget.steps=22", "schedule=wsd", "clip.norm=0.5"),
+    "scheduled weight decay and momentum": (
+        *("optimizer.momentum=0.9", "optimizer.weight_decay=0.1", "schedule=cosine", "budget.steps=25"),
+        "schedules.weight_decay._target_=bakeoff.schedules.cosine",
+        "schedules.momentum._target_=bakeoff.schedules.warmup_cosine",
+    ),
     "torch's optimizer": ("optimizer=torch_adam", "budget.steps=25"),
 }
 
@@ -53,6 +58,7 @@ FAST = {
     "dropout",
     "bfloat16",
     "accumulation",
+    "scheduled weight decay and momentum",
     "torch's scheduler",
     "groups of parameters",
     "muon",

@@ -13,7 +13,7 @@ from omegaconf import Container, DictConfig, OmegaConf
 
 from bakeoff.runs import arm_of, default_folder_name
 
-OPEN_GROUPS = ("module", "callbacks", "metrics", "param_groups")
+OPEN_GROUPS = ("module", "callbacks", "metrics", "param_groups", "schedules")
 
 
 def register_with_hydra() -> None:

@@ -22,6 +22,7 @@ from bakeoff.module.loss_parameters import Loss, registered
 from bakeoff.module.measured import Metrics
 from bakeoff.module.metrics import metrics_for
 from bakeoff.module.optimizer_mode import OptimizerMode
+from bakeoff.module.option_schedules import OptionSchedules
 from bakeoff.module.param_groups import Rules
 from bakeoff.module.probe import StepProbe
 from bakeoff.module.shares import mean_of_shares, share_of_loss
@@ -56,6 +57,7 @@ class SupervisedModule(pl.LightningModule):
         param_groups: name -> rule and options of a group of parameters; see `bakeoff.module.param_groups.select`.
         lr_factor: optimizer step, counted from 0, -> factor of the learning rate. None keeps it constant.
         lr_scheduler: in place of it, called with the optimizer: torch's scheduler, stepped after each optimizer step.
+        option_factors: the same as `lr_factor` for other options of the optimizer, such as `weight_decay`, by name.
         target_std: standard deviation that regression targets were divided by, one number or one a column; metrics are
             in the original units.
         target_mean: what was subtracted from them before.
@@ -84,6 +86,7 @@ class SupervisedModule(pl.LightningModule):
         param_groups: Rules | None = None,
         lr_factor: Callable[[int], float] | None = None,
         lr_scheduler: Callable[[torch.optim.Optimizer], LRScheduler] | None = None,
+        option_factors: Mapping[str, Callable[[int], float]] | None = None,
         target_std: float | Sequence[float] = 1.0,
         target_mean: float | Sequence[float] = 0.0,
         ema_decay: float | None = None,
@@ -97,6 +100,7 @@ class SupervisedModule(pl.LightningModule):
         self.net, self.loss, self.task = net, registered(loss, net), Task(kind, n_out, class_axis)
         self._optimizer_factory, self._param_groups = optimizer, param_groups
         self._scheduler_factory = lr_scheduler if lr_factor is None else partial(LambdaLR, lr_lambda=lr_factor)
+        self._option_schedules = OptionSchedules(option_factors) if option_factors else None
         self._counted = CountedLabels(loss)
         self._loss_arguments = LossArguments(loss, self.task, takes_prediction=loss_takes_prediction)
         self.val_metrics, self.test_metrics = (metrics_for(kind, n_out, target_std, loss) for _ in range(2))
@@ -129,6 +133,8 @@ class SupervisedModule(pl.LightningModule):
 
         """
         optimizer = build_optimizer(self._optimizer_factory, self.net, self.loss, self._param_groups)
+        if self._option_schedules is not None:
+            self._option_schedules.keep_initial_values(optimizer)
         self._mode, self._rate_tags = OptimizerMode(optimizer), rate_tags(optimizer)
         if not self._resumes_in_eval_mode:  # before its state is restored, which is that of training
             self._mode.train()
@@ -162,8 +168,10 @@ class SupervisedModule(pl.LightningModule):
         self._batches_a_step = self.trainer.accumulate_grad_batches
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Keeps the rates of this step; a schedule may change them before the batch ends."""
+        """Keeps the rates of this step, which a schedule may change before the batch ends; sets scheduled options."""
         self._curve.lr = rates_of(optimizer, self._rate_tags)
+        if self._option_schedules is not None:
+            self._option_schedules.set_values(optimizer, self.trainer.global_step)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Averages the weights; keeps the loss on its device; writes the curve if it is due."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning.pytorch as pl
+from torch import nn
 
 from bakeoff.data import DatasetDataModule, DataSpec, InMemoryDataModule
 from bakeoff.data.module_labels import check_module_labels
@@ -19,6 +22,7 @@ from bakeoff.train.files_read import FilesRead, files_read
 from bakeoff.train.instantiate import instantiate
 from bakeoff.train.metrics import metrics_from
 from bakeoff.train.net import NO_CLASSES, check_forward, net_from
+from bakeoff.train.option_schedules import option_schedules_from
 from bakeoff.train.own_module import own_module
 from bakeoff.train.parts import Parts, SupervisedParts
 from bakeoff.train.scheduler import SchedulerFactory, check_scheduler
@@ -71,16 +75,7 @@ def _supervised(
         raise UserError(
             f"model: {type(net).__name__} has no parameter that requires a gradient: nothing is to be trained"
         )
-    optimizer = optimizer_from(settings.optimizer, net, loss, settings.param_groups)
-    if (
-        settings.ema.decay is not None
-        and OptimizerMode(build_optimizer(optimizer, net, loss, settings.param_groups)).switches
-    ):
-        raise UserError(f"ema.decay: {settings.optimizer['_target_']} averages the weights itself; leave it out")
-    schedule = schedule_from(settings.schedule)
-    if isinstance(schedule, SchedulerFactory):
-        made = build_optimizer(optimizer, net, loss, settings.param_groups)
-        check_scheduler(schedule, made, budget_of(settings, spec))
+    optimizer, schedule, option_schedules = _update_from(settings, net, loss, spec)
     return SupervisedParts(
         data,
         data_identity,
@@ -93,11 +88,25 @@ def _supervised(
         optimizer=optimizer,
         param_groups=settings.param_groups,
         schedule=schedule,
+        option_schedules=option_schedules,
         reads=task,
         loss_takes_prediction=takes_prediction,
         metrics=metrics_from(settings.metrics, task, loss),
         note=describe_task(task, output, spec.example_target),
     )
+
+
+def _update_from(settings: Settings, net: nn.Module, loss: Any, spec: DataSpec) -> tuple[Any, Any, Any]:
+    """The optimizer's factory, the schedule and the scheduled options, tried on an optimizer that is then dropped."""
+    factory = optimizer_from(settings.optimizer, net, loss, settings.param_groups)
+    made = build_optimizer(factory, net, loss, settings.param_groups)
+    if settings.ema.decay is not None and OptimizerMode(made).switches:
+        raise UserError(f"ema.decay: {settings.optimizer['_target_']} averages the weights itself; leave it out")
+    schedule = schedule_from(settings.schedule)
+    options = option_schedules_from(settings, made, schedule)
+    if isinstance(schedule, SchedulerFactory):
+        check_scheduler(schedule, made, budget_of(settings, spec))
+    return factory, schedule, options
 
 
 def _check_labels(data: pl.LightningDataModule, labels: Labels) -> None:

@@ -39,6 +39,7 @@ def hyperparameters(
     plain = settings.as_dict()
     for group in (*parts, *GROUPS):
         found.update(_leaves(group, plain[group]))
+    found.update(_leaves("schedules", settings.scheduled_options))
     if settings.trainer.devices == 1:
         del found["trainer.devices"], found["trainer.strategy"]
     found["param_groups"] = _groups_of_parameters(settings, choices.get("param_groups"))

@@ -53,6 +53,8 @@ def identity_by_seed(
         decisive["accumulate_grad_batches"] = settings.trainer.accumulate_grad_batches
     if settings.param_groups:
         decisive["param_groups"] = plain["param_groups"]
+    if settings.scheduled_options:
+        decisive["schedules"] = settings.scheduled_options
     if settings.early_stopping.patience is not None:
         decisive["metric"] = settings.metric  # its best value decides when a run ends
         if settings.metric.removeprefix("val/") in settings.metrics:
@@ -84,7 +86,7 @@ def own_names(settings: Settings) -> list[str]:
     `_target_` is one of them; `path` of `hydra.utils.get_class` and the name of a class that a net imports are others.
     """
     nodes = [settings.part(part) for part in PARTS] + list(settings.callbacks.values())
-    nodes += list(settings.metrics.values())
+    nodes += list(settings.metrics.values()) + list(settings.scheduled_options.values())
     found = {text for text in _texts(nodes) if _DOTTED.fullmatch(text) and not os.path.exists(text)}
     return sorted(text for text in found if text.partition(".")[0] not in STATED_PACKAGES)
 

@@ -16,13 +16,19 @@ from bakeoff.train.scheduler import SchedulerFactory
 from bakeoff.train.settings import Settings
 
 
-def module_for(parts: Parts, settings: Settings, lr_factor: Callable[[int], float] | None = None) -> pl.LightningModule:
+def module_for(
+    parts: Parts,
+    settings: Settings,
+    lr_factor: Callable[[int], float] | None = None,
+    option_factors: Mapping[str, Callable[[int], float]] | None = None,
+) -> pl.LightningModule:
     """A user's own as it is; else ours, of net, loss and optimizer.
 
     Args:
         parts: the run's.
         settings: the run's.
         lr_factor: optimizer step -> factor of the learning rate, of our module.
+        option_factors: the same for other options of the optimizer, by name.
 
     """
     if isinstance(parts, OwnModuleParts):
@@ -37,6 +43,7 @@ def module_for(parts: Parts, settings: Settings, lr_factor: Callable[[int], floa
         parts.metrics,
         lr_factor=lr_factor,
         ema_decay=settings.ema.decay,
+        option_factors=option_factors,
         log_every_n_steps=trainer.log_every_n_steps,
         sample_every_n_steps=trainer.sample_every_n_steps,
     )
@@ -50,11 +57,12 @@ def supervised_module(
     *,
     lr_factor: Callable[[int], float] | None = None,
     ema_decay: float | None = None,
+    option_factors: Mapping[str, Callable[[int], float]] | None = None,
     **intervals: int,
 ) -> SupervisedModule:
     """The module with this net, this loss and these metrics, which are those of `parts` or copies of them.
 
-    `lr_factor`, `ema_decay` and `intervals` are those of `SupervisedModule`.
+    `lr_factor`, `ema_decay`, `option_factors` and `intervals` are those of `SupervisedModule`.
     """
     return SupervisedModule(
         net,
@@ -67,6 +75,7 @@ def supervised_module(
         metrics=metrics,
         param_groups=parts.param_groups,
         lr_factor=lr_factor,
+        option_factors=option_factors,
         lr_scheduler=parts.schedule if isinstance(parts.schedule, SchedulerFactory) else None,
         ema_decay=ema_decay,
         target_std=parts.spec.target_std,

@@ -150,6 +150,8 @@ def _check(module: Any, target: str, settings: Settings) -> None:
             raise UserError(f"module: {name} has no {method}: {why}")
     if settings.param_groups:
         raise UserError(f"param_groups: {name} makes its optimizer itself; make the groups in its configure_optimizers")
+    for option in settings.schedules:
+        raise UserError(f"schedules.{option}: the optimizer's steps are {name}'s own; change its {option} there")
     if settings.trainer.compile:
         raise UserError(f"trainer.compile=true is for module=supervised; compile in {name}.configure_model")
     batches = settings.trainer.accumulate_grad_batches

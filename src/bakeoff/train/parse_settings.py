@@ -29,7 +29,19 @@ from bakeoff.train.settings import (
 )
 from bakeoff.train.unread_keys import refuse_unread_keys
 
-GROUPS = (*PARTS, "budget", "trainer", "clip", "early_stopping", "callbacks", "metrics", "param_groups", "task", "ema")
+GROUPS = (
+    *PARTS,
+    "budget",
+    "trainer",
+    "clip",
+    "early_stopping",
+    "callbacks",
+    "metrics",
+    "param_groups",
+    "task",
+    "ema",
+    "schedules",
+)
 T = TypeVar("T")
 
 

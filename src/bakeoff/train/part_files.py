@@ -44,7 +44,8 @@ def part_files(settings: Settings, read: FilesRead) -> PartFiles:
     """
     _read_so_far.update(map(os.path.realpath, read))
     nodes: dict[str, Any] = {part: settings.part(part) for part in PARTS if part != "data"}
-    named = named_files({**nodes, "callbacks": dict(settings.callbacks)}, with_defaults=True)
+    nodes |= {"callbacks": dict(settings.callbacks), "schedules": settings.scheduled_options}
+    named = named_files(nodes, with_defaults=True)
     paths = {key: path for key, path in named.items() if os.path.realpath(path) in _read_so_far}
     found = {key: content_of([path], LIMIT) for key, path in paths.items()}
     others = set(not_beneath(read, paths.values()))

@@ -61,13 +61,15 @@ class SupervisedParts(Parts):
     """A net, a loss and an optimizer, for our module.
 
     `reads` says what a prediction is, `loss_takes_prediction` is that of `SupervisedModule`; `metrics` are the user's
-    choice, beside ours. `note` says the task in one line.
+    choice, beside ours. `option_schedules` are those of the optimizer's options beside `lr`, by name. `note` says the
+    task in one line.
     """
 
     loss: Callable[[Tensor, Tensor], Tensor]
     optimizer: OptimizerFactory
     param_groups: Rules
     schedule: Callable[[float], float] | SchedulerFactory | None
+    option_schedules: Mapping[str, Callable[[float], float]]
     reads: Task
     loss_takes_prediction: bool
     metrics: Mapping[str, Metric]

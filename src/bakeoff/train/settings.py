@@ -80,6 +80,7 @@ class Settings:
     optimizer: Node
     param_groups: Mapping[str, Node]  # name -> rule and options; none for one group
     schedule: Node
+    schedules: Mapping[str, Node | None]
     callbacks: Mapping[str, Node]
     metrics: Mapping[str, Node]
     task: TaskSettings
@@ -107,6 +108,15 @@ class Settings:
     def has_own_module(self) -> bool:
         """Whether a LightningModule of the user's own is trained."""
         return self.module.get("_target_") != OUR_MODULE
+
+    @property
+    def scheduled_options(self) -> dict[str, Node]:
+        """Option of the optimizer -> its schedule. One that is null, or has a null `_target_`, is left out."""
+        return {
+            option: node
+            for option, node in self.schedules.items()
+            if node is not None and not (isinstance(node, Mapping) and node.get("_target_") is None)
+        }
 
     @property
     def global_batch_size(self) -> int | Literal["full"]:

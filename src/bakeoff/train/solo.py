@@ -99,7 +99,7 @@ def _train(
     kept = KeptState() if is_own else None
     optional = (checked, counted, validated, gradients, kept)
     ours = [BeforeOthers(session, state), *(callback for callback in optional if callback is not None)]
-    module = module_for(run.parts, run.settings, _lr_factor(session))
+    module = module_for(run.parts, run.settings, _lr_factor(session), _option_factors(session))
     steps_per_epoch = run.parts.spec.steps_per_epoch
     trainer = trainer_for(
         run.settings,
@@ -197,6 +197,12 @@ def _lr_factor(session: RunSession) -> Callable[[int], float] | None:
     if schedule is None or isinstance(schedule, SchedulerFactory):
         return None
     return session.budget.lr_factor(schedule)
+
+
+def _option_factors(session: RunSession) -> dict[str, Callable[[int], float]]:
+    parts = session.run.parts
+    schedules = parts.option_schedules if isinstance(parts, SupervisedParts) else {}
+    return {option: session.budget.lr_factor(schedule) for option, schedule in schedules.items()}
 
 
 def _device_name(device: torch.device) -> str:

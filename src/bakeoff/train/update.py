@@ -18,28 +18,41 @@ from bakeoff.train.unread_arguments import refuse_unread_arguments
 TRIED_FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the budget: a schedule may have phases
 
 
-def schedule_from(settings: Mapping[str, Any]) -> Any:
+def schedule_from(settings: Mapping[str, Any], part: str = "schedule", *, at_least: float = -math.inf) -> Any:
     """A function of the share of the budget, or a `SchedulerFactory`.
 
     None for a constant learning rate: a scheduler that changes nothing would cost its call in every step.
 
+    Args:
+        settings: its class and arguments.
+        part: its key, for messages.
+        at_least: the smallest factor that is allowed.
+
     Raises:
-        UserError: it is neither.
+        UserError: it is neither, or gives a factor that is not allowed.
 
     """
     if settings.get("_target_") is None:
         return None
-    schedule = instantiate("schedule", settings, partial=True)
+    schedule = instantiate(part, settings, partial=True)
     if takes_optimizer(schedule.func):
         return SchedulerFactory(schedule)
     for fraction in TRIED_FRACTIONS:
         try:
             factor = float(schedule(fraction))
         except Exception as error:  # whatever a user's schedule raises
-            raise UserError(f"schedule: {one_line(error)}{_hint(error)}") from error
+            raise UserError(f"{part}: {one_line(error)}{_hint(error)}") from error
         if not math.isfinite(factor):
-            raise UserError(f"schedule: after {fraction:.0%} of the budget the factor of the learning rate is {factor}")
+            raise UserError(f"{part}: after {fraction:.0%} of the budget the factor {_of_what(part)}is {factor}")
+        if factor < at_least:
+            raise UserError(
+                f"{part}: after {fraction:.0%} of the budget the factor must be >= {at_least:g}, got {factor}"
+            )
     return schedule
+
+
+def _of_what(part: str) -> str:
+    return "of the learning rate " if part == "schedule" else ""
 
 
 def _hint(error: Exception) -> str:
