@@ -168,6 +168,7 @@ def test_weights_to_train_and_weights_to_use():
     ("rules", "optimizers", "message"),
     [
         ({}, {}, r"^optimizer.rules are missing; give \+optimizer.rules.a.rest=true"),
+        (3, {}, "^optimizer.rules must be a name and a rule for each optimizer, got 3$"),
         ({"a": {"rest": True}}, {}, r"^optimizer.rules.a has no optimizer; give \+optimizer.a._target_="),
         ({"a": {"rest": True}}, {"a": ADAMW, "b": MUON}, "^optimizer.b has no parameters; give"),
         ({"a": {"rest": True, "lr": 1}}, {"a": ADAMW}, "^nothing reads optimizer.rules.a.lr; give optimizer.a.lr="),

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from bakeoff.errors import UserError
+from bakeoff.module import named_parameters
 from bakeoff.report.curves import read_curves
 from bakeoff.train.lightning_checkpoint import IN_MEMORY
 
@@ -297,6 +298,18 @@ def test_trying_a_module_changes_nothing(make_run):
     assert torch.equal(torch.rand(3), expected)
 
 
+def test_a_module_passes_names_to_optimizers_that_ask_for_them(make_run, tmp_path):
+    command = (
+        f"data._target_={HERE}.Blobs",
+        f"module._target_={HERE}.NamesItsParameters",
+        "optimizer=muon",
+        "batch_size=16",
+    )
+    run = make_run(*command, "metric=val_acc", "metric_direction=max", "budget.steps=5")
+    assert run.train(tmp_path).status == "completed"
+    assert [group["name"] for group in run.parts.module.trainer.optimizers[0].param_groups] == ["muon", "adamw"]
+
+
 def test_which_arguments_are_filled_in_is_said(make_run):
     run = make_run(*command_of(*MODULES["torchmetrics"]))
     assert run.notes == ("module: WithTorchmetrics is given net, loss, optimizer, n_out",)
@@ -533,6 +546,17 @@ class OfTheWholeBatch(LitNet):
     def training_step(self, batch, batch_idx):
         x, y = batch
         return F.cross_entropy(self(x).reshape(len(y) // 2, 2, 3).movedim(-1, 1), y.reshape(len(y) // 2, 2))
+
+
+class NamesItsParameters(LitNet):
+    """Calls the optimizer that it is given with names and kinds."""
+
+    def __init__(self, optimizer):
+        super().__init__()
+        self.optimizer = optimizer
+
+    def configure_optimizers(self):
+        return self.optimizer(named_parameters(self))
 
 
 LIT = f"module._target_={HERE}.LitNet"

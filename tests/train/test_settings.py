@@ -284,6 +284,7 @@ class Zero(nn.Module):
         (("param_groups.a.kind=bias",), "^param_groups: .*weight .* is in no group; give one group rest=true"),
         (("param_groups.a.rest=true", "param_groups.a.lrr=1"), "^nothing reads param_groups.a.lrr; SGD has .*lr,"),
         (("param_groups=no_decay", "param_groups.no_decay.lr=-1"), "^param_groups.no_decay: .*lr must be >= 0"),
+        (("param_groups.a.rest=true", "param_groups.a.lr=true"), "^param_groups.a.lr must be a number, got true"),
         (("param_groups.a=3",), "^param_groups.a must be a rule, got 3"),
     ],
 )

@@ -181,6 +181,8 @@ class _States(MutableMapping[Tensor, Any]):
 
 
 def _check(rules: Rules, optimizers: Mapping[str, Any]) -> None:
+    if not isinstance(rules, Mapping):
+        raise ParamGroupsError(f"{KEY} must be a name and a rule for each optimizer, got {rules}")
     if not rules:
         raise ParamGroupsError(
             f"{KEY} are missing; give +{KEY}.a.rest=true +optimizer.a._target_=torch.optim.SGD "

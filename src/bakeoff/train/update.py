@@ -10,7 +10,8 @@ from torch import nn
 
 from bakeoff.errors import UserError
 from bakeoff.module import build_optimizer
-from bakeoff.module.param_groups import ParamGroupsError, Rules
+from bakeoff.module.param_groups import ParamGroupsError, Rules, options_of
+from bakeoff.train.check_truth import check_truth
 from bakeoff.train.instantiate import instantiate, one_line
 from bakeoff.train.scheduler import SchedulerFactory, takes_optimizer
 from bakeoff.train.unread_arguments import refuse_unread_arguments
@@ -70,6 +71,9 @@ def optimizer_from(settings: Mapping[str, Any], net: nn.Module, loss: Any, param
     """
     refuse_unread_arguments("optimizer", settings)
     factory = instantiate("optimizer", settings, partial=True)
+    for name, rule in param_groups.items():
+        if isinstance(rule, Mapping):
+            check_truth(f"param_groups.{name}", {"_target_": settings["_target_"], **options_of(rule)})
     try:
         build_optimizer(factory, net, loss, param_groups)
     except ParamGroupsError as error:
