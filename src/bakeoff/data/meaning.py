@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 HOW = "data.task=regression, or an attribute task='regression' of a data set of your own"
 ASK_FOR_CLASSES = (
-    "give whole numbers or task=classification if they are labels of two classes, task=multilabel if the net gives one "
-    f"logit for them; if they are quantities, {HOW}"
+    "give whole numbers or data.task=classification if they are labels of two classes, data.task=multilabel if the net "
+    f"gives one logit for them; if they are quantities, {HOW}"
 )
 ASK_FOR_REGRESSION = f"this is not supported yet; if they are quantities, {HOW}"
 ASK_FOR_CLASS_NUMBERS = (
-    "give the class of each sample as a whole number; if these are labels of their own, task=multilabel; if they are "
-    f"quantities, {HOW}"
+    "give the class of each sample as a whole number; if these are labels of their own, data.task=multilabel; if they "
+    f"are quantities, {HOW}"
 )
 
 
