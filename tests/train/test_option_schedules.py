@@ -103,8 +103,7 @@ def test_the_weights_of_a_plain_loop(make_run, tmp_path, given, options, batches
 
 
 def test_each_group_from_its_own_value(make_run, tmp_path):
-    decayed = (f"optimizer._target_={__name__}.half_decayed", "optimizer.lr=0.1", "optimizer.weight_decay=0.1")
-    command = (*decayed, f"budget.steps={STEPS}", *DECAY[1:])
+    command = (f"optimizer._target_={__name__}.half_decayed", "optimizer.lr=0.1", f"budget.steps={STEPS}", *DECAY)
     run, plain = make_run(*command), make_run(*command)
     assert run.train(tmp_path).status == "completed"
     plain_loop(plain, half_decayed(plain.parts.net.parameters(), lr=0.1), {"weight_decay": decay_at})
@@ -112,12 +111,8 @@ def test_each_group_from_its_own_value(make_run, tmp_path):
 
 
 def test_momentum_that_rises_from_0_in_our_optimizer(make_run, tmp_path):
-    optimizer = ("optimizer.lr=0.1", "optimizer.momentum=0.9", f"budget.steps={STEPS}")
-    command = (
-        *optimizer,
-        "schedules.momentum._target_=bakeoff.schedules.warmup_cosine",
-        "schedules.momentum.warmup=0.5",
-    )
+    rises = ("schedules.momentum._target_=bakeoff.schedules.warmup_cosine", "schedules.momentum.warmup=0.5")
+    command = ("optimizer.lr=0.1", "optimizer.momentum=0.9", f"budget.steps={STEPS}", *rises)
     run, plain = make_run(*command), make_run(*command)
     assert run.train(tmp_path).status == "completed"
     expected = {"momentum": lambda step: 0.9 * warmup_cosine(step / STEPS, warmup=0.5)}
@@ -158,11 +153,16 @@ REFUSED = {
     ),
     "an option that is no number": (
         ("optimizer=torch_adam", f"schedules.betas._target_={COSINE}"),
-        "schedules.betas: betas of Adam must be a number to be scheduled, got",
+        "schedules.betas: betas of Adam must be a number to be scheduled, got a tuple",
     ),
+    "its parameters": (
+        (f"schedules.params._target_={COSINE}",),
+        "schedules.params: params of SGD must be a number to be scheduled, got a list",
+    ),
+    "a number": ((f"schedules={{1:{{_target_:{COSINE}}}}}",), "schedules.1: SGD has no 1"),
     "an option that is true or false": (
         ("optimizer.nesterov=true", "optimizer.momentum=0.9", f"schedules.nesterov._target_={COSINE}"),
-        "schedules.nesterov: nesterov of SGD must be a number to be scheduled, got True",
+        "schedules.nesterov: nesterov of SGD must be a number to be scheduled, got a bool",
     ),
     "the learning rate": (
         (f"schedules.lr._target_={COSINE}",),

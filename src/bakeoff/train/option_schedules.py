@@ -71,10 +71,12 @@ def _check_option(option: str, optimizer: Optimizer) -> None:
     values = [group[option] for group in optimizer.param_groups if option in group]
     if not values:
         options = sorted(set().union(*optimizer.param_groups) - {"params"})
-        raise UserError(f"{part}: {name} has no {option}{did_you_mean(option, options)}")
+        raise UserError(f"{part}: {name} has no {option}{did_you_mean(str(option), options)}")
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UserError(f"{part}: {option} of {name} must be a number to be scheduled, got {value}")
+            raise UserError(
+                f"{part}: {option} of {name} must be a number to be scheduled, got a {type(value).__name__}"
+            )
     if not any(values):
         raise UserError(f"{part}: {option} of {name} is 0, times any factor 0; give optimizer.{option}=...")
 
