@@ -71,6 +71,34 @@ def test_the_parameters_of_a_loss_are_never_hidden():
     assert kinds(nn.Linear(2, 2), Centres()) == {"weight": "output", "bias": "bias", "loss.centres": "other"}
 
 
+class Attention(nn.Module):
+    """Has a table of positions, and a weight that is made of a direction and lengths."""
+
+    def __init__(self):
+        super().__init__()
+        self.positions = nn.Parameter(torch.zeros(4, 8))
+        self.attention = nn.MultiheadAttention(8, 2)
+        self.scaled = nn.utils.parametrizations.weight_norm(nn.Linear(8, 8))
+        self.recurrent = nn.GRU(8, 8)
+        self.head = nn.Linear(8, 3)
+
+
+def test_matrices_that_are_no_weights_of_a_layer_are_not_hidden():
+    found = kinds(Attention())
+    assert {name for name, kind in found.items() if kind == "hidden"} == {
+        "attention.in_proj_weight",
+        "attention.out_proj.weight",
+        "recurrent.weight_ih_l0",
+        "recurrent.weight_hh_l0",
+    }
+    assert {name for name, kind in found.items() if kind == "other"} == {
+        "positions",
+        "scaled.parametrizations.weight.original0",
+        "scaled.parametrizations.weight.original1",
+    }
+    assert found["head.weight"] == "output"
+
+
 def test_rules_choose_by_kind_name_and_shape():
     rules: Any = {
         "matrices": {"kind": "hidden", "ndim": 2, "names": ["body.0.*", "scale"]},

@@ -36,9 +36,9 @@ def named_parameters(net: nn.Module, loss: Any = None) -> list[NamedParameter]:
     - `norm`: of a module whose class, or one that it derives from, is called ...Norm
     - `embedding`: of an `nn.Embedding` or `nn.EmbeddingBag`, wherever else it is used
     - `bias`: it is called `bias`, `in_proj_bias`, `bias_hh_l0` or the like
-    - `output`: of two axes or more, and the last such in the order of the net, embeddings aside
-    - `hidden`: of the net, and of two axes or more
-    - `other`
+    - `output`: as `hidden`, and the last such in the order of the net
+    - `hidden`: a weight of the net, of two axes or more: it is called `weight`, or is of a layer of torch's
+    - `other`: such as a table of positions, or the lengths of a weight norm, that are parameters by themselves
     """
     net = uncompiled(net)
     kinds = _kinds(net, loss)
@@ -80,4 +80,11 @@ def _kind_of_use(name: str, parameter: nn.Parameter, owner: nn.Module) -> str:
     own_name = name.rpartition(".")[2]
     if own_name.startswith("bias") or own_name.endswith("bias"):
         return "bias"
-    return "hidden" if parameter.ndim >= 2 else "other"
+    is_weight = own_name == "weight" or _is_layer(owner)
+    return "hidden" if is_weight and parameter.ndim >= 2 else "other"
+
+
+def _is_layer(owner: nn.Module) -> bool:
+    """Whether it is one of torch's layers; containers are none."""
+    kinds = [kind for kind in type(owner).__mro__ if kind.__module__.startswith("torch.nn.modules.")]
+    return any(kind not in (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict) for kind in kinds)
