@@ -201,3 +201,18 @@ class CountBatches(Callback):
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         assert len(batch) == 2
         self.seen += 1
+
+
+class ClosedOutput(FailsAtStep):
+    def forward(self, x):
+        try:
+            return super().forward(x)
+        except RuntimeError as error:
+            raise BrokenPipeError(32, "Broken pipe") from error
+
+
+def test_a_run_whose_output_is_closed_is_interrupted(make_run, tmp_path):
+    """As by `bakeoff | head`: the same command resumes it."""
+    outcome = make_run(f"model._target_={__name__}.ClosedOutput", "+model.step=30", "budget.steps=100").train(tmp_path)
+    assert outcome.status == "interrupted"
+    assert outcome.error["message"] == "what it printed to was closed"

@@ -72,7 +72,9 @@ def _check_options(factory: OptimizerFactory, net: nn.Module, loss: Any, rules: 
         try:
             factory(parameters, **{option: value for option, value in options.items() if option in arguments})
         except Exception as error:  # whatever an optimizer raises on odd settings
-            raise ParamGroupsError(f"param_groups.{name}: {error}") from error
+            given = ", ".join(f"{option}={value}" for option, value in options.items())
+            shown = f" (given {given})" if isinstance(error, TypeError) else ""  # Python's own, which names no option
+            raise ParamGroupsError(f"param_groups.{name}: {error}{shown}") from error
 
 
 def _arguments(factory: OptimizerFactory) -> Mapping[str, inspect.Parameter]:

@@ -191,6 +191,11 @@ def _check(rules: Rules, optimizers: Mapping[str, Any]) -> None:
     for name in [*rules, *optimizers]:
         if name not in optimizers:
             raise ParamGroupsError(f"{KEY}.{name} has no optimizer; give +optimizer.{name}._target_=package.Class")
+        if not callable(optimizers[name]) and name not in rules:
+            raise ParamGroupsError(
+                f"optimizer.{name} is no optimizer, and has no rule; options stand with theirs, such as "
+                f"optimizer.{next(iter(rules))}.{name}=..."
+            )
         if not callable(optimizers[name]):
             raise ParamGroupsError(
                 f"optimizer.{name} must be a factory, got {type(optimizers[name]).__name__}; give "

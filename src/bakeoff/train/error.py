@@ -62,6 +62,8 @@ def classify_error(error: BaseException, folder: Path, *, step: int, stop_reques
     if isinstance(error, OSError) and _is_of_storage(error, folder):
         # a disk that is full, or a folder that cannot be written any more, is no fault of the run: it can resume
         return "interrupted", as_error(kind, f"cannot write to {error.filename or folder}: {error.strerror}")
+    if isinstance(error, BrokenPipeError):  # as by `bakeoff | head`: nothing is wrong with the run
+        return "interrupted", as_error(kind, "what it printed to was closed", step)
     if stop_requested:  # what was stopped with it, such as a loader's processes, may have failed first
         return "interrupted", stopped_error()
     if is_out_of_memory(error):
