@@ -377,7 +377,8 @@ def test_hyperparameter_out_of_bounds_is_named_with_its_bound(module, options, m
 
 
 def test_every_loss_has_a_config_that_states_its_defaults():
-    built = {path.stem: instantiate(OmegaConf.load(path)) for path in CONF.glob("*.yaml")}
+    every = {path.stem: instantiate(OmegaConf.load(path)) for path in CONF.glob("*.yaml")}
+    built = {name: loss for name, loss in every.items() if not type(loss).__module__.startswith("torch.")}
     assert {type(loss) for loss in built.values()} == set(TASKS)
     for name, loss in built.items():
         assert hasattr(losses, name), f"conf/loss/{name}.yaml is not named after its function"
