@@ -123,7 +123,7 @@ def test_runs_that_cannot_be_built(ask):
 def test_a_long_command_stays_readable(ask):
     long = "+note='" + "x" * 200 + "'"
     result = ask("-m", long, "tuning_note=${note}", "model.widths=[64],[64,32]", "seed=range(12)")
-    lines = result.out.splitlines()
+    lines = result.out.splitlines()[1:]  # behind that of the task
     assert lines[0].startswith("common to all: note='xxx")
     assert max(map(len, lines[1:])) < 80
     assert [" ".join(line.split()) for line in lines[4:6]] == ["to train [64] 0-11", "to train [64,32] 0-11"]

@@ -24,10 +24,11 @@ class Net(torch.nn.Sequential):
         if bad == "never built":
             raise ValueError("refused on purpose")
         super().__init__(torch.nn.Flatten(), torch.nn.Linear(n_in, n_out))
-        self.bad = bad
+        self.bad, self.passes = bad, 0
 
     def forward(self, x):
-        if self.training and self.bad == "broken":
+        self.passes += self.training
+        if self.passes > 1 and self.bad == "broken":  # the first is tried before
             raise RuntimeError("broken on purpose")
         return super().forward(x)
 """

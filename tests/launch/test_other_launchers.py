@@ -16,11 +16,12 @@ class Net(torch.nn.Sequential):
     def forward(self, x):
         if self.training:
             self.steps += 1
-            with open("steps.txt", "a") as file:
-                file.write(f"{self.bad}\\n")
+            if self.steps > 1:  # the first is tried before
+                with open("steps.txt", "a") as file:
+                    file.write(f"{self.bad}\\n")
             if self.steps == 3 and not self.bad and not os.path.exists("go"):
                 raise SystemExit
-            if self.bad and not os.path.exists("mended"):
+            if self.bad and self.steps > 1 and not os.path.exists("mended"):
                 raise RuntimeError("broken on purpose")
         return super().forward(x)
 """
@@ -37,7 +38,7 @@ def test_runs_go_on_and_are_skipped(trained, tmp_path, outcomes, launcher):
     assert (first.status, len(first.runs)) == (1, 2), first.err
     assert "runs: 2: 1 completed, 0 diverged, 1 failed" in first.out
     taken = (tmp_path / "steps.txt").read_text()
-    assert (taken.count("False") < 3 + 6, taken.count("True")) == (True, 1)  # it went on, and did not begin again
+    assert (taken.count("False") < 2 + 5, taken.count("True")) == (True, 1)  # it went on, and did not begin again
     again = trained(*sweep)
     assert again.runs == set()
     (tmp_path / "mended").touch()

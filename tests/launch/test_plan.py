@@ -85,7 +85,7 @@ def test_a_longer_list_of_seeds_trains_the_new_ones(trained):
     }
     longer = trained("-m", "optimizer=sgd,adam", "seed=0,1,2", *FAST)
     assert longer.runs == {"optimizer=sgd/seed=2", "optimizer=adam/seed=2"}
-    assert longer.out.startswith("already finished: 4 completed\n")
+    assert "\nalready finished: 4 completed\n" in longer.out
 
 
 @pytest.mark.long
@@ -103,7 +103,7 @@ def test_every_setting_that_decides_makes_another_run(trained, tmp_path, outcome
     write(tmp_path / "conf" / "budget" / "six.yaml", six)
     again = trained("-m", "budget=six", f"experiment={','.join(changes)}", *fast)
     assert (again.status, len(again.runs)) == (0, len(changes) - 1), again.err
-    assert again.out.startswith("already finished: 1 completed\n")
+    assert "\nalready finished: 1 completed\n" in again.out
     assert len({record["identity"] for record in outcomes().values()}) == len(changes)
 
 
@@ -230,9 +230,10 @@ BRITTLE = (
     "class Net(torch.nn.Sequential):\n"
     "    def __init__(self, n_in, n_out, bad=False):\n"
     "        super().__init__(torch.nn.Flatten(), torch.nn.Linear(n_in, n_out))\n"
-    "        self.bad = bad\n"
+    "        self.bad, self.passes = bad, 0\n"
     "    def forward(self, x):\n"
-    "        if self.bad and self.training and not os.path.exists('mended'):\n"
+    "        self.passes += self.training\n"
+    "        if self.bad and self.passes > 1 and not os.path.exists('mended'):\n"  # the first is tried before
     "            raise RuntimeError('broken on purpose')\n"
     "        return super().forward(x)\n"
 )

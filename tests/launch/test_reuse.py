@@ -131,7 +131,7 @@ DYING = (
     "        if self.steps == 4 and not os.path.exists('died'):\n"
     "            open('died', 'w').close()\n"
     "            os._exit(1)\n"
-    "        if self.training:\n"
+    "        if self.training and self.steps > 1:\n"  # the first is tried before
     "            with open('steps', 'a') as file:\n"
     "                file.write('1')\n"
     "        return super().forward(x)\n"
@@ -148,7 +148,7 @@ def test_trained_again_once_though_a_worker_dies(trained, tmp_path):
         (tmp_path / name).unlink()
     again = trained(*sweep, "reuse=never")
     assert (again.status, len(again.runs)) == (0, 2)
-    assert len((tmp_path / "steps").read_text()) < 15  # the run whose worker died was resumed, not begun again
+    assert len((tmp_path / "steps").read_text()) < 12  # the run whose worker died was resumed, not begun again
 
 
 @pytest.mark.long

@@ -47,8 +47,8 @@ class Plan:
         return [(Path(folders[job.number]), job.overrides) for job in self.jobs if job.number in folders]
 
     def notes(self) -> list[str]:
-        """What a user is to know of how the runs were built, each once."""
-        return list(dict.fromkeys(note for run in self.built.values() for note in run.notes))
+        """What a user is to know of how the runs that are to be trained were built, each once."""
+        return list(dict.fromkeys(note for run in self.to_train() for note in run.notes))
 
     def assumed(self) -> list[str]:
         """What is assumed unchanged where records are taken for runs that were asked for."""

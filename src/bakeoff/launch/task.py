@@ -82,9 +82,9 @@ def train(config: DictConfig) -> float | None:
             print(describe_first_step(run))
         _remove_empty(folder)
         return None
-    if alone:
-        print_notes(run.notes)
     finished = finished_outcome(folder, run.identity, reuse_rule)
+    if alone and finished is None:
+        print_notes(run.notes)
     if run.assumed is not None and (finished or resumable_outcome(folder, run.identity, reuse_rule)):
         print_assumed([run.assumed])
     if finished is not None:
