@@ -108,6 +108,34 @@ def test_it_is_part_of_the_identity(make_run):
     assert len(identities) == 3
 
 
+class Masked(nn.Module):
+    """Has constant buffers that an average must not change."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(n_in, n_out))
+        self.mask: torch.Tensor
+        self.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+        self.register_buffer("positions", torch.arange(512))
+
+    def forward(self, x):
+        return self.net(x) + self.mask[0]
+
+
+def test_constant_buffers_stay_as_they_are(make_run, tmp_path):
+    make_run(*COMMAND, f"model.{HERE}.Masked").train(tmp_path)
+    state = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    [mask] = [value for name, value in state.items() if name.startswith("average.") and name.endswith("mask")]
+    [positions] = [value for name, value in state.items() if name.startswith("average.") and name.endswith("positions")]
+    assert torch.equal(mask, torch.tensor([0.0, -torch.inf]))
+    assert torch.equal(positions, torch.arange(512))
+
+
+def test_what_decides_when_a_run_ends_is_part_of_the_identity(make_run):
+    stops = ("ema.decay=0.9", "early_stopping.patience=2", "metrics=f1", "metric=val/ema/f1")
+    assert make_run(*stops).identity != make_run(*stops, "metrics.f1.average=micro").identity
+
+
 class Modes(torch.optim.SGD):
     """As schedule-free ones."""
 

@@ -185,6 +185,32 @@ def test_tokens(make_run, tmp_path, command):
     assert found["iou"] == pytest.approx(sklearn.metrics.jaccard_score(labels, chosen, average="macro"), rel=1e-5)
 
 
+class Unlabelled(Tokens):
+    """Half of the sequences have no labels: batches of 2 may have none."""
+
+    def __getitem__(self, i):
+        x, y = super().__getitem__(i)
+        return x, torch.full_like(y, -100) if i % 2 else y
+
+
+def test_a_batch_without_labels_changes_no_weight_and_ends_no_run(make_run, tmp_path):
+    settings = ("loss._target_=torch.nn.CrossEntropyLoss", "batch_size=2", "optimizer=sgd", "budget.steps=15")
+    command = (*TOKENS, f"data.{HERE}.Unlabelled", *settings)
+    run, plain = make_run(*command), make_run(*command)
+    outcome = run.train(tmp_path)
+    assert outcome.status == "completed", outcome.error
+    net, empty = plain.parts.net, 0
+    optimizer = torch.optim.SGD(net.parameters(), lr=run.settings.optimizer["lr"])
+    for _, (x, y) in zip(range(15), plain.parts.data.train_dataloader(), strict=False):
+        optimizer.zero_grad()
+        F.cross_entropy(net(x).movedim(-1, 1), y).backward()
+        empty += not (y != -100).any()
+        optimizer.step()
+    assert empty
+    for ours, theirs in zip(run.parts.net.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
 def test_losses_of_tokens_train_alike(make_run, tmp_path):
     """Mean over tokens, whoever takes the classes where."""
     found = [
@@ -235,7 +261,7 @@ def test_the_target_is_the_input(make_run, tmp_path):
     output, target = (tensor.double().flatten(1).numpy() for tensor in predicted(run))
     assert found["rmse"] == pytest.approx(np.sqrt(((output - target) ** 2).mean()), rel=1e-5)
     assert found["mae"] == pytest.approx(np.abs(output - target).mean(), rel=1e-5)
-    unexplained = ((output - target) ** 2).sum() / ((target - target.mean(axis=0)) ** 2).sum()
+    unexplained = ((output - target) ** 2).sum() / ((target - target.mean()) ** 2).sum()  # there is one channel
     assert found["r2"] == pytest.approx(1 - unexplained, rel=1e-5)
 
 
@@ -352,6 +378,57 @@ def test_resumes_to_the_bit(make_run, tmp_path, command):
     assert pieces.status == whole.status == "completed"
     assert pieces.metrics == whole.metrics
     assert curves(tmp_path / "pieces") == curves(tmp_path / "whole")
+
+
+class Lines(pl.LightningDataModule):
+    """Targets (N, 2, L), of another length in each batch."""
+
+    batch_size = 8
+
+    def _batches(self):
+        generator = torch.Generator().manual_seed(0)
+        made = [
+            torch.randn(8, 2, length, generator=generator) * torch.tensor([[1.0], [5.0]]) for length in (5, 5, 9, 3)
+        ]
+        return [(x, 2 * x + 1) for x in made]
+
+    def train_dataloader(self):
+        return DataLoader(self._batches(), batch_size=None)
+
+    val_dataloader = train_dataloader
+
+
+class Scales(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        return x * self.scale
+
+
+def test_targets_of_several_lengths(make_run, tmp_path):
+    command = (f"data.{HERE}.Lines", f"model.{HERE}.Scales", "loss._target_=torch.nn.MSELoss")
+    found = finals(make_run(*command, "batch_size=8", "budget.steps=8").train(tmp_path / "run"))
+    run = make_run(*command, "batch_size=8", "budget.steps=8")
+    run.train(tmp_path / "again")
+    with torch.no_grad():
+        pairs = [(run.parts.net(x), y) for x, y in Lines()._batches()]
+    output, target = (
+        torch.cat([one.movedim(1, -1).flatten(0, 1) for one in part]).double() for part in zip(*pairs, strict=True)
+    )
+    unexplained = ((output - target) ** 2).sum() / ((target - target.mean(0)) ** 2).sum()
+    assert found["r2"] == pytest.approx(1 - unexplained.item(), rel=1e-5)
+
+
+def test_a_metric_of_whole_sequences_leaves_ignored_labels_out_itself(make_run, tmp_path):
+    command = ("+data.ignore=-100", "loss._target_=torch.nn.CrossEntropyLoss", "budget.steps=60")
+    exact = "metrics.exact._target_=torchmetrics.classification.MulticlassExactMatch"
+    run = make_run(*TOKENS, *command, exact)
+    found = finals(run.train(tmp_path))
+    output, target = predicted(run)
+    reference = torchmetrics.classification.MulticlassExactMatch(CLASSES, ignore_index=-100)
+    assert found["exact"] == pytest.approx(reference(output, target).item())
 
 
 class Counted(torchmetrics.Metric):

@@ -44,6 +44,7 @@ from bakeoff.train import (
     train_if_unclaimed,
 )
 from bakeoff.train.error import was_stopped
+from bakeoff.train.recorded_metrics import check_recorded_metrics
 
 WAIT_INTERVAL = 0.5  # seconds between two looks at the lease of a run that another process trains
 
@@ -83,6 +84,8 @@ def train(config: DictConfig) -> float | None:
         _remove_empty(folder)
         return None
     finished = finished_outcome(folder, run.identity, reuse_rule)
+    if finished or resumable_outcome(folder, run.identity, reuse_rule):
+        check_recorded_metrics(folder, run.settings.metrics)
     if alone and finished is None:
         print_notes(run.notes)
     if run.assumed is not None and (finished or resumable_outcome(folder, run.identity, reuse_rule)):

@@ -1,7 +1,8 @@
 """Metrics that a user names beside ours, from torchmetrics or of the user's own, and what they are given.
 
-classification   log-probabilities (N, C, d1, ...) and labels (N, d1, ...); where the loss ignores some, rows (M, C) and
-                 (M,) of the others; the probability of class 1 for torchmetrics' metrics of two classes
+classification   log-probabilities (N, C, d1, ...) and labels (N, d1, ...); rows (M, C) and (M,) of those that count,
+                 where the loss ignores a label and the metric has not the same `ignore_index`; the probability of
+                 class 1 for torchmetrics' metrics of two classes
 multilabel       probabilities and labels (N, L, ...)
 regression       values in the targets' own units, (N,), (N, D) or (N, D, d1, ...)
 
@@ -22,6 +23,7 @@ from torchmetrics import Metric
 
 from bakeoff.module.counted import CountedLabels
 from bakeoff.module.loss_arguments import like_output, rows_of
+from bakeoff.module.shares import is_shared
 from bakeoff.module.task import Kind
 
 Inputs = tuple[Tensor, Tensor]
@@ -50,11 +52,12 @@ class GivenMetrics:
     ) -> None:
         self.metrics = {name: copy.deepcopy(metric) for name, metric in metrics.items()}
         prepare: dict[Kind, Callable[[Tensor, Tensor], Inputs]] = {
-            "classification": lambda output, target: _of_classes(output, target, counted),
+            "classification": _of_classes,
             "multilabel": _of_labels,
             "regression": lambda output, target: _of_values(output, target, std, mean),
         }
-        counted, self._prepare = CountedLabels(loss), prepare[kind]
+        self._counted = CountedLabels(loss if kind == "classification" else None)
+        self._prepare = prepare[kind]
 
     def update(self, output: Tensor, target: Tensor) -> None:
         """Adds one batch: a prediction with its classes at axis 1, and its target.
@@ -65,18 +68,29 @@ class GivenMetrics:
         """
         if not self.metrics:
             return
-        given, labels = self._prepare(output, target)
-        if not len(labels):  # all are ignored
-            return
+        prepared = self._prepare(output, target)
         for name, metric in self.metrics.items():
             if metric.device != output.device:
                 metric.to(output.device)
+            given, labels = self._counting(metric, *prepared)
+            if not len(labels):  # all are ignored
+                continue
             try:
                 metric.update(_class_one(given) if _is_of_two_classes(metric, given) else given, labels)
             except Exception as error:  # whatever a user's metric raises
                 text = " ".join(str(error).split())
                 shapes = f"predictions {tuple(given.shape)} and targets {tuple(labels.shape)}"
                 raise ValueError(f"metrics.{name} does not take {shapes}: {text}") from error
+
+    def _counting(self, metric: Metric, given: Tensor, labels: Tensor) -> Inputs:
+        """Rows of the labels that count, where the loss ignores some and the metric does not leave them out itself."""
+        ignored = self._counted.ignored
+        if ignored is None or getattr(metric, "ignore_index", None) == ignored:
+            return given, labels
+        mask = labels != ignored
+        if labels.ndim == 1 and bool(mask.all()):
+            return given, labels
+        return rows_of(given)[mask.flatten()], labels[mask]
 
     def compute(self) -> dict[str, Tensor]:
         """Name -> value; NaN for one that was given nothing.
@@ -93,12 +107,8 @@ class GivenMetrics:
             metric.reset()
 
 
-def _of_classes(output: Tensor, target: Tensor, counted: CountedLabels) -> Inputs:
-    output, target = output.float().log_softmax(dim=1), target.long()
-    mask = counted.mask(target)
-    if mask is None or bool(mask.all()):
-        return output, target
-    return rows_of(output)[mask.flatten()], target[mask]
+def _of_classes(output: Tensor, target: Tensor) -> Inputs:
+    return output.float().log_softmax(dim=1), target.long()
 
 
 def _of_labels(output: Tensor, target: Tensor) -> Inputs:
@@ -126,7 +136,7 @@ def _class_one(given: Tensor) -> Tensor:
 
 
 def _number(name: str, metric: Metric) -> Tensor:
-    if not metric.update_called:
+    if not metric.update_called and not is_shared():
         return torch.tensor(math.nan)
     value = metric.compute()
     if not isinstance(value, Tensor) or value.numel() != 1:

@@ -12,6 +12,7 @@ from torchmetrics import MeanMetric, Metric
 
 from bakeoff.module.counted import WeightedMean
 from bakeoff.module.shapes import misfit
+from bakeoff.module.shares import is_shared
 from bakeoff.runs.metrics import metric_names
 
 
@@ -90,8 +91,11 @@ def check_fit(output: Any, target: Tensor, *, task: str, n_out: int) -> None:
 
 
 def value_of(metric: Any, *shape: int) -> Tensor:
-    """What a metric computes; NaN for one that was given nothing."""
-    if not metric.update_called:
+    """What a metric computes; NaN for one that was given nothing.
+
+    Where several processes measure together each must take part, also one that was given nothing itself.
+    """
+    if not metric.update_called and not is_shared():
         return torch.full(shape, math.nan)
     value: Tensor = metric.compute()
     return value

@@ -10,8 +10,8 @@ Targets of D columns:
     rmse = sqrt(1/(N D) Σ_nd e_nd²)     the column with the largest errors decides it; rmse/<d> is that of one column
     mae  = 1/(N D) Σ_nd |e_nd|
     r2   = 1/D Σ_d r2/<d>               free of units
-Targets with more axes, such as images:
-    r2   = 1 - Σ_nd e_nd² / Σ_nd (y_nd - mean_d)²      over all positions d, of which some may be constant
+Targets (N, D, d1, ...), such as images:
+    r2   = 1 - Σ e² / Σ (y - mean_d)²      over all positions, with the mean of their channel d
 """
 
 from __future__ import annotations

@@ -45,8 +45,6 @@ class RegressionMetrics(Metrics):
         """
         check_fit(output, target, task="regression", n_out=self.n_out)
         self._is_dense = target.ndim > 2
-        if self._is_dense and self._r2.mean.numel() != target[0].numel():
-            self._r2 = self.metrics["r2"] = ColumnR2(target[0].numel())
         self.move_to(output.device)
         self.update_loss(losses, len(target))
         output, target = (_squeeze_single_column(t.double()) for t in (output, target))
@@ -54,7 +52,7 @@ class RegressionMetrics(Metrics):
         if isinstance(std, Sequence):
             std = torch.tensor(std, dtype=output.dtype, device=output.device)
         scaled = output * std, target * std
-        self._r2.update(*(t.reshape(len(t), -1) for t in (output, target)))  # the same in any units
+        self._r2.update(*map(_columns, (output, target)))  # the same in any units
         for name in ("rmse", "mae"):
             self.metrics[name].update(*(t.flatten() for t in scaled))
         if self._by_column is not None and not self._is_dense:
@@ -75,6 +73,11 @@ class RegressionMetrics(Metrics):
         super().reset()
         if self._by_column is not None:
             self._by_column.reset()
+
+
+def _columns(values: Tensor) -> Tensor:
+    """(N,) as (N, 1), and (N, D, d1, ...) as (N d1 ..., D)."""
+    return values.reshape(len(values), -1) if values.ndim <= 2 else values.movedim(1, -1).flatten(0, -2)
 
 
 def _squeeze_single_column(values: Tensor) -> Tensor:

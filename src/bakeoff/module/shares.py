@@ -19,6 +19,13 @@ def is_shared() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
+def without_empty_mean(losses: Tensor, target: Tensor, counted: CountedLabels) -> Tensor:
+    """The losses; 0 where all labels of several axes are ignored: their mean is NaN, and its gradient 0."""
+    if losses.ndim or target.ndim < 2 or counted.ignored is None:
+        return losses
+    return torch.where((target != counted.ignored).any(), losses, torch.zeros_like(losses))
+
+
 def share_of_loss(losses: Tensor, target: Tensor, counted: CountedLabels) -> Tensor:
     """The mean of the losses here, weighted such that the mean over processes is that over all samples.
 
@@ -36,7 +43,8 @@ def share_of_loss(losses: Tensor, target: Tensor, counted: CountedLabels) -> Ten
     own = own.to(torch.float64)
     total = own.clone()
     dist.all_reduce(total)
-    return loss * (own * dist.get_world_size() / total).to(loss.dtype)
+    weighted = loss * (own * dist.get_world_size() / total).to(loss.dtype)
+    return torch.where(own > 0, weighted, torch.zeros_like(weighted))  # a mean over nothing is NaN
 
 
 def _weight_of(labels: Tensor, counted: CountedLabels) -> Tensor | None:

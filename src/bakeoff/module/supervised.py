@@ -25,7 +25,7 @@ from bakeoff.module.optimizer_mode import OptimizerMode
 from bakeoff.module.option_schedules import OptionSchedules
 from bakeoff.module.param_groups import Rules
 from bakeoff.module.probe import StepProbe
-from bakeoff.module.shares import mean_of_shares, share_of_loss
+from bakeoff.module.shares import mean_of_shares, share_of_loss, without_empty_mean
 from bakeoff.module.task import KINDS, Kind, Task
 from bakeoff.module.weight_average import WeightAverage
 from bakeoff.pairs import EXPECTED, Inputs, as_pair, call
@@ -155,7 +155,7 @@ class SupervisedModule(pl.LightningModule):
         """The mean loss of a batch (x, y); Lightning does the backward pass and the update."""
         x, y = _pair(batch)
         loss: Tensor = self.loss(*self._loss_arguments(call(self.net, x), y))
-        return share_of_loss(loss, y, self._counted)
+        return share_of_loss(without_empty_mean(loss, y, self._counted), y, self._counted)
 
     def on_train_start(self) -> None:
         """Brings the weights of a checkpoint that was written in a validation back to those of training."""

@@ -3,7 +3,8 @@
     w̄ <- decay w̄ + (1 - decay) w      after each optimizer step; w̄ = w after the first one
 
 By torch's `AveragedModel` (`torch.optim.swa_utils`). Buffers of floating-point numbers, such as the running averages of
-BatchNorm, are averaged too. As in Tarvainen & Valpola 2017, "Mean teachers are better role models", arXiv 1703.01780.
+BatchNorm, are averaged too; whole numbers, and what does not change, such as a mask of -inf, are copied.
+As in Tarvainen & Valpola 2017, "Mean teachers are better role models", arXiv 1703.01780.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ class WeightAverage(nn.Module):
 
     def __init__(self, net: nn.Module, loss: Any, decay: float) -> None:
         super().__init__()
-        function = get_ema_multi_avg_fn(decay)
-        self._net = AveragedModel(uncompiled(net), multi_avg_fn=function, use_buffers=True)
-        self._loss = AveragedModel(loss, multi_avg_fn=function, use_buffers=True) if _has_state(loss) else None
+        self._decay = decay
+        self._net = AveragedModel(uncompiled(net), multi_avg_fn=get_ema_multi_avg_fn(decay))
+        self._loss = AveragedModel(loss, multi_avg_fn=get_ema_multi_avg_fn(decay)) if _has_state(loss) else None
         self._plain_loss = [loss]  # in a list: it is the trained module's, and is saved there
         self.requires_grad_(False)
 
@@ -48,9 +49,17 @@ class WeightAverage(nn.Module):
     @torch.no_grad()
     def update(self, net: nn.Module, loss: Any) -> None:
         """Takes in the weights after an optimizer step."""
-        self._net.update_parameters(uncompiled(net))
+        self._take_in(self._net, uncompiled(net))
         if self._loss is not None:
-            self._loss.update_parameters(loss)
+            self._take_in(self._loss, loss)
+
+    def _take_in(self, average: AveragedModel, module: nn.Module) -> None:
+        is_first = not average.n_averaged
+        before = [buffer.clone() for buffer in average.module.buffers()]
+        average.update_parameters(module)  # it copies buffers: its way to average them rounds whole numbers
+        for buffer, mean in zip(average.module.buffers(), before, strict=True):
+            if buffer.is_floating_point() and not is_first:
+                buffer.copy_(torch.where(mean == buffer, buffer, mean.lerp(buffer, 1 - self._decay)))
 
 
 def _has_state(loss: Any) -> bool:

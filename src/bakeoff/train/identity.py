@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from bakeoff.runs import find_metric, identity_of
+from bakeoff.runs.metrics import EMA
 from bakeoff.runs.module_specs import STATED_PACKAGES
 from bakeoff.runs.modules import own_modules
 from bakeoff.train.settings import PARTS, Settings
@@ -57,14 +58,17 @@ def identity_by_seed(
         decisive["schedules"] = settings.scheduled_options
     if settings.early_stopping.patience is not None:
         decisive["metric"] = settings.metric  # its best value decides when a run ends
-        if settings.metric.removeprefix("val/") in settings.metrics:
-            decisive["metrics"] = settings.metrics[settings.metric.removeprefix("val/")]
+        named = settings.metric.removeprefix("val/").removeprefix(f"{EMA}/")
+        if named in settings.metrics:
+            decisive["metrics"] = settings.metrics[named]
         if settings.metric_direction is not None and find_metric(settings.metric) is None:
             decisive["metric_direction"] = settings.metric_direction
     if settings.ema.decay is not None:
         decisive["ema"] = settings.ema.decay  # it is measured, and may be what ends the run
     if settings.task.class_axis is not None:
         decisive["class_axis"] = settings.task.class_axis
+    if settings.callbacks and settings.metrics:  # one of them may end the run
+        decisive["metrics"] = settings.metrics
     seeds = {"init_seed": settings.init_seed, "data_seed": settings.data_seed}
     decisive |= {key: seed for key, seed in seeds.items() if seed is not None}
     decisive["data"] = data or plain["data"]

@@ -8,6 +8,7 @@ from typing import Any
 from torchmetrics import Metric
 
 from bakeoff.errors import UserError
+from bakeoff.module.counted import CountedLabels
 from bakeoff.module.task import Kind, Task
 from bakeoff.runs import METRICS, Direction
 from bakeoff.runs.metrics import EMA
@@ -19,7 +20,7 @@ TORCHMETRICS_TASKS: Mapping[Kind, str] = {"classification": "multiclass", "multi
 
 
 def metrics_from(settings: Mapping[str, Mapping[str, Any]], task: Task, loss: Any) -> dict[str, Metric]:
-    """Name -> metric. Arguments `task`, `num_classes` and `num_labels` that are not given are filled in.
+    """Name -> metric. Of `task`, `num_classes`, `num_labels`, `ignore_index` those that are not given are filled in.
 
     Raises:
         UserError: one cannot be built, is no metric, or has the name of one of ours.
@@ -54,6 +55,7 @@ def _filled(parameters: Mapping[str, Any], node: Mapping[str, Any], task: Task, 
         "task": kind,
         "num_classes": task.n_out if kind == "multiclass" else None,
         "num_labels": task.n_out if kind == "multilabel" else None,
+        "ignore_index": CountedLabels(loss).ignored if kind == "multiclass" else None,
     }
     missing = [name for name in values if name in parameters and name not in node]
     return {name: values[name] for name in missing if values[name] is not None}

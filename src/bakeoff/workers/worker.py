@@ -31,6 +31,7 @@ from bakeoff.train.error import was_stopped
 from bakeoff.train.first_step import describe_first_step
 from bakeoff.train.open_run import record_build_failure, train_if_unclaimed
 from bakeoff.train.prepare import build_failure, prepare, run_folder, save_configuration
+from bakeoff.train.recorded_metrics import check_recorded_metrics
 from bakeoff.train.run import Run
 from bakeoff.workers.messages import BuiltRun, InvalidRun, Job, Reply, RunResult, Task, WorkerContext, picklable
 
@@ -81,6 +82,8 @@ class Worker:
         before = Outcome.read(folder)  # first: what comes after it is of this command's time
         finished = finished_outcome(folder, run.identity, reuse_rule)
         is_reused = finished is not None or resumable_outcome(folder, run.identity, reuse_rule) is not None
+        if is_reused:
+            check_recorded_metrics(folder, run.settings.metrics)
         return BuiltRun(
             job,
             str(folder),
