@@ -1,12 +1,14 @@
 """Tries a net, a loss and metrics on a few examples of each part of the data, before anything is trained.
 
 Copies of them make one forward and backward pass on training data, and a validation and a test step. No weight changes,
-and random numbers stay as they were.
+random numbers stay as they were, and what is printed is not shown.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -42,7 +44,8 @@ def try_steps(parts: SupervisedParts) -> None:
         UserError: names the part of the data and what is raised.
 
     """
-    with isolate_rng(include_cuda=False), warnings.catch_warnings():
+    silent = contextlib.redirect_stdout(io.StringIO())
+    with isolate_rng(include_cuda=False), warnings.catch_warnings(), silent:
         warnings.simplefilter("ignore")  # of a metric that has seen a few examples alone
         try:
             copies = copy.deepcopy((parts.net, parts.loss, parts.metrics))
