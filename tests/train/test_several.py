@@ -146,7 +146,7 @@ def test_the_failure_of_another_process_is_the_runs(make_run, tmp_path, how, kin
         pytest.param((f"model._target_={__name__}.Drops", "batch_size=32", "optimizer=adam"), (7, 13), id="dropout"),
         pytest.param(
             (f"data._target_={__name__}.Noisy", "batch_size=8"),
-            (3, 6),
+            (3, 3),
             id="a dataset that draws",
             marks=pytest.mark.long,
         ),
