@@ -362,3 +362,8 @@ def test_optimizers_split_on_the_command_line(make_run, tmp_path):
         "optimizer.body": "SGD", "optimizer.body.lr": 0.1, "optimizer.rest": "Adam", "optimizer.rest.lr": 0.1,
     }  # fmt: skip
     assert run.train(tmp_path).status == "completed"
+
+
+def test_options_that_muon_looks_at_in_its_first_step_are_refused_before(make_run):
+    with pytest.raises(UserError, match=r"^optimizer: '>=' not supported between instances of 'str' and 'int'"):
+        make_run("optimizer=muon", "optimizer.muon.ns_steps=full")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from bakeoff.errors import UserError
 from bakeoff.module import build_optimizer
+from bakeoff.module.optimizer_mode import OptimizerMode
 from bakeoff.module.param_groups import ParamGroupsError, Rules, options_of
+from bakeoff.module.split import SplitOptimizer
 from bakeoff.train.check_truth import check_truth
 from bakeoff.train.instantiate import instantiate, one_line
 from bakeoff.train.scheduler import SchedulerFactory, takes_optimizer
@@ -75,9 +79,21 @@ def optimizer_from(settings: Mapping[str, Any], net: nn.Module, loss: Any, param
         if isinstance(rule, Mapping):
             check_truth(f"param_groups.{name}", {"_target_": settings["_target_"], **options_of(rule)})
     try:
-        build_optimizer(factory, net, loss, param_groups)
+        if isinstance(build_optimizer(factory, net, loss, param_groups), SplitOptimizer):
+            _try_step(factory, net, loss, param_groups)
     except ParamGroupsError as error:
         raise UserError(one_line(error)) from error
     except Exception as error:  # whatever a user's optimizer, or torch's on odd settings, raises
         raise UserError(f"optimizer: {one_line(error)}") from error
     return factory
+
+
+def _try_step(factory: Any, net: nn.Module, loss: Any, param_groups: Rules) -> None:
+    """One step of copies: torch's Muon looks at some of its options only then."""
+    net, loss = copy.deepcopy((net, loss))
+    optimizer = build_optimizer(factory, net, loss, param_groups)
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.ones_like(parameter)
+    OptimizerMode(optimizer).train()
+    optimizer.step()
