@@ -31,7 +31,7 @@ import steps
 from playwright.sync_api import FrameLocator, Page
 from synthetic import write_sweep
 
-import bakeoff.train.session
+import bakeoff.train.session_members
 from bakeoff.launch.register import register_with_hydra
 from bakeoff.overview import Overview
 from bakeoff.train import RunSession, silence, train_solo
@@ -105,7 +105,10 @@ def logging_cost(name: str, commands: list[list[str]], pairs: int) -> None:
 def cpu_seconds(command: list[str], *, logged: bool) -> float:
     run = steps.prepare(command if logged else [*command, *UNSAMPLED])
     writer = RunEventWriter if logged else NoEventWriter
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(bakeoff.train.session, "RunEventWriter", writer):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(bakeoff.train.session_members, "RunEventWriter", writer),
+    ):
         started = time.process_time()
         outcome = train_solo(RunSession(run, Path(folder) / "arm" / "seed=0"))
         spent = time.process_time() - started

@@ -23,6 +23,7 @@ from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signatu
 from torch import Tensor
 
 from bakeoff.module.fallback import fallback_reason, log_fallback_once, overrides
+from bakeoff.module.logged_values import steps_made
 from bakeoff.module.private_api import DataFetcher, DataLoaderIterDataFetcher, TrainingEpochLoop
 from bakeoff.module.random_states import RandomState, random_state, set_random_state
 from bakeoff.module.resume import all_resumable, fast_forward
@@ -58,56 +59,6 @@ def use_lean_loop(
     lean = trainer.fit_loop.epoch_loop = LeanEpochLoop(trainer, own.min_steps, own.max_steps)
     lean.validation_due, lean.on_step_boundary = validation_due, on_step_boundary
     return trainer
-
-
-def steps_made(trainer: pl.Trainer) -> int:
-    """Optimizer steps; batches, where a module makes its steps itself, and may make several with each."""
-    if trainer.lightning_module.automatic_optimization:
-        return trainer.global_step
-    return int(trainer.fit_loop.epoch_loop.batch_progress.total.processed)  # type: ignore[attr-defined]
-
-
-def log_at_steps_made(trainer: pl.Trainer) -> None:
-    """What `self.log` logs stands at the number of steps made, as all of ours does; Lightning counts one too few."""
-    connector = trainer._logger_connector
-    log_metrics = connector.log_metrics
-
-    def log_at_step(metrics: Any, step: int | None = None) -> None:
-        if step is not None and not trainer.training:  # each batch of a validation, by its number: no curve over steps
-            return
-        log_metrics(metrics, steps_made(trainer) if step is None and "step" not in metrics else step)
-
-    connector.log_metrics = log_at_step  # type: ignore[method-assign]
-
-
-def epoch_sums(trainer: pl.Trainer) -> dict[str, dict[str, Tensor]]:
-    """What `self.log(..., on_epoch=True)` has added up in the epoch of training under way, by Lightning's key."""
-    results = trainer.fit_loop.epoch_loop._results
-    logged = {key: result for key, result in results.items() if result.is_tensor and result.meta.on_epoch}
-    names = ("value", "cumulated_batch_size")
-    return {
-        key: {name: getattr(result, name).detach().cpu().clone() for name in names if hasattr(result, name)}
-        for key, result in logged.items()
-        if not result.has_reset
-    }
-
-
-def add_epoch_sums(trainer: pl.Trainer, kept: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Mapping[str, Tensor]]:
-    """Adds what `epoch_sums` gave to what is logged now; returns what has not been logged yet."""
-    results, waiting = trainer.fit_loop.epoch_loop._results, {}
-    for key, sums in kept.items():
-        result = results.get(key)
-        if result is None or result.has_reset:
-            waiting[key] = sums
-            continue
-        value = sums["value"].to(result.value)
-        if result.meta.is_max_reduction or result.meta.is_min_reduction:
-            result.value = result.meta.reduce_fx(value, result.value)
-        else:
-            result.value = value + result.value
-        if "cumulated_batch_size" in sums:
-            result.cumulated_batch_size = sums["cumulated_batch_size"].to(value.device) + result.cumulated_batch_size
-    return waiting
 
 
 class LeanEpochLoop(TrainingEpochLoop):

@@ -16,11 +16,9 @@ from bakeoff.module.build_optimizer import OptimizerFactory, build_optimizer
 from bakeoff.module.compiled import use_names_of_net
 from bakeoff.module.counted import CountedLabels
 from bakeoff.module.curve import LossCurve, rate_tags, rates_of
-from bakeoff.module.given_metrics import GivenMetrics
+from bakeoff.module.evaluation import Evaluation
 from bakeoff.module.loss_arguments import LossArguments, kind_of
 from bakeoff.module.loss_parameters import Loss, registered
-from bakeoff.module.measured import Metrics
-from bakeoff.module.metrics import metrics_for
 from bakeoff.module.optimizer_mode import OptimizerMode
 from bakeoff.module.option_schedules import OptionSchedules
 from bakeoff.module.param_groups import Rules
@@ -103,13 +101,10 @@ class SupervisedModule(pl.LightningModule):
         self._option_schedules = OptionSchedules(option_factors) if option_factors else None
         self._counted = CountedLabels(loss)
         self._loss_arguments = LossArguments(loss, self.task, takes_prediction=loss_takes_prediction)
-        self.val_metrics, self.test_metrics = (metrics_for(kind, n_out, target_std, loss) for _ in range(2))
-        self.val_given, self.test_given = (
-            GivenMetrics(metrics or {}, kind, std=target_std, mean=target_mean, loss=loss) for _ in range(2)
+        self.val_metrics, self.test_metrics, self._average_metrics = (
+            Evaluation(self.task, metrics, std=target_std, mean=target_mean, loss=loss) for _ in range(3)
         )
         self.average = None if ema_decay is None else WeightAverage(net, self.loss, ema_decay)
-        self.average_metrics = metrics_for(kind, n_out, target_std, loss)
-        self.average_given = GivenMetrics(metrics or {}, kind, std=target_std, mean=target_mean, loss=loss)
         self._averaged_step = 0
         self._sample_every_n_steps = sample_every_n_steps
         self._curve = LossCurve(log_every_n_steps)
@@ -236,50 +231,40 @@ class SupervisedModule(pl.LightningModule):
     def validation_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Adds one batch to the validation metrics. Returns the prediction (N, n_out, ...), for callbacks."""
         self._measure_average(batch)
-        return self.measure(batch, self.val_metrics, self.val_given)
+        return self.measure(batch, self.val_metrics)
 
     def on_validation_epoch_end(self) -> None:
         """Logs `val/*`."""
-        self._log_metrics("val", self.val_metrics, self.val_given)
+        self._log_metrics("val", self.val_metrics)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Adds one batch to the test metrics."""
         self._measure_average(batch)
-        self.measure(batch, self.test_metrics, self.test_given)
+        self.measure(batch, self.test_metrics)
 
     def on_test_epoch_end(self) -> None:
         """Logs `test/*`."""
-        self._log_metrics("test", self.test_metrics, self.test_given)
+        self._log_metrics("test", self.test_metrics)
+
+    def measure(self, batch: Any, metrics: Evaluation) -> Tensor:
+        """Adds one batch to these metrics. Returns the prediction, classes at axis 1."""
+        return self._measure(batch, metrics, self.net, self.loss)
 
     def _measure_average(self, batch: Any) -> None:
         if self.average is not None:
-            self.measure(batch, self.average_metrics, self.average_given, self.average.net, self.average.loss)
+            self._measure(batch, self._average_metrics, self.average.net, self.average.loss)
 
-    def measure(
-        self, batch: Any, metrics: Metrics, given: GivenMetrics, net: nn.Module | None = None, loss: Loss | None = None
-    ) -> Tensor:
-        """Adds one batch to these metrics. Returns the prediction, classes at axis 1.
-
-        `net` and `loss` are those that are trained, unless others are given.
-        """
+    def _measure(self, batch: Any, metrics: Evaluation, net: nn.Module, loss: Loss) -> Tensor:
         x, y = _pair(batch)
-        output = call(self.net if net is None else net, x)
+        output = call(net, x)
         prediction: Tensor = self.task.prediction(output)
-        losses = (self.loss if loss is None else loss)(*self._loss_arguments(output, y))
-        metrics.update(losses, prediction, y)
-        given.update(prediction, y)
+        metrics.update(loss(*self._loss_arguments(output, y)), prediction, y)
         return prediction
 
-    def _log_metrics(self, split: str, metrics: Metrics, given: GivenMetrics) -> None:
-        computed = {**metrics.compute(), **given.compute()}
-        values = {f"{split}/{name}": value for name, value in computed.items()}
-        metrics.reset()
-        given.reset()
+    def _log_metrics(self, split: str, metrics: Evaluation) -> None:
+        values = _computed(metrics, split)
         if self.average is not None:
-            computed = {**self.average_metrics.compute(), **self.average_given.compute()}
-            values |= {f"{split}/{EMA}/{name}": value for name, value in computed.items()}
-            self.average_metrics.reset()
-            self.average_given.reset()
+            values |= _computed(self._average_metrics, f"{split}/{EMA}")
         self.measured = {name: float(value) for name, value in values.items()}
         # `step` is Lightning's own key for the x-axis, which it would otherwise count one too low here
         self.log_dict({**values, "step": float(self.trainer.global_step)})
@@ -297,3 +282,9 @@ def _pair(batch: Any) -> tuple[Inputs, Tensor]:
     if pair is None:
         raise ValueError(f"a batch must be {EXPECTED}, got a {type(batch).__name__}")
     return pair
+
+
+def _computed(metrics: Evaluation, prefix: str) -> dict[str, Tensor]:
+    values = {f"{prefix}/{name}": value for name, value in metrics.compute().items()}
+    metrics.reset()
+    return values

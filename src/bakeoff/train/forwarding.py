@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from bakeoff.data.loaders import samples_in
 from bakeoff.errors import UserError
-from bakeoff.module.loop import steps_made
+from bakeoff.module.logged_values import steps_made
 from bakeoff.runs.stop import SIGNALS
 from bakeoff.train.callbacks import ACCUMULATE
 from bakeoff.train.run import Run

@@ -17,7 +17,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from bakeoff.module.fallback import overrides
-from bakeoff.module.loop import add_epoch_sums, epoch_sums
+from bakeoff.module.logged_values import add_epoch_sums, epoch_sums
 
 
 class KeptState(pl.Callback):

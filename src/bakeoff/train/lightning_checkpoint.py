@@ -10,7 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.fabric.plugins import TorchCheckpointIO
 
-from bakeoff.module.loop import steps_made
+from bakeoff.module.logged_values import steps_made
 from bakeoff.train.run_state import RunState
 
 IN_MEMORY = "bakeoff: in memory"  # in place of a path

@@ -9,11 +9,7 @@ returns, never an exception.
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
-import os
-import platform
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -24,29 +20,20 @@ import torch
 from torch import Tensor
 
 from bakeoff.errors import UserError
-from bakeoff.runs import FINAL_STATUSES, Direction, Outcome, StopRequest, arm_of, utc_now
+from bakeoff.runs import FINAL_STATUSES, Outcome, StopRequest, utc_now
 from bakeoff.runs.metrics import split_of
 from bakeoff.tensorboard import EventFile
 from bakeoff.train.budget import BudgetClock, samples_seen
-from bakeoff.train.checkpoints import Checkpoints
-from bakeoff.train.early_stopping import EarlyStopping
 from bakeoff.train.error import Error, classify_error
-from bakeoff.train.event_writer import RunEventWriter
-from bakeoff.train.histograms import Histograms
 from bakeoff.train.member import SessionMember, Validation
-from bakeoff.train.metric_summary import MetricSummary
-from bakeoff.train.metrics import directions_of
-from bakeoff.train.net_description import describe
-from bakeoff.train.parts import OwnModuleParts, SupervisedParts
-from bakeoff.train.predictions import Predictions
+from bakeoff.train.record import record_of
 from bakeoff.train.run import Run
 from bakeoff.train.run_state import RunState
-from bakeoff.train.step_clock import StepClock
+from bakeoff.train.session_members import SessionMembers
 
 log = logging.getLogger(__name__)
 
 DEFAULT_THREADS = torch.get_num_threads()  # torch's own choice, before a run of another number of threads
-PACKAGES = ("bakeoff", "torch", "lightning", "hydra-core", "torchmetrics", "numpy")
 
 
 @dataclass(frozen=True)
@@ -87,40 +74,12 @@ class RunSession:
         self.counted_samples = 0  # where the data does not say how many samples an epoch has: see `counts_samples`
         self._stop, self._is_held, self._may_resume = stop or StopRequest(), is_held, may_resume
         self._started, self._seconds_before = time.monotonic(), 0.0
-        settings, spec = run.settings, run.parts.spec
-        file = self._file = EventFile(folder)
-        clock = StepClock(spec, settings.samples_per_step)
-        # with several devices each process sees a part of the predictions
-        is_shown = run.parts.task == "classification" and settings.trainer.devices == 1
-        predictions = Predictions(spec, not_before=_first_possible_end(run)) if is_shown else None
-        logged = run.parts.logged or {} if isinstance(run.parts, OwnModuleParts) else {}
-        self._summary = MetricSummary(_directions(run), logged)
-        self._events = RunEventWriter(file, settings, run.hyperparameters, clock, predictions, run.parts.n_out or 0)
-        self._early_stopping = _early_stopping(run)
-        self._checkpoints = Checkpoints(
-            folder,
-            mode=settings.checkpoints,
-            every=settings.checkpoint_every,
-            identity=run.identity,
-            metric=run.metric,
-            direction=run.direction,
-            description=describe(run.parts),
-        )
-        optional = {
-            "predictions": predictions,
-            "histograms": Histograms(file, run.budget.validations) if settings.log == "full" else None,
-            "early_stopping": self._early_stopping,
-        }
-        self._members: dict[str, SessionMember] = {
-            "clock": clock,
-            "summary": self._summary,
-            "events": self._events,
-            **{name: member for name, member in optional.items() if member is not None},
-            "checkpoints": self._checkpoints,
-        }
+        members = SessionMembers.of(run, folder)
+        self._file, self._events, self._summary = members.file, members.events, members.summary
+        self._early_stopping, self._checkpoints = members.early_stopping, members.checkpoints
+        self._members = members.by_name
         # found once, not in every step
-        members = self._members.values()
-        self._step_members = [m for m in members if type(m).stepped is not SessionMember.stepped]
+        self._step_members = [m for m in self._members.values() if type(m).stepped is not SessionMember.stepped]
 
     @property
     def needs_gradients(self) -> bool:
@@ -314,13 +273,7 @@ class RunSession:
         self._outcome.device = name
 
     def _new_outcome(self, state: RunState | None) -> Outcome:
-        run = self.run
-        outcome = Outcome(arm_of(run.overrides), run.settings.seed, run.identity, run.overrides)
-        outcome.metric, outcome.metric_direction = run.metric, run.direction
-        outcome.versions = {"python": platform.python_version()}
-        outcome.versions |= {name: importlib.metadata.version(name) for name in PACKAGES}
-        outcome.host, outcome.process, outcome.fingerprint = socket.gethostname(), os.getpid(), run.fingerprint
-        outcome.launch, outcome.assumed = run.launch, run.assumed
+        run, outcome = self.run, record_of(self.run)
         # the number of threads decides the last bits: a run is resumed with that of its start
         self.threads = run.settings.trainer.threads or self.threads
         if state is not None:
@@ -357,22 +310,3 @@ class RunSession:
 
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started
-
-
-def _directions(run: Run) -> dict[str, Direction]:
-    """Those of a user's own metrics, as far as they are known."""
-    given = directions_of(run.parts.metrics) if isinstance(run.parts, SupervisedParts) else {}
-    return {name: direction for name, direction in given.items() if direction is not None} | {run.metric: run.direction}
-
-
-def _first_possible_end(run: Run) -> int:
-    """The step before which no validation is the last one: any can be, where something may stop the run early."""
-    may_stop = run.settings.early_stopping.patience is not None or run.callbacks
-    return 0 if may_stop or run.budget.steps is None else run.budget.steps
-
-
-def _early_stopping(run: Run) -> EarlyStopping | None:
-    settings = run.settings.early_stopping
-    if settings.patience is None:
-        return None
-    return EarlyStopping(run.metric, run.direction, patience=settings.patience, min_delta=settings.min_delta)

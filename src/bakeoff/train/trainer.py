@@ -17,7 +17,7 @@ from lightning.pytorch.loggers import Logger
 
 from bakeoff.errors import UserError
 from bakeoff.module import use_lean_loop
-from bakeoff.module.loop import log_at_steps_made
+from bakeoff.module.logged_values import log_at_steps_made
 from bakeoff.train.budget import BudgetClock, epochs_of
 from bakeoff.train.settings import Settings, TrainerSettings
 

@@ -24,6 +24,7 @@ from bakeoff.data.batches import is_changed
 from bakeoff.data.sample_checks import NAMES
 from bakeoff.errors import UserError
 from bakeoff.module import SupervisedModule
+from bakeoff.module.evaluation import Evaluation
 from bakeoff.train.error import is_out_of_memory
 from bakeoff.train.few_examples import FewExamples
 from bakeoff.train.lightning_module import supervised_module
@@ -98,18 +99,16 @@ def _train(module: SupervisedModule, batch: Any, data: pl.LightningDataModule) -
 
 
 def _validate(module: SupervisedModule, batch: Any) -> None:
-    _measure(module, batch, module.val_metrics, module.val_given)
+    _measure(module, batch, module.val_metrics)
 
 
 def _test(module: SupervisedModule, batch: Any) -> None:
-    _measure(module, batch, module.test_metrics, module.test_given)
+    _measure(module, batch, module.test_metrics)
 
 
-def _measure(module: SupervisedModule, batch: Any, *kinds: Any) -> None:
-    for metrics in kinds:
-        metrics.reset()
+def _measure(module: SupervisedModule, batch: Any, metrics: Evaluation) -> None:
+    metrics.reset()
     module.eval()
     with torch.no_grad():
-        module.measure(batch, *kinds)
-        for metrics in kinds:
-            metrics.compute()
+        module.measure(batch, metrics)
+        metrics.compute()
