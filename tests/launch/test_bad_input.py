@@ -119,6 +119,15 @@ def test_a_gpu_where_there_is_none(bakeoff, monkeypatch):
     assert result.err == "bakeoff: trainer=gpu, but torch finds no GPU here; use trainer=cpu or trainer=auto\n"
 
 
+@pytest.mark.parametrize("trainer", ["auto", "gpu"])
+def test_more_gpus_than_there_are(bakeoff, monkeypatch, trainer):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    result = bakeoff(f"trainer={trainer}", "trainer.devices=2")
+    assert result.status == 2
+    assert result.err == "bakeoff: trainer.devices=2, but torch finds 1 GPU here\n"
+
+
 def test_a_folder_that_cannot_be_written(bakeoff, tmp_path):
     (tmp_path / "file").write_text("in the way")
     for arguments in (["root=file"], ["-m", "root=file", "seed=0,1"], ["root=/proc/nowhere"]):

@@ -123,8 +123,9 @@ def test_what_is_measured_on_a_gpu_is_that_of_its_weights(make_run, tmp_path):
 
 
 def test_more_devices_than_there_are(on_gpu):
-    with pytest.raises(UserError, match="devices"):
-        on_gpu(f"trainer.devices={torch.cuda.device_count() + 1}", "batch_size=16")
+    there = torch.cuda.device_count()
+    with pytest.raises(UserError, match=rf"^trainer.devices={there + 1}, but torch finds {there} GPU"):
+        on_gpu(f"trainer.devices={there + 1}", "batch_size=16")
 
 
 def test_a_dry_run_says_what_memory_a_step_takes(on_gpu):

@@ -94,6 +94,9 @@ def check_device(settings: TrainerSettings) -> None:
     """
     if settings.accelerator == "gpu" and not torch.cuda.is_available() and not torch.backends.mps.is_available():
         raise UserError("trainer=gpu, but torch finds no GPU here; use trainer=cpu or trainer=auto")
+    if settings.accelerator in ("auto", "gpu", "cuda") and 0 < torch.cuda.device_count() < settings.devices:
+        found = torch.cuda.device_count()
+        raise UserError(f"trainer.devices={settings.devices}, but torch finds {found} GPU{'s' * (found > 1)} here")
     quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     try:
         several: dict[str, Any] = {
