@@ -149,16 +149,22 @@ def test_the_peak_on_a_gpu(make_run):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU, whose memory runs out")
 def test_a_gpu_that_is_full(make_run, tmp_path):
-    total = torch.cuda.get_device_properties(0).total_memory
-    outcome = make_run(
-        f"model._target_={__name__}.Wide", f"+model.width={total // 4 // 64}", "trainer=gpu", *STEPS
-    ).train(tmp_path)
+    share = torch.cuda.get_device_properties(0).total_memory // 64
+    outcome = make_run(f"model._target_={__name__}.Hungry", f"+model.share={share}", "trainer=gpu", *STEPS).train(
+        tmp_path
+    )
     assert outcome.error["type"] == "OutOfMemory"
     assert "fits, the largest found by halving 128" in outcome.error["message"]
 
 
-class Wide(nn.Sequential):
-    """Its activations take 4 * `width` bytes a sample, twice."""
+class Hungry(nn.Sequential):
+    """Takes `share` bytes of the GPU for each sample of a training batch."""
 
-    def __init__(self, n_in, n_out, width):
-        super().__init__(nn.Flatten(), nn.Linear(n_in, 1), nn.Linear(1, width), nn.ReLU(), nn.AdaptiveAvgPool1d(n_out))
+    def __init__(self, n_in, n_out, share):
+        super().__init__(nn.Flatten(), nn.Linear(n_in, n_out))
+        self.share = share
+
+    def forward(self, x):
+        if self.training and x.is_cuda:
+            torch.empty(len(x) * self.share, dtype=torch.uint8, device=x.device)
+        return super().forward(x)
