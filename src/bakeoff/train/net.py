@@ -101,10 +101,20 @@ def check_forward(net: nn.Module, spec: DataSpec) -> tuple[Any, bool]:
             output = call(net.eval(), given)
     except Exception as error:  # whatever a user's forward raises
         name = type(net).__name__
-        raise UserError(f"model: {name} does not take examples {_describe(spec.example)}: {one_line(error)}") from error
+        hint = _hint(net, spec)
+        raise UserError(
+            f"model: {name} does not take examples {_describe(spec.example)}: {one_line(error)}{hint}"
+        ) from error
     for module, mode in training.items():  # one by one: a user may have frozen some
         module.training = mode
     return output, any(is_changed(tensor) for tensor in tensors_of(given))
+
+
+def _hint(net: nn.Module, spec: DataSpec) -> str:
+    is_lookup = any(isinstance(module, nn.Embedding | nn.EmbeddingBag) for module in net.modules())
+    if not is_lookup or spec.input_mean is None:
+        return ""
+    return "; tokens must not be standardised: say data.standardise=false"
 
 
 def _describe(example: Inputs) -> str:
