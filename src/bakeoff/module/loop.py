@@ -67,6 +67,12 @@ def steps_made(trainer: pl.Trainer) -> int:
     return int(trainer.fit_loop.epoch_loop.batch_progress.total.processed)  # type: ignore[attr-defined]
 
 
+def skipped_rest_of_epoch(trainer: pl.Trainer) -> bool:
+    """At the end of an epoch: whether the module has ended it before its last batch (`on_train_batch_start`: -1)."""
+    seen: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+    return bool(seen.processed != seen.completed)
+
+
 def log_at_steps_made(trainer: pl.Trainer) -> None:
     """What `self.log` logs stands at the number of steps made, as all of ours does; Lightning counts one too few."""
     connector = trainer._logger_connector
@@ -210,18 +216,22 @@ class LeanEpochLoop(TrainingEpochLoop):
         if self._can_skip_epoch and results[-1] == -1:
             progress.increment_by(0, is_last_batch=True)
             progress.increment_processed()
+            self._step_schedules()  # Lightning's does so, too
             raise StopIteration
         progress.increment_started()
         outputs = self._step(batch, batch_idx)
         progress.increment_processed()
-        if trainer.lr_scheduler_configs:
-            self.update_lr_schedulers("step", update_plateau_schedulers=False)
-            if self._ends_epoch():
-                self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
+        self._step_schedules()
         self._call("on_train_batch_end", outputs, batch, batch_idx)
         self._set_current_hook(None)
         self._publish_logged_values()
         progress.increment_completed()
+
+    def _step_schedules(self) -> None:
+        if self.trainer.lr_scheduler_configs:
+            self.update_lr_schedulers("step", update_plateau_schedulers=False)
+            if self._ends_epoch():
+                self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
 
     def _should_check_val_fx(self, data_fetcher: DataFetcher) -> bool:
         if self.validation_due is None:
