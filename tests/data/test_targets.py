@@ -94,9 +94,9 @@ def test_other_reals_are_quantities(y):
     assert array(x=X, y=y).task == "regression"
 
 
-@pytest.mark.parametrize("kind", [float, int, bool])
-def test_several_labels_a_sample_are_known_by_their_values(kind):
-    data = array(x=X, y=(X > 0).astype(kind))
+@pytest.mark.parametrize(("kind", "task"), [(float, None), (int, "multilabel"), (bool, "multilabel")])
+def test_several_labels_a_sample(kind, task):
+    data = array(x=X, y=(X > 0).astype(kind), task=task)
     assert (data.task, data.n_out, data.target_std, data.train[1].dtype) == ("multilabel", 3, 1.0, torch.float32)
 
 
@@ -119,11 +119,11 @@ def test_binary_labels_may_be_asked_for():
         ({"x": X, "y": np.ones(60)}, r"y must vary .* every training target is 1\.0"),
         ({"x": X, "y": X * [1, 0, 1]}, r"y must vary .* column 1 of every training target is -?0\.0"),
         ({"x": X, "y": np.where(Y == 1, -100, Y)}, "y holds -100 .* which losses ignore: drop these samples"),
-        (
-            {"x": X, "y": np.zeros((60, 4, 4), int)},
-            r"got \(60, 4, 4\); for labels of pixels or tokens give a Dataset class",
-        ),
-        ({"x": X, "y": X, "task": "classification"}, "one label a sample"),
+        ({"x": X, "y": X, "task": "classification"}, "whole numbers for classification .* set task=regression"),
+        ({"x_train": X, "y_train": Y, "x_val": X, "y_val": X.astype(int)}, r"y of val must hold one label a sample"),
+        ({"x": X, "y": Y, "num_classes": 2}, "labels 0 to 2 in .* but num_classes=2: labels must be in .0, 2."),
+        ({"x": X, "y": Y, "num_classes": 1}, "data.num_classes must be a whole number >= 2, got 1"),
+        ({"x": X, "y": X, "num_classes": 3}, "num_classes=3: a task of regression has no classes; leave it out"),
         ({"x": X, "y": X[:, 0], "task": "classification"}, "whole numbers for classification .* set task=regression"),
         (
             {"x_train": X, "y_train": np.ones((60, 2, 2)) * X[:, :1, None], "x_val": X, "y_val": X},

@@ -117,12 +117,27 @@ class SkipsRest(SupervisedModule):
         return -1 if batch_idx == 3 else None
 
 
+class SkipsRestOnSchedule(SkipsRest):
+    """A schedule an epoch, and one a step: both are stepped at the batch that is skipped, as Lightning does it."""
+
+    interval = "epoch"
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": self.interval}}
+
+
+class SkipsRestOnSchedulePerStep(SkipsRestOnSchedule):
+    interval = "step"
+
+
 class SkipsUpdate(SupervisedModule):
     def training_step(self, batch, batch_idx):
         return None if batch_idx % 2 else super().training_step(batch, batch_idx)
 
 
-@pytest.mark.parametrize("kind", [SkipsRest, SkipsUpdate])
+@pytest.mark.parametrize("kind", [SkipsRest, SkipsRestOnSchedule, SkipsRestOnSchedulePerStep, SkipsUpdate])
 @pytest.mark.filterwarnings("ignore:.*returned `None`.*")
 def test_a_module_may_skip(tmp_path, kind):
     def make():
@@ -133,6 +148,7 @@ def test_a_module_may_skip(tmp_path, kind):
     theirs, their_trainer, _ = fit(tmp_path, lean=False, make=make)
     assert our_trainer.global_step == their_trainer.global_step
     assert torch.equal(ours.net[0].weight, theirs.net[0].weight)
+    assert our_trainer.optimizers[0].param_groups[0]["lr"] == their_trainer.optimizers[0].param_groups[0]["lr"]
 
 
 def test_validation_comes_when_it_is_due(tmp_path):

@@ -20,8 +20,9 @@ Scale = float | tuple[float, ...]  # one number, or one for each of several colu
 class Arrays:
     """Training, validation and test data, each a pair `(x, y)` of tensors with samples along the first axis.
 
-    `y` is int64 `(N,)` in `[0, n_out)` for classification, floating-point 0 and 1 `(N, n_out)` for several labels a
-    sample (`multilabel`), and floating-point `(N, n_out, ...)` for regression. Metrics undo the standardisation of
+    `y` is int64 `(N,)` in `[0, n_out)` for classification, or `(N, ...)` for labels of tokens or pixels, some of which
+    may be `ignore_index`, that is then given; floating-point 0 and 1 `(N, n_out)` for several labels a sample
+    (`multilabel`); and floating-point `(N, n_out, ...)` for regression. Metrics undo the standardisation of
     regression targets: `y * target_std + target_mean`, column by column. Inputs are those of the
     source less `input_mean`, over `input_std`, and class k is its label `classes[k]`; None where they are taken as they
     are. Raises UserError if the parts do not fit together. They are not checked for NaN: the factories do that, and
@@ -41,6 +42,7 @@ class Arrays:
     input_std: Tensor | None = None
     classes: Tensor | None = None
     drop_last: bool = False
+    ignore_index: int | None = None
     is_users_own: bool = False
 
     def __post_init__(self) -> None:
@@ -91,8 +93,19 @@ class Arrays:
         is_classes = self.task == "classification"
         fits = y.dtype == torch.int64 if is_classes else y.is_floating_point()
         width = 1 if self.task == "regression" else None  # of which there may be more axes
-        if not fits or tuple(y.shape[1:][:width]) != (() if is_classes else (self.n_out,)):
-            required = "int64 (N,)" if is_classes else f"floating-point (N, {self.n_out})"
+        dense = tuple(self.train[1].shape[1:]) if self.ignore_index is not None else ()
+        axes = dense if is_classes else (self.n_out,)
+        if not fits or tuple(y.shape[1:][:width]) != axes:
+            shape = f"(N, {', '.join(map(str, axes))})" if axes else "(N,)"
+            required = f"{'int64' if is_classes else 'floating-point'} {shape}"
             raise UserError(f"y of {name} must be {required} for {self.task}, got {y.dtype} {tuple(y.shape)}")
-        if is_classes and not 0 <= y.min() <= y.max() < self.n_out:
+        if is_classes:
+            self._check_classes(name, y)
+
+    def _check_classes(self, name: str, y: Tensor) -> None:
+        if self.ignore_index is not None:
+            y = y[y != self.ignore_index]
+            if not len(y):
+                raise UserError(f"every label of {name} is {self.ignore_index}, which is ignored: nothing is measured")
+        if not 0 <= y.min() <= y.max() < self.n_out:
             raise UserError(f"y of {name} must be in [0, {self.n_out}), got [{y.min()}, {y.max()}]")

@@ -17,7 +17,7 @@ from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_per_bat
 from bakeoff.data.checks import as_numpy
 from bakeoff.data.dataset_datamodule import DatasetDataModule
 from bakeoff.data.in_memory import InMemoryDataModule
-from bakeoff.data.infer import LOOKED_AT, describe, infer_fields
+from bakeoff.data.infer import LOOKED_AT, describe, infer_fields, stated_classes
 from bakeoff.data.order import check_seed
 from bakeoff.data.spec import DataSpec, spec_of
 from bakeoff.data.split import Sizes
@@ -39,6 +39,7 @@ def as_datamodule(
     drop_last: bool = False,
     num_workers: int = 0,
     pin_memory: bool = False,
+    ignore_index: int | None = None,
     any_batches: bool = False,
 ) -> tuple[L.LightningDataModule, DataSpec]:
     """A data module over `source`, and its DataSpec. Raises UserError for a source that cannot be served.
@@ -48,7 +49,8 @@ def as_datamodule(
     dtype does.
 
     - a TensorDataset of `(x, y)`: split, then the same. Its values are not standardised, since they may be
-      prepared already or be indices for an embedding; floats become float32 and labels are mapped to 0..C-1.
+      prepared already or be indices for an embedding; floats become float32 and labels are mapped to 0..C-1, unless
+      its attribute `num_classes` says C. Of labels of tokens or pixels those that are `ignore_index` are no classes.
     - any other map-style Dataset of `(x, y)`: split, and served by DataLoaders.
     - a LightningDataModule: used unchanged, but for its attribute `batch_size` (Lightning's convention).
 
@@ -63,7 +65,7 @@ def as_datamodule(
     check_seed(seed)
     sizes: Sizes = {"test": test_size, "val": val_size}
     if type(source) is TensorDataset and len(source.tensors) == 2:  # a subclass may augment
-        source = _from_tensors(source, sizes, split_seed)
+        source = _from_tensors(source, sizes, split_seed, ignore_index)
     if isinstance(source, Arrays):
         _refuse_loading(
             num_workers, pin_memory, "the data is held in memory, and is not loaded by a DataLoader: remove it"
@@ -100,11 +102,19 @@ def _refuse_loading(num_workers: int, pin_memory: bool, why: str) -> None:
             raise UserError(f"data.{key}={str(value).lower()}: {why}")
 
 
-def _from_tensors(source: TensorDataset, sizes: Sizes, split_seed: int) -> Arrays:
+def _from_tensors(source: TensorDataset, sizes: Sizes, split_seed: int, ignore_index: int | None) -> Arrays:
     where, task = "the TensorDataset", getattr(source, "task", None)
     x, y = (as_numpy(tensor, name, where) for tensor, name in zip(source.tensors, "xy", strict=True))
     return assemble(
-        {"train": (x, y)}, where=where, sizes=sizes, split_seed=split_seed, task=task, scale=False, is_users_own=True
+        {"train": (x, y)},
+        where=where,
+        sizes=sizes,
+        split_seed=split_seed,
+        task=task,
+        num_classes=stated_classes(source),
+        ignore_index=ignore_index,
+        scale=False,
+        is_users_own=True,
     )
 
 

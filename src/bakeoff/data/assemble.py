@@ -6,9 +6,10 @@ from numpy.typing import NDArray
 
 from bakeoff.data.arrays import Arrays, Scale, Task
 from bakeoff.data.checks import RawPart, check_parts
+from bakeoff.data.dense_labels import IGNORED, check_shapes, is_dense, number_of_classes
 from bakeoff.data.split import Sizes, split
 from bakeoff.data.standardise import moments, standardise
-from bakeoff.data.targets import as_columns, as_labels, find_task, flat_labels, mean_and_std
+from bakeoff.data.targets import as_columns, as_labels, check_whole, find_task, flat_labels, mean_and_std
 
 ByPart = dict[str, NDArray]
 
@@ -20,6 +21,8 @@ def assemble(
     sizes: Sizes,
     split_seed: int,
     task: Task | None = None,
+    num_classes: int | None = None,
+    ignore_index: int | None = None,
     scale: bool = True,
     drop_last: bool = False,
     is_users_own: bool = False,
@@ -28,20 +31,25 @@ def assemble(
 
     A missing part is split off the training part, by its size in `sizes`, before any statistic is computed.
     `where` names the source in messages. With `scale=False` nothing is standardised; floats become float32.
+    `num_classes` and `ignore_index` are those of `array`.
     Raises UserError for data that cannot be used.
     """
     parts = check_parts(raw, where)
     xs: ByPart = {part: x for part, (x, _) in parts.items()}
     ys: ByPart = {part: y for part, (_, y) in parts.items()}
-    task = find_task(ys["train"], task, where)
+    task = find_task(xs["train"], ys["train"], task, where)
+    ignored = IGNORED if ignore_index is None else ignore_index
     mean: Scale = 0.0
     std: Scale = 1.0
     kept: dict[str, torch.Tensor] = {}  # what undoes the encoding of inputs and labels
     if task == "classification":
-        labels, classes = flat_labels(ys, where)
-        xs, labels = _split_missing(xs, labels, sizes, split_seed, stratified=True)
-        ys, n_out = {part: np.searchsorted(classes, y) for part, y in labels.items()}, len(classes)
-        kept["classes"] = torch.from_numpy(classes)
+        has_one = not is_dense(ys["train"])
+        labels, classes = (
+            flat_labels(ys, num_classes, where) if has_one else _dense_labels(xs, ys, num_classes, ignored, where)
+        )
+        xs, labels = _split_missing(xs, labels, sizes, split_seed, stratified=has_one)
+        ys = {part: np.searchsorted(classes, y) for part, y in labels.items()} if has_one else labels
+        n_out, kept["classes"] = len(classes), torch.from_numpy(classes)
     else:
         columns = as_columns(ys, where) if task == "regression" else as_labels(ys, where)
         xs, ys = _split_missing(xs, columns, sizes, split_seed, stratified=False)
@@ -63,9 +71,19 @@ def assemble(
         target_mean=mean,
         target_std=std,
         drop_last=drop_last,
+        ignore_index=ignored if task == "classification" and ys["train"].ndim > 1 else None,
         is_users_own=is_users_own,
         **kept,
     )
+
+
+def _dense_labels(xs: ByPart, ys: ByPart, num_classes: int | None, ignored: int, where: str) -> tuple[ByPart, NDArray]:
+    """Labels of tokens or pixels as they are, and their classes, 0 to C - 1."""
+    check_shapes(xs, ys, where)
+    for y in ys.values():
+        check_whole(y, where)
+    labels = {part: y.astype(np.int64) for part, y in ys.items()}
+    return labels, np.arange(number_of_classes(labels, num_classes, ignored, where))
 
 
 def _split_missing(xs: ByPart, ys: ByPart, sizes: Sizes, split_seed: int, stratified: bool) -> tuple[ByPart, ByPart]:

@@ -7,7 +7,9 @@ from bakeoff.data.arrays import Arrays, Part
 from bakeoff.data.batch_size import BatchSize, check_batch_size, samples_dropped, samples_per_batch
 from bakeoff.data.batches import SequentialBatches, ShuffledBatches, groups_within
 from bakeoff.data.order import check_seed
+from bakeoff.data.sample_checks import NAMES, Labels
 from bakeoff.data.share import WHOLE
+from bakeoff.errors import UserError
 
 _MAX_EVAL_SAMPLES = 4096
 _MAX_EVAL_BYTES = 16 * 2**20  # of input in an evaluation batch; a net's activations take a multiple of it
@@ -39,6 +41,19 @@ class InMemoryDataModule(L.LightningDataModule):
     def n_dropped(self) -> int:
         """How many training samples an epoch leaves out."""
         return samples_dropped(self.batch_size, len(self.arrays.train[0]), self.arrays.drop_last)
+
+    def use_labels(self, labels: Labels) -> None:
+        """Says which labels are classes, and which the loss ignores. Raises UserError if there are others."""
+        if self.arrays.ignore_index is None:
+            return  # those were checked when they were read
+        for part, (_, y) in self.arrays.parts().items():
+            label = labels.wrong(y)
+            if label is not None:
+                index = int((y == label).flatten(1).any(dim=1).nonzero()[0])
+                raise UserError(
+                    f"data: sample {index} of the {NAMES[part]} part {labels.describe(label)}; a loss with "
+                    f"ignore_index={label}, such as torch.nn.CrossEntropyLoss, ignores it"
+                )
 
     def setup(self, stage: str | None = None) -> None:
         """Moves all parts to the trainer's device, once; to the CPU without a trainer."""

@@ -40,7 +40,7 @@ def infer_fields(source: object, batch: tuple[Inputs, Tensor], more: Iterator[Te
     task = _task(source, y, more)
     examples = {"example": map_inputs(lambda tensor: tensor[:2], x), "example_target": y[:2]}
     in_shape = tuple(x.shape[1:]) if isinstance(x, Tensor) else None
-    n_out = _n_out(source, y) if task == "classification" else y.shape[1] if y.ndim > 1 else 1
+    n_out = _n_out(source) if task == "classification" else y.shape[1] if y.ndim > 1 else 1
     return {"task": task, "in_shape": in_shape, "n_out": n_out, **examples}
 
 
@@ -76,16 +76,22 @@ def _meaning(y: Tensor, more: Iterator[Tensor]) -> Meaning | None:
     return meaning
 
 
-def _n_out(source: object, y: Tensor) -> int | None:
+def _n_out(source: object) -> int | None:
     """The number of classes as `source` states it: a batch may not hold all."""
+    stated = stated_classes(source)
+    labels = find_labels(source) if stated is None else None
+    return stated if labels is None else int(labels.max()) + 1
+
+
+def stated_classes(source: object) -> int | None:
+    """The number of classes by an attribute; a list may name them."""
     for name in ("n_out", "num_classes", "n_classes", "classes"):
         value = getattr(source, name, None)
         if (number := _whole_number(value)) is not None:
             return number
         if isinstance(value, Sized) and not isinstance(value, str) and not _is_scalar(value):
             return len(value)
-    labels = find_labels(source)
-    return None if labels is None else int(labels.max()) + 1
+    return None
 
 
 def _whole_number(value: object) -> int | None:

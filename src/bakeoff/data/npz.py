@@ -11,7 +11,7 @@ from torch import Tensor
 from bakeoff.data.arrays import Arrays, Task
 from bakeoff.data.assemble import assemble
 from bakeoff.data.checks import RawPart, as_numpy
-from bakeoff.errors import UserError
+from bakeoff.errors import UserError, require
 
 Values = Tensor | ArrayLike
 KEYS = ("x", "y", "x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
@@ -29,6 +29,9 @@ def array(
     x_test: Values | None = None,
     y_test: Values | None = None,
     task: Task | None = None,
+    num_classes: int | None = None,
+    ignore_index: int | None = None,
+    standardise: bool = True,
     val_size: float = 0.2,
     test_size: float = 0.2,
     split_seed: int = 0,
@@ -41,10 +44,17 @@ def array(
 
     `x` is `(N, ...)`; four axes mean images `(N, C, H, W)`, standardised per channel. `y` of whole numbers or
     booleans is `(N,)` labels; if they are not 0..C-1 they are mapped to that, in increasing order. `y` of
-    floats is `(N,)` or `(N, width)` regression targets. `task` overrides what the dtype of `y` says. Raises
+    floats is `(N,)` or `(N, width)` regression targets. `task` overrides what the dtype of `y` says. Whole numbers
+    `(N, T)` or `(N, H, W)` are labels 0..C-1 of tokens or pixels, C being `num_classes` or one more than the largest;
+    those that are `ignore_index`, by default -100, are not counted. With `standardise=False` inputs and targets are
+    taken as they are, and whole numbers stay such: they may be tokens. Raises
     UserError for data that cannot be used: no or unpaired arrays, pickled objects, unequal lengths, NaN, infinity,
     no samples, one class.
     """
+    has_number = num_classes is None or (type(num_classes) is int and num_classes >= 2)
+    require(has_number, "data.num_classes", "a whole number >= 2", num_classes)
+    require(ignore_index is None or type(ignore_index) is int, "data.ignore_index", "a whole number", ignore_index)
+    require(isinstance(standardise, bool), "data.standardise", "true or false", standardise)
     values = (x, y, x_train, y_train, x_val, y_val, x_test, y_test)
     given = {key: value for key, value in zip(KEYS, values, strict=True) if value is not None}
     if (path is None) == (not given):
@@ -57,9 +67,28 @@ def array(
         arrays = read_npz(where)
     sizes = {"val": val_size, "test": test_size}
     raw = _as_parts(arrays, where)
-    return assemble(
-        raw, where=where, sizes=sizes, split_seed=split_seed, task=task, drop_last=drop_last, is_users_own=True
+    if not standardise:
+        raw = {part: (_as_indices(x), y) for part, (x, y) in raw.items()}
+    made = assemble(
+        raw,
+        where=where,
+        sizes=sizes,
+        split_seed=split_seed,
+        task=task,
+        num_classes=num_classes,
+        ignore_index=ignore_index,
+        scale=standardise,
+        drop_last=drop_last,
+        is_users_own=True,
     )
+    if num_classes is not None and made.task != "classification":
+        raise UserError(f"data.num_classes={num_classes}: a task of {made.task} has no classes; leave it out")
+    return made
+
+
+def _as_indices(x: NDArray) -> NDArray:
+    """Whole numbers in the one dtype by which every layer looks up."""
+    return x.astype(np.int64) if x.dtype.kind in "iu" else x
 
 
 def read_npz(path: str) -> dict[str, NDArray]:

@@ -6,26 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.data.arrays import Scale, Task
+from bakeoff.data.dense_labels import IGNORED, check_are_labels, is_dense
 from bakeoff.data.meaning import meaning_of_reals
 from bakeoff.errors import UserError
 
 Targets = dict[str, NDArray]  # part -> y
-IGNORED = -100  # the default `ignore_index` of torch's losses
 
 
-def find_task(y: NDArray, task: Task | None, where: str) -> Task:
+def find_task(x: NDArray, y: NDArray, task: Task | None, where: str) -> Task:
     """`task` if it is given; otherwise by the dtype of the targets: regression for floating-point ones.
 
-    Targets of 0 and 1 in several columns are several labels a sample, in any dtype; all others are class numbers.
+    Real targets of 0 and 1 in several columns are several labels a sample; whole numbers are class numbers.
 
     Raises UserError for floating-point targets that look like classes: they are ranked by RMSE only where that is asked
-    for.
+    for; and for whole numbers `(N, ...)` that need not be labels of tokens or pixels.
     """
     if task is None:
         if y.dtype.kind != "f":
-            has_columns = y.ndim == 2 and y.shape[1] > 1 and y.size
-            meaning = meaning_of_reals(y) if has_columns and y.min() < y.max() else None
-            return "multilabel" if meaning is not None and meaning.is_multilabel else "classification"
+            if is_dense(y):
+                check_are_labels(x, y, where)
+            return "classification"
         meaning = meaning_of_reals(y) if y.size and y.min() < y.max() else None  # constant ones are refused anyway
         if meaning is not None and meaning.is_multilabel:
             return "multilabel"
@@ -37,25 +37,36 @@ def find_task(y: NDArray, task: Task | None, where: str) -> Task:
     return task
 
 
-def flat_labels(targets: Targets, where: str) -> tuple[Targets, NDArray]:
-    """Labels as `(N,)`, and the classes of all parts in increasing order; a part may lack a class."""
+def flat_labels(targets: Targets, num_classes: int | None, where: str) -> tuple[Targets, NDArray]:
+    """Labels as `(N,)`, and the classes of all parts in increasing order; a part may lack a class.
+
+    With `num_classes` the classes are 0 to that less 1, whether or not all of them occur.
+    """
     for part, y in targets.items():
         if y.ndim > 2 or y.size != len(y):
             raise UserError(
-                f"y of {part} must hold one label a sample, (N,) or (N, 1), in {where}, got {y.shape}; for labels of "
-                "pixels or tokens give a Dataset class of your own, with an attribute num_classes; for quantities "
-                "set task=regression"
+                f"y of {part} must hold one label a sample, (N,) or (N, 1), as that of train in {where}, got {y.shape}"
             )
     flat = {part: y.reshape(-1) for part, y in targets.items()}
     whole = np.concatenate(list(flat.values()))
     if (whole == IGNORED).any():
         raise UserError(f"y holds {IGNORED} in {where}, which losses ignore: drop these samples")
-    if whole.dtype.kind == "f" and (whole != np.round(whole)).any():
-        raise UserError(f"y must hold whole numbers for classification in {where}: set task=regression")
+    check_whole(whole, where)
     classes = np.unique(whole)
+    if num_classes is not None and (classes[0] < 0 or classes[-1] >= num_classes):
+        raise UserError(
+            f"y holds the labels {classes[0]} to {classes[-1]} in {where}, but num_classes={num_classes}: labels must "
+            f"be in [0, {num_classes})"
+        )
     if len(classes) < 2:
         raise UserError(f"y must hold at least 2 classes in {where}, got only {classes[0]}")
-    return flat, classes
+    return flat, classes if num_classes is None else np.arange(num_classes)
+
+
+def check_whole(labels: NDArray, where: str) -> None:
+    """Raises UserError for labels that are no whole numbers."""
+    if labels.dtype.kind == "f" and (labels != np.round(labels)).any():
+        raise UserError(f"y must hold whole numbers for classification in {where}: set task=regression")
 
 
 def as_columns(targets: Targets, where: str) -> Targets:

@@ -16,6 +16,12 @@ def steps_made(trainer: pl.Trainer) -> int:
     return int(trainer.fit_loop.epoch_loop.batch_progress.total.processed)  # type: ignore[attr-defined]
 
 
+def skipped_rest_of_epoch(trainer: pl.Trainer) -> bool:
+    """At the end of an epoch: whether the module has ended it before its last batch (`on_train_batch_start`: -1)."""
+    seen: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+    return bool(seen.processed != seen.completed)
+
+
 def log_at_steps_made(trainer: pl.Trainer) -> None:
     """What `self.log` logs stands at the number of steps made, as all of ours does; Lightning counts one too few."""
     connector = trainer._logger_connector

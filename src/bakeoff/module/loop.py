@@ -161,18 +161,22 @@ class LeanEpochLoop(TrainingEpochLoop):
         if self._can_skip_epoch and results[-1] == -1:
             progress.increment_by(0, is_last_batch=True)
             progress.increment_processed()
+            self._step_schedules()  # Lightning's does so, too
             raise StopIteration
         progress.increment_started()
         outputs = self._step(batch, batch_idx)
         progress.increment_processed()
-        if trainer.lr_scheduler_configs:
-            self.update_lr_schedulers("step", update_plateau_schedulers=False)
-            if self._ends_epoch():
-                self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
+        self._step_schedules()
         self._call("on_train_batch_end", outputs, batch, batch_idx)
         self._set_current_hook(None)
         self._publish_logged_values()
         progress.increment_completed()
+
+    def _step_schedules(self) -> None:
+        if self.trainer.lr_scheduler_configs:
+            self.update_lr_schedulers("step", update_plateau_schedulers=False)
+            if self._ends_epoch():
+                self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
 
     def _should_check_val_fx(self, data_fetcher: DataFetcher) -> bool:
         if self.validation_due is None:

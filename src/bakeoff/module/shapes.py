@@ -77,7 +77,8 @@ def _misfit_of_classes(output: Tensor, target: Tensor, n_out: int) -> str | None
     if len(labels) == 1 and width != n_out:
         return _wrong_width(width, n_out)
     needed = _classes(labels, n_out)
-    return f"gives {given} for targets {labels}; metrics need {needed}, or the classes on the last axis"
+    quantities = "; where these are quantities and no labels, say data.task=regression" if len(labels) > 1 else ""
+    return f"gives {given} for targets {labels}; metrics need {needed}, or the classes on the last axis{quantities}"
 
 
 def _misfit_of_values(output: Tensor, target: Tensor, n_out: int) -> str | None:

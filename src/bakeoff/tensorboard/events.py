@@ -32,8 +32,10 @@ class EventFile:
     def __init__(self, folder: Path, flush_secs: float = 2.0) -> None:
         self.folder, self.flush_secs = folder, flush_secs
         self.path: Path | None = None
+        self.size = 0  # bytes written, be they on the disk or not
         self._file: BinaryIO | None = None
         self._flushed = time.monotonic()
+        self.last_step = 0  # the largest that was written, by whoever counts steps how
 
     def scalars(self, values: Mapping[str, float], step: int, wall_time: float | None = None) -> None:
         """Writes one point of each curve, tag -> value, in one record; NaN and infinity are written as they are."""
@@ -45,6 +47,7 @@ class EventFile:
 
     def event(self, event: Event) -> None:
         """Writes an event of any kind."""
+        self.last_step = max(self.last_step, event.step)
         self._write(event)
         if time.monotonic() - self._flushed > self.flush_secs:
             self.flush()
@@ -72,7 +75,12 @@ class EventFile:
     def _write(self, event: Event) -> None:
         if self._file is None:
             self._file = self._open()
-        self._file.write(encode_record(event.SerializeToString()))
+        self._write_record(self._file, event)
+
+    def _write_record(self, file: BinaryIO, event: Event) -> None:
+        record = encode_record(event.SerializeToString())
+        file.write(record)
+        self.size += len(record)
 
     def _open(self) -> BinaryIO:
         if self.path is not None:
@@ -83,7 +91,7 @@ class EventFile:
         name = f"{PREFIX}{second:010d}.{socket.gethostname()}.{os.getpid()}.{next(_count):06d}"
         self.path = self.folder / name
         file = self.path.open("wb")
-        file.write(encode_record(Event(wall_time=now, file_version="brain.Event:2").SerializeToString()))
+        self._write_record(file, Event(wall_time=now, file_version="brain.Event:2"))
         return file
 
 

@@ -110,7 +110,7 @@ def _update_from(settings: Settings, net: nn.Module, loss: Any, spec: DataSpec) 
 
 
 def _check_labels(data: pl.LightningDataModule, labels: Labels) -> None:
-    if isinstance(data, DatasetDataModule):
+    if isinstance(data, DatasetDataModule | InMemoryDataModule):
         data.use_labels(labels)
-    elif not isinstance(data, InMemoryDataModule):  # those of arrays were checked when they were read
+    else:
         check_module_labels(data, labels)

@@ -11,13 +11,14 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from bakeoff.data import Arrays, DataSpec, as_datamodule
+from bakeoff.data import Arrays, DataSpec, array, as_datamodule
 from bakeoff.data.batches import Originals
 from bakeoff.data.held import Held, held_by
 from bakeoff.data.sample_checks import find_fault
 from bakeoff.errors import UserError
 from bakeoff.runs.file_state import NO_LIMIT, Limit, content_of, state_of
 from bakeoff.train.data_files import contains_work, named_files
+from bakeoff.train.ignored_label import ignored_label
 from bakeoff.train.instantiate import instantiate
 from bakeoff.train.loader_options import without_loader_options
 from bakeoff.train.settings import Node, Settings
@@ -56,7 +57,8 @@ def load_data(settings: Settings) -> tuple[pl.LightningDataModule, DataSpec, Dat
     is_ours = all(target.startswith(PACKAGES_WITHOUT_STATE) for target in _targets(settings.data))
     named = named_files(settings.data, with_defaults=not is_ours)
     before = {path: state_of(path) for path in named.values() if not contains_work(path, settings.root)}
-    source = _load(settings.data, before if is_ours else None)
+    ignored = ignored_label(settings.loss)
+    source = _load(_with_ignored(settings.data, ignored), before if is_ours else None)
     # before its samples are looked at: it may keep them
     held = None if isinstance(source, (Arrays, pl.LightningDataModule)) else held_by(source)
     if isinstance(source, Arrays) and not is_ours:  # ours were checked as they were read
@@ -66,6 +68,7 @@ def load_data(settings: Settings) -> tuple[pl.LightningDataModule, DataSpec, Dat
         batch_size=settings.global_batch_size,
         seed=settings.seed_of_data,
         **options._asdict(),
+        ignore_index=ignored,
         any_batches=settings.has_own_module,
     )
     if spec.digest is not None:
@@ -75,6 +78,12 @@ def load_data(settings: Settings) -> tuple[pl.LightningDataModule, DataSpec, Dat
     if changed is not None:
         raise UserError(f"data: {changed} changed while the data was loaded; run the command again")
     return data, spec, _identify(settings, held or held_by(source), named, before)
+
+
+def _with_ignored(node: Node, ignored: int | None) -> Node:
+    """Says to a user's own arrays which label of a token or pixel the loss ignores, which is then no class."""
+    is_array = node.get("_target_") == f"{array.__module__.rpartition('.')[0]}.{array.__name__}"
+    return {**node, "ignore_index": ignored} if is_array and node.get("ignore_index") is None else node
 
 
 def _refuse_not_finite(arrays: Arrays) -> None:

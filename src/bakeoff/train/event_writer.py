@@ -17,9 +17,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
+from tensorboard.compat.proto.event_pb2 import Event
 
 from bakeoff.runs import Outcome
 from bakeoff.tensorboard import EventFile
+from bakeoff.tensorboard.ahead import Position, events_ahead
 from bakeoff.tensorboard.hparams import Hyperparameter, read_kinds, separate_kinds, session_end, session_start
 from bakeoff.tensorboard.pictures import confusion_matrix, labelled_examples
 from bakeoff.tensorboard.summaries import code_block, image, text
@@ -60,14 +62,19 @@ class RunEventWriter(SessionMember):
     ) -> None:
         self._file, self._settings, self._hyperparameters = file, settings, hyperparameters
         self._clock, self._predictions, self._n_out = clock, predictions, n_out
+        self._written: Position | None = None  # when the checkpoint was made that is resumed from
 
     def start(self, resumed_at: int | None) -> None:
         """Writes what is known at the start, for everybody to read at once; runs of an arm are one group.
 
-        A run that is resumed after step `resumed_at` has written that before; readers forget the points behind it.
+        A run that is resumed after step `resumed_at` has written that before; readers forget the points behind it, but
+        for those that a module's own count of steps puts there.
         """
         if resumed_at is not None:
+            ahead = self._ahead(resumed_at + 1)
             self._file.restart(resumed_at + 1)
+            for event in ahead:
+                self._file.event(event)
             self._file.flush()
             return
         run = self._file.folder
@@ -81,6 +88,23 @@ class RunEventWriter(SessionMember):
         if split is not None or any(tag.startswith(CURVES) for tag in values):
             values = {**values, **self._clock.at(step)}
         self._file.scalars(values, step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """How much is written, and up to which step."""
+        path = self._file.path
+        written = [] if path is None else [path.name, self._file.size]
+        return {"written": written, "last_step": self._file.last_step}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores it."""
+        self._written = Position(*state["written"]) if state["written"] else None
+        self._file.last_step = state["last_step"]
+
+    def _ahead(self, step: int) -> list[Event]:
+        """Events from this step on that the run had written at its checkpoint."""
+        if self._written is None or self._file.last_step < step:
+            return []
+        return events_ahead(self._file.folder, self._written, step)
 
     def flush(self) -> None:
         """Gives everything written so far to the operating system: a kill does not lose it any more."""

@@ -22,6 +22,7 @@ from bakeoff.train.callbacks import ACCUMULATE
 from bakeoff.train.run import Run
 from bakeoff.train.run_state import RunState
 from bakeoff.train.session import RunSession
+from bakeoff.train.skipped_epoch import refuse_skipped_epoch
 
 if TYPE_CHECKING:
     from bakeoff.train.summary_writer import RunSummaryWriter
@@ -65,6 +66,10 @@ class BeforeOthers(pl.Callback):
             self._session.stepped(step)
             if not pl_module.automatic_optimization and step == self._session.run.budget.steps:
                 trainer.should_stop = True  # the trainer counts other steps, and would not end
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Epochs are counted as whole ones."""
+        refuse_skipped_epoch(trainer, pl_module)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A validation begins. Lightning keeps logged values: one of the last validation is none of this one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import hydra.utils
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from bakeoff.data import DataSpec
 from bakeoff.data.batches import is_changed
@@ -86,7 +88,7 @@ def as_plain(filled: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_forward(net: nn.Module, spec: DataSpec) -> tuple[Any, bool]:
-    """Passes two examples through the net, which also gives lazy layers their sizes.
+    """Passes two examples through a copy of the net, or where it has lazy layers through it, which gives them sizes.
 
     Returns:
         its output, and whether it changes its input in place.
@@ -95,16 +97,37 @@ def check_forward(net: nn.Module, spec: DataSpec) -> tuple[Any, bool]:
     if spec.example is None:
         return None, False
     given = map_inputs(torch.clone, spec.example)
-    training = {module: module.training for module in net.modules()}
+    tried = _copy(net)
+    training = {module: module.training for module in tried.modules()}
     try:
         with torch.no_grad():
-            output = call(net.eval(), given)
+            output = call(tried.eval(), given)
     except Exception as error:  # whatever a user's forward raises
         name = type(net).__name__
-        raise UserError(f"model: {name} does not take examples {_describe(spec.example)}: {one_line(error)}") from error
+        hint = _hint(net, spec)
+        raise UserError(
+            f"model: {name} does not take examples {_describe(spec.example)}: {one_line(error)}{hint}"
+        ) from error
     for module, mode in training.items():  # one by one: a user may have frozen some
         module.training = mode
     return output, any(is_changed(tensor) for tensor in tensors_of(given))
+
+
+def _copy(net: nn.Module) -> nn.Module:
+    """A copy, whose state a forward pass may change; the net itself where it has lazy layers, or cannot be copied."""
+    if any(is_lazy(tensor) for tensor in (*net.parameters(), *net.buffers())):
+        return net
+    try:
+        return copy.deepcopy(net)
+    except Exception:  # what a net holds may not be made to be copied
+        return net
+
+
+def _hint(net: nn.Module, spec: DataSpec) -> str:
+    is_lookup = any(isinstance(module, nn.Embedding | nn.EmbeddingBag) for module in net.modules())
+    if not is_lookup or spec.input_mean is None:
+        return ""
+    return "; tokens must not be standardised: say data.standardise=false"
 
 
 def _describe(example: Inputs) -> str:

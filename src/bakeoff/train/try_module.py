@@ -15,6 +15,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.utilities.seed import isolate_rng
+from torch import Tensor
 from torchmetrics import Metric
 
 from bakeoff.errors import UserError
@@ -23,6 +24,7 @@ from bakeoff.runs import Direction
 from bakeoff.train.few_examples import FewExamples
 from bakeoff.train.instantiate import first_cause
 from bakeoff.train.settings import TrainerSettings
+from bakeoff.train.skipped_epoch import refuse_skipped_epoch
 
 EXAMPLES = 4
 PACKAGES = ("lightning", "torch", "lightning_fabric", "pytorch_lightning")
@@ -95,8 +97,10 @@ def _try(
                 reads = any(one.reduce_on_plateau and one.interval == "epoch" for one in configs)
                 if has_test and overrides(tried, pl.LightningModule, "test_step"):
                     trainer.test(tried, datamodule=data, verbose=False)
+            except UserError:  # of a callback of ours
+                raise
             except Exception as error:  # whatever a user's module raises
-                raise UserError(_describe(error, tried)) from error
+                raise UserError(_no_scalar(error, watched, tried) or _describe(error, tried)) from error
         return Tried(watched.found, reads)
 
 
@@ -145,6 +149,7 @@ class _Logged(pl.Callback):
     def __init__(self, module: pl.LightningModule) -> None:
         self.found: dict[str, Direction | None] = {}
         self._log = module.log
+        self.loss_shape: tuple[int, ...] = ()
         self._directions: dict[str, Direction | None] = {}  # of what is logged, by the name given to `log`
         module.log = self._listen  # type: ignore[method-assign]
 
@@ -154,9 +159,17 @@ class _Logged(pl.Callback):
         self._directions[name] = directions[better]
         self._log(name, value, *arguments, **options)
 
+    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
+        """Remembers what the step gives: torch does not say it."""
+        self.loss_shape = tuple(loss.shape)
+
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """One is enough; the validation comes next."""
         trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Where there was no batch, as none is to be trained on, there will be none in another epoch."""
+        refuse_skipped_epoch(trainer, pl_module)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """From here on."""
@@ -168,6 +181,16 @@ class _Logged(pl.Callback):
             logged = next((n for n in self._directions if name in (n, f"{n}_step", f"{n}_epoch")), None)
             if logged is not None:
                 self.found[name] = self._directions[logged]
+
+
+def _no_scalar(error: Exception, watched: _Logged, module: pl.LightningModule) -> str | None:
+    """What to say where backward is to start from several values."""
+    if "implicitly created only for scalar" not in str(error) or not watched.loss_shape:
+        return None
+    return (
+        f"module: {type(module).__name__}.training_step gives a loss of shape {watched.loss_shape}, and one number is "
+        "needed: return loss.mean()"
+    )
 
 
 def _describe(error: Exception, module: pl.LightningModule) -> str:
