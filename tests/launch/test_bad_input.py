@@ -5,6 +5,9 @@ import pytest
 
 CASES = {
     "misspelt value": (["optimizer=adm"], r"Could not find 'optimizer/adm' (did you mean adam?)"),
+    "misspelt value in a list": (
+        ["metrics=[f1,aurok]"], "Could not find 'metrics/aurok' (did you mean auroc?); there are auroc, average_precision, ",
+    ),
     "misspelt key": (["optimzer=adam"], "unknown key optimzer (did you mean optimizer?)"),
     "misspelt setting": (["optimizer.lrr=1"], "unknown key optimizer.lrr (did you mean optimizer.lr?); in optimizer there are"),
     "added key": (["+foo=1"], "nothing reads foo; remove it"),
