@@ -124,7 +124,10 @@ def test_binary_labels_may_be_asked_for():
             r"got \(60, 4, 4\); for labels of pixels or tokens give a Dataset class",
         ),
         ({"x": X, "y": X, "task": "classification"}, "one label a sample"),
-        ({"x": X, "y": X[:, 0], "task": "classification"}, "whole numbers for classification .* set task=regression"),
+        (
+            {"x": X, "y": X[:, 0], "task": "classification"},
+            "whole numbers for classification .* give data.task=regression",
+        ),
         (
             {"x_train": X, "y_train": np.ones((60, 2, 2)) * X[:, :1, None], "x_val": X, "y_val": X},
             r"must be \(N, 2, 2\)",

@@ -8,7 +8,7 @@ import torch
 
 from bakeoff.errors import UserError
 from bakeoff.report import rank_arms, read_sweep
-from bakeoff.runs import objective
+from bakeoff.runs import Direction, objective
 from bakeoff.train.ranking_metric import resolve_metric
 
 
@@ -105,7 +105,7 @@ def test_what_arms_cannot_be_ranked_by(metric, stated, n_out, message):
 
 @pytest.mark.parametrize("has_average", [True, False])
 def test_metrics_of_averaged_weights_are_listed_where_there_are_any(has_average):
-    given = {"val/mape": "min", "val/ema/mape": "min"}
+    given: dict[str, Direction | None] = {"val/mape": "min", "val/ema/mape": "min"}
     with pytest.raises(UserError) as caught:
         resolve_metric("val/mapes", None, "regression", 1, given, has_average=has_average)
     ours = "val/rmse, val/loss, val/mae, val/r2, val/mape"

@@ -44,14 +44,14 @@ def flat_labels(targets: Targets, where: str) -> tuple[Targets, NDArray]:
             raise UserError(
                 f"y of {part} must hold one label a sample, (N,) or (N, 1), in {where}, got {y.shape}; for labels of "
                 "pixels or tokens give a Dataset class of your own, with an attribute num_classes; for quantities "
-                "set task=regression"
+                "give data.task=regression"
             )
     flat = {part: y.reshape(-1) for part, y in targets.items()}
     whole = np.concatenate(list(flat.values()))
     if (whole == IGNORED).any():
         raise UserError(f"y holds {IGNORED} in {where}, which losses ignore: drop these samples")
     if whole.dtype.kind == "f" and (whole != np.round(whole)).any():
-        raise UserError(f"y must hold whole numbers for classification in {where}: set task=regression")
+        raise UserError(f"y must hold whole numbers for classification in {where}: give data.task=regression")
     classes = np.unique(whole)
     if len(classes) < 2:
         raise UserError(f"y must hold at least 2 classes in {where}, got only {classes[0]}")

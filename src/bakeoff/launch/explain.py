@@ -56,11 +56,21 @@ def explain(error: BaseException, loader: ConfigLoader | None = None) -> str:
     if missing_in_list:
         path, group, name = missing_in_list.groups()
         return _no_option(f"Could not find '{path}'", name, options_of(group, loader))
+    if text.startswith("Config group override must be a string or a list"):
+        return _no_name(error, loader)
     return "; ".join(line.strip() for line in text.splitlines() if line.strip()) or type(error).__name__
 
 
 def _no_option(what: str, name: str, options: list[str]) -> str:
     return f"{what}{did_you_mean(name, options)}; there are {', '.join(options)}"
+
+
+def _no_name(error: BaseException, loader: ConfigLoader | None) -> str:
+    """Hydra does not say of which group; it looks through the overrides one by one."""
+    *_, frame = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    override = frame.f_locals["override"]
+    options = ", ".join(options_of(override.key_or_group, loader))
+    return f"{override.input_line}: give one of {options}, or leave {override.key_or_group} out for the default"
 
 
 def _unreadable(error: OverrideParseException) -> str:
