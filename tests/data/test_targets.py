@@ -119,12 +119,15 @@ def test_binary_labels_may_be_asked_for():
         ({"x": X, "y": np.ones(60)}, r"y must vary .* every training target is 1\.0"),
         ({"x": X, "y": X * [1, 0, 1]}, r"y must vary .* column 1 of every training target is -?0\.0"),
         ({"x": X, "y": np.where(Y == 1, -100, Y)}, "y holds -100 .* which losses ignore: drop these samples"),
-        ({"x": X, "y": X, "task": "classification"}, "whole numbers for classification .* set task=regression"),
+        ({"x": X, "y": X, "task": "classification"}, "whole numbers for classification .* give data.task=regression"),
         ({"x_train": X, "y_train": Y, "x_val": X, "y_val": X.astype(int)}, r"y of val must hold one label a sample"),
         ({"x": X, "y": Y, "num_classes": 2}, "labels 0 to 2 in .* but num_classes=2: labels must be in .0, 2."),
         ({"x": X, "y": Y, "num_classes": 1}, "data.num_classes must be a whole number >= 2, got 1"),
         ({"x": X, "y": X, "num_classes": 3}, "num_classes=3: a task of regression has no classes; leave it out"),
-        ({"x": X, "y": X[:, 0], "task": "classification"}, "whole numbers for classification .* set task=regression"),
+        (
+            {"x": X, "y": X[:, 0], "task": "classification"},
+            "whole numbers for classification .* give data.task=regression",
+        ),
         (
             {"x_train": X, "y_train": np.ones((60, 2, 2)) * X[:, :1, None], "x_val": X, "y_val": X},
             r"must be \(N, 2, 2\)",

@@ -5,6 +5,9 @@ import pytest
 
 CASES = {
     "misspelt value": (["optimizer=adm"], r"Could not find 'optimizer/adm' (did you mean adam?)"),
+    "misspelt value in a list": (
+        ["metrics=[f1,aurok]"], "Could not find 'metrics/aurok' (did you mean auroc?); there are auroc, average_precision, ",
+    ),
     "misspelt key": (["optimzer=adam"], "unknown key optimzer (did you mean optimizer?)"),
     "misspelt setting": (["optimizer.lrr=1"], "unknown key optimizer.lrr (did you mean optimizer.lr?); in optimizer there are"),
     "added key": (["+foo=1"], "nothing reads foo; remove it"),
@@ -67,6 +70,18 @@ CASES = {
     "seed too large": (["seed=5000000000"], "seed must be a whole number from 0 to 4294967295, got 5000000000"),
     "sweep outside root": (["sweep=../x"], "sweep must be the name of one folder (root=... says where), got '../x'"),
     "group left out": (["clip=null"], "clip must be a group of settings, got None"),
+    "group of one setting": (["ema=0.9"], "ema must be a group of settings, got 0.9; give ema.decay=0.9"),
+    "group of several settings": (["clip=1"], "clip must be a group of settings, got 1; give clip.norm=1 or clip.value=1"),
+    "task": (
+        ["task=multilabel"],
+        "task must be a group of settings, got multilabel; give data.task=multilabel, or an attribute task='multilabel' of a data",
+    ),
+    "another task": (["task=ranking"], "task must be a group of settings, got ranking; give task.class_axis="),
+    "open group": (["schedules=cosine"], "schedules must be a group of settings, got cosine; give schedules.weight_decay._target_="),
+    "open group left out": (["callbacks=null"], "callbacks must be a group of settings, got None; give callbacks.mine._target_="),
+    "choice left out": (["param_groups=null"], "param_groups=null: give one of all, no_decay, or leave param_groups out for"),
+    "number for a choice": (["optimizer=3"], "optimizer=3: give one of adam, adamw, muon,"),
+    "list with nothing": (["metrics=null"], "metrics=null: give one of auroc, average_precision,"),
     "key removed": (["~reuse"], "reuse is missing; give reuse=..."),
     "key of a run removed": (["~metric"], "metric is missing; give metric=..."),
     "group removed": (["~optimizer"], "optimizer must be a group of settings, got None"),

@@ -1,6 +1,7 @@
 """An exponential moving average of the weights, measured beside the last ones, against a loop in plain torch."""
 
 import copy
+import threading
 
 import pytest
 import torch
@@ -35,6 +36,12 @@ class Tempered(nn.Module):
         return F.cross_entropy(output * self.scale, target) + 0.1 * self.scale**2
 
 
+def tempered():
+    """The same as a function."""
+    scale = nn.Parameter(torch.ones(()))
+    return lambda output, target: F.cross_entropy(output * scale, target) + 0.1 * scale**2
+
+
 def by_hand(run, decay, steps):
     """The last and the averaged net after so many steps."""
     net, loss = run.parts.net, run.parts.loss
@@ -60,7 +67,9 @@ def by_hand(run, decay, steps):
 
 
 @pytest.mark.parametrize(
-    "more", [(), (f"model.{HERE}.Normed",), (f"loss.{HERE}.Tempered",)], ids=["mlp", "norm", "loss"]
+    "more",
+    [(), (f"model.{HERE}.Normed",), (f"loss.{HERE}.Tempered",), (f"loss.{HERE}.tempered",)],
+    ids=["mlp", "norm", "loss", "function"],
 )
 def test_both_are_measured(make_run, tmp_path, more):
     outcome = make_run(*COMMAND, *more).train(tmp_path)
@@ -136,6 +145,17 @@ def test_what_decides_when_a_run_ends_is_part_of_the_identity(make_run):
     assert make_run(*stops).identity != make_run(*stops, "metrics.f1.average=micro").identity
 
 
+def locked():
+    """A loss that cannot be copied."""
+    scale, lock = nn.Parameter(torch.ones(())), threading.Lock()
+
+    def loss(output, target):
+        with lock:
+            return F.cross_entropy(output * scale, target)
+
+    return loss
+
+
 class Modes(torch.optim.SGD):
     """As schedule-free ones."""
 
@@ -154,6 +174,10 @@ class Modes(torch.optim.SGD):
         (("ema.decay=nan",), r"ema.decay must be a number in \(0, 1\)"),
         (("metric=val/ema/accuracy",), "metric=val/ema/accuracy: the weights are not averaged; give ema.decay=0.999"),
         (("ema.decay=0.9", f"optimizer.{HERE}.Modes", "optimizer.lr=0.1"), "averages the weights itself; leave it out"),
+        (
+            ("ema.decay=0.9", f"loss.{HERE}.locked"),
+            "ema.decay: an average needs copies, .*lock.*; leave it out",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(make_run, command, message):

@@ -8,7 +8,7 @@ import torch
 
 from bakeoff.errors import UserError
 from bakeoff.report import rank_arms, read_sweep
-from bakeoff.runs import objective
+from bakeoff.runs import Direction, objective
 from bakeoff.train.ranking_metric import resolve_metric
 
 
@@ -101,3 +101,13 @@ def test_metrics_of_regression(metric, stated, n_out, expected):
 def test_what_arms_cannot_be_ranked_by(metric, stated, n_out, message):
     with pytest.raises(UserError, match=message):
         resolve_metric(metric, stated, "regression", n_out)
+
+
+@pytest.mark.parametrize("has_average", [True, False])
+def test_metrics_of_averaged_weights_are_listed_where_there_are_any(has_average):
+    given: dict[str, Direction | None] = {"val/mape": "min", "val/ema/mape": "min"}
+    with pytest.raises(UserError) as caught:
+        resolve_metric("val/mapes", None, "regression", 1, given, has_average=has_average)
+    ours = "val/rmse, val/loss, val/mae, val/r2, val/mape"
+    averaged = f", {ours.replace('val/', 'val/ema/')}" if has_average else ""
+    assert f"(did you mean val/mape?); there are {ours}{averaged}; for one that" in str(caught.value)

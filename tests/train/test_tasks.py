@@ -573,3 +573,22 @@ def test_trying_changes_nothing(make_run):
     run = make_run(f"model.{HERE}.Draws")
     assert run.parts.net.passes <= 1  # of the example, by which lazy layers get their sizes
     assert all(parameter.grad is None for parameter in run.parts.net.parameters())
+
+
+def over_normed():
+    """A plain function whose closure holds a BatchNorm, as nobody registers it."""
+    norm = nn.BatchNorm1d(10)
+
+    def loss(output, target):
+        return F.cross_entropy(norm(output), target)
+
+    return loss
+
+
+def test_trying_leaves_what_a_function_holds_alone(make_run, tmp_path):
+    run = make_run(f"loss.{HERE}.over_normed", *QUICK)
+    norm = run.parts.loss.held_norm
+    assert norm.num_batches_tracked == 0
+    assert torch.equal(norm.running_mean, torch.zeros(10))
+    assert run.train(tmp_path).status == "completed"
+    assert norm.num_batches_tracked == 12  # one a step: it is in the mode `eval` in validations

@@ -66,7 +66,7 @@ def flat_labels(targets: Targets, num_classes: int | None, where: str) -> tuple[
 def check_whole(labels: NDArray, where: str) -> None:
     """Raises UserError for labels that are no whole numbers."""
     if labels.dtype.kind == "f" and (labels != np.round(labels)).any():
-        raise UserError(f"y must hold whole numbers for classification in {where}: set task=regression")
+        raise UserError(f"y must hold whole numbers for classification in {where}: give data.task=regression")
 
 
 def as_columns(targets: Targets, where: str) -> Targets:

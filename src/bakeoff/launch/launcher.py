@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +127,7 @@ class SweepLauncher(Launcher):
             self.config,
             configuration,
             register_with_hydra,
-            explain_any,
+            partial(explain_any, loader=self.hydra_context.config_loader),
             reuse_rule=self._reuse_rule,
         )
         accelerator = str(trainer.get("accelerator", "auto"))

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bakeoff.module.loss_parameters import copied
+
 
 def misfit(output: Any, target: Tensor, *, task: str, n_out: int) -> str | None:
     """Why the metrics of a task do not fit this output of a net and these targets, with the remedy; None if they do.
@@ -52,7 +54,7 @@ def takes_classes_at(axis: int, loss: Any, output: Tensor, target: Tensor) -> bo
     first = F.cross_entropy(output, labels, reduction="none").mean()
     here, there = (first, last) if axis == 1 else (last, first)
     try:
-        value = loss(output, labels).mean()
+        value = copied(loss)(output, labels).mean()
     except Exception:  # a loss may need more than a few examples; it will say so when it is trained
         return False
     return _all_close(value, here) and not _all_close(value, there)

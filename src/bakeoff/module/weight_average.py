@@ -16,10 +16,11 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from bakeoff.module.compiled import uncompiled
+from bakeoff.module.loss_parameters import copied, holds_tensors
 
 
 class WeightAverage(nn.Module):
-    """The average of a net's weights, and of a loss's where it is a module.
+    """The average of a net's weights, and of a loss's where it is a module; a loss that holds the net gets the average.
 
     Args:
         net: is trained.
@@ -33,8 +34,18 @@ class WeightAverage(nn.Module):
         self._decay = decay
         self._net = AveragedModel(uncompiled(net), multi_avg_fn=get_ema_multi_avg_fn(decay))
         self._loss = AveragedModel(loss, multi_avg_fn=get_ema_multi_avg_fn(decay)) if _has_state(loss) else None
-        self._plain_loss = [loss]  # in a list: it is the trained module's, and is saved there
+        if self._loss is not None:
+            self._loss.module = copied(loss, self._averages_of(net, loss))
+        elif not isinstance(loss, nn.Module) and holds_tensors(loss):
+            loss = copied(loss, self._averages_of(net, loss))
+        self._plain_loss = [loss]  # in a list: its tensors are the net's, and are saved there
         self.requires_grad_(False)
+
+    def _averages_of(self, net: nn.Module, loss: Any) -> dict[int, Any]:
+        """What the average has in place of the net's parts, by their ids, but for those that the loss registers."""
+        own = {id(part) for part in _parts_of(loss)} if isinstance(loss, nn.Module) else set()
+        pairs = zip(_parts_of(uncompiled(net)), _parts_of(self.net), strict=True)
+        return {id(part): average for part, average in pairs if id(part) not in own}
 
     @property
     def net(self) -> nn.Module:
@@ -60,6 +71,10 @@ class WeightAverage(nn.Module):
         for buffer, mean in zip(average.module.buffers(), before, strict=True):
             if buffer.is_floating_point() and not is_first:
                 buffer.copy_(torch.where(mean == buffer, buffer, mean.lerp(buffer, 1 - self._decay)))
+
+
+def _parts_of(module: nn.Module) -> list[Any]:
+    return [*module.modules(), *module.parameters(), *module.buffers()]
 
 
 def _has_state(loss: Any) -> bool:

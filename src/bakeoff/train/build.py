@@ -14,12 +14,13 @@ from bakeoff.errors import UserError
 from bakeoff.module import build_optimizer, registered, trained_parameters
 from bakeoff.module.counted import CountedLabels
 from bakeoff.module.optimizer_mode import OptimizerMode
+from bakeoff.module.weight_average import WeightAverage
 from bakeoff.train.batch_norm import check_batch_norm
 from bakeoff.train.budget import budget_of, steps_of
 from bakeoff.train.check_examples import check_examples
 from bakeoff.train.data_source import DataIdentity, load_data
 from bakeoff.train.files_read import FilesRead, files_read
-from bakeoff.train.instantiate import instantiate
+from bakeoff.train.instantiate import instantiate, one_line
 from bakeoff.train.metrics import metrics_from
 from bakeoff.train.net import NO_CLASSES, check_forward, net_from
 from bakeoff.train.option_schedules import option_schedules_from
@@ -100,13 +101,24 @@ def _update_from(settings: Settings, net: nn.Module, loss: Any, spec: DataSpec) 
     """The optimizer's factory, the schedule and the scheduled options, tried on an optimizer that is then dropped."""
     factory = optimizer_from(settings.optimizer, net, loss, settings.param_groups)
     made = build_optimizer(factory, net, loss, settings.param_groups)
-    if settings.ema.decay is not None and OptimizerMode(made).switches:
-        raise UserError(f"ema.decay: {settings.optimizer['_target_']} averages the weights itself; leave it out")
+    if settings.ema.decay is not None:
+        _check_average(net, loss, settings.ema.decay)
+        if OptimizerMode(made).switches:
+            raise UserError(f"ema.decay: {settings.optimizer['_target_']} averages the weights itself; leave it out")
     schedule = schedule_from(settings.schedule)
     options = option_schedules_from(settings, made, schedule)
     if isinstance(schedule, SchedulerFactory):
         check_scheduler(schedule, made, budget_of(settings, spec))
     return factory, schedule, options
+
+
+def _check_average(net: nn.Module, loss: Any, decay: float) -> None:
+    try:
+        WeightAverage(net, loss, decay)
+    except Exception as error:  # what a user's class or function holds may not be made to be copied
+        raise UserError(
+            f"ema.decay: an average needs copies, and the model or the loss has none: {one_line(error)}; leave it out"
+        ) from error
 
 
 def _check_labels(data: pl.LightningDataModule, labels: Labels) -> None:

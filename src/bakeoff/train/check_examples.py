@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -15,6 +14,7 @@ from bakeoff.data import DataSpec
 from bakeoff.errors import UserError
 from bakeoff.module.counted import CountedLabels, check_labels
 from bakeoff.module.loss_arguments import LossArguments, is_ours, is_torchs
+from bakeoff.module.loss_parameters import copied
 from bakeoff.module.shapes import misfit, misread, takes_classes_at
 from bakeoff.module.task import Task
 from bakeoff.train.instantiate import one_line
@@ -72,7 +72,7 @@ def _takes_prediction(loss: Any, output: Any, target: Tensor, task: Task) -> boo
     def takes(given: Any) -> bool:
         try:
             with isolate_rng(include_cuda=False), torch.enable_grad():
-                return isinstance(copy.deepcopy(loss)(given, target.clone()), Tensor)
+                return isinstance(copied(loss)(given, target.clone()), Tensor)
         except Exception:  # whatever a user's loss raises; where neither does, `_check_loss` says it
             return False
 
@@ -95,7 +95,7 @@ def _check_axis(loss: Any, output: Any, target: Tensor, task: Task) -> None:
 def _check_loss(loss: Any, output: Any, target: Tensor) -> None:
     """Calls a copy of the loss on its arguments: it may keep a state, and may want gradients of the output."""
     try:
-        probed = copy.deepcopy(loss)
+        probed = copied(loss)
     except Exception:  # what cannot be copied is not tried
         return
     try:
@@ -144,7 +144,7 @@ def _sums(loss: Any, value: Tensor, output: Tensor, target: Tensor) -> bool:
         return False
     try:
         with isolate_rng(include_cuda=False), torch.enable_grad():
-            doubled = copy.deepcopy(loss)(_as_of_a_net(torch.cat([output] * 2)), torch.cat([target] * 2))
+            doubled = copied(loss)(_as_of_a_net(torch.cat([output] * 2)), torch.cat([target] * 2))
         return math.isclose(doubled.item(), 2 * value.item(), rel_tol=1e-3)
     except Exception:  # it will say so when it is trained
         return False
@@ -158,8 +158,8 @@ def _broadcast(loss: Any, output: Tensor, target: Tensor) -> bool:
     try:
         with isolate_rng(include_cuda=False), torch.no_grad():
             pairs = zip(output.split(1), target.split(1), strict=True)
-            alone = torch.stack([copy.deepcopy(loss)(*pair).mean() for pair in pairs]).mean().item()
-            given, reshaped = (copy.deepcopy(loss)(output, shape).mean().item() for shape in (target, other))
+            alone = torch.stack([copied(loss)(*pair).mean() for pair in pairs]).mean().item()
+            given, reshaped = (copied(loss)(output, shape).mean().item() for shape in (target, other))
     except Exception:  # it takes no such batches
         return False
     return math.isclose(reshaped, alone, rel_tol=1e-4) and not math.isclose(given, alone, rel_tol=1e-4)

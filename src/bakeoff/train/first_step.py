@@ -7,7 +7,6 @@ the training data. Nothing of it is kept: weights, the state of the data and ran
 from __future__ import annotations
 
 import contextlib
-import copy
 import gc
 import io
 import math
@@ -21,6 +20,7 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from bakeoff.data import InMemoryDataModule
+from bakeoff.module.loss_parameters import copied
 from bakeoff.runs import arm_of
 from bakeoff.train.error import OUT_OF_MEMORY, Error, is_out_of_memory
 from bakeoff.train.few_examples import FewExamples
@@ -121,7 +121,7 @@ def _label(run: Run) -> str:
 def _step(run: Run, size: int) -> int | None:
     """Makes one step with `size` samples; returns its peak of memory in bytes, None on the CPU."""
     with _quiet(), tempfile.TemporaryDirectory() as folder:
-        parts = _copied(run.parts)
+        parts = _copy_of(run.parts)
         trainer = quiet_trainer(run.settings.trainer, _OneStep(), folder, {"max_epochs": 1, "max_steps": -1})
         trainer.limit_val_batches = 0
         data, device = parts.data, trainer.strategy.root_device
@@ -134,16 +134,16 @@ def _step(run: Run, size: int) -> int | None:
         return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
 
-def _copied(parts: Parts) -> Parts:
+def _copy_of(parts: Parts) -> Parts:
     if isinstance(parts, SupervisedParts):
-        net, loss = copy.deepcopy((parts.net, parts.loss))  # together: they may share parameters
-        copied: Parts = replace(parts, net=net, loss=loss)
+        net, loss = copied((parts.net, parts.loss))  # together: they may share parameters
+        twin: Parts = replace(parts, net=net, loss=loss)
     else:
-        copied = replace(parts, net=copy.deepcopy(parts.net))
-    copied.net.zero_grad()
-    if not copied.net.training:  # a validation that failed has left it so
-        copied.net.train()
-    return copied
+        twin = replace(parts, net=copied(parts.net))  # it may hold a loss
+    twin.net.zero_grad()
+    if not twin.net.training:  # a validation that failed has left it so
+        twin.net.train()
+    return twin
 
 
 class _OneStep(pl.Callback):

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bakeoff.errors import UserError, did_you_mean, require
+from bakeoff.errors import UserError, did_you_mean
+from bakeoff.module.task import KINDS
 from bakeoff.runs import override_values
 from bakeoff.runs.execution import check_execution, check_locations
 from bakeoff.train.check_ranges import check_ranges
@@ -42,7 +43,18 @@ GROUPS = (
     "ema",
     "schedules",
 )
-T = TypeVar("T")
+TYPED: Mapping[str, type[Any]] = {
+    "budget": BudgetSettings,
+    "clip": ClipSettings,
+    "early_stopping": EarlyStoppingSettings,
+    "ema": EmaSettings,
+    "task": TaskSettings,
+    "trainer": TrainerSettings,
+}
+EXAMPLES = {  # of groups whose keys are the user's own
+    "callbacks": "callbacks.mine._target_=package.module.Class",
+    "schedules": "schedules.weight_decay._target_=bakeoff.schedules.cosine",
+}
 
 
 def resolve_settings(config: DictConfig, overrides: Iterable[str]) -> Settings:
@@ -57,7 +69,10 @@ def resolve_settings(config: DictConfig, overrides: Iterable[str]) -> Settings:
     """
     plain = _to_plain(config)
     for key in GROUPS:
-        require(isinstance(plain.get(key), dict), key, "a group of settings", plain.get(key))
+        if not isinstance(plain.get(key), dict):
+            raise UserError(
+                f"{key} must be a group of settings, got {plain.get(key)}{_what_to_give(key, plain.get(key))}"
+            )
     given = overridden_keys(overrides)
     _resolve_budget(plain["budget"], given, _choice("budget", overrides))
     for part in PARTS:
@@ -69,6 +84,16 @@ def resolve_settings(config: DictConfig, overrides: Iterable[str]) -> Settings:
     check_locations(plain, overrides)
     check_ranges(settings)
     return settings
+
+
+def _what_to_give(key: str, value: Any) -> str:
+    """Where a group is given a value."""
+    if key == "task" and value in KINDS:
+        return f"; give data.task={value}, or an attribute task='{value}' of a data set of your own"
+    if key not in TYPED:
+        return f"; give {EXAMPLES[key]}" if key in EXAMPLES else ""
+    given = "..." if value is None else value
+    return f"; give {' or '.join(f'{key}.{field.name}={given}' for field in fields(TYPED[key]))}"
 
 
 def overridden_keys(overrides: Iterable[str]) -> set[str]:
@@ -92,14 +117,7 @@ def _to_plain(config: DictConfig) -> dict[str, Any]:
 
 
 def _parse(plain: Mapping[str, Any]) -> Settings:
-    groups = {
-        "budget": _group(BudgetSettings, "budget", plain["budget"]),
-        "clip": _group(ClipSettings, "clip", plain["clip"]),
-        "early_stopping": _group(EarlyStoppingSettings, "early_stopping", plain["early_stopping"]),
-        "ema": _group(EmaSettings, "ema", plain["ema"]),
-        "task": _group(TaskSettings, "task", plain["task"]),
-        "trainer": _group(TrainerSettings, "trainer", plain["trainer"]),
-    }
+    groups: dict[str, Any] = {name: _group(kind, name, plain[name]) for name, kind in TYPED.items()}
     missing = [field.name for field in fields(Settings) if field.name not in plain]
     if missing:
         raise UserError(f"{missing[0]} is missing; give {missing[0]}=...")
@@ -107,8 +125,8 @@ def _parse(plain: Mapping[str, Any]) -> Settings:
     return Settings(**{**read, **groups})
 
 
-def _group(kind: type[T], name: str, values: Mapping[str, Any]) -> T:
-    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+def _group(kind: type[Any], name: str, values: Mapping[str, Any]) -> Any:
+    known = [field.name for field in fields(kind)]
     for key in values:
         if key not in known:
             hint = did_you_mean(str(key), known)

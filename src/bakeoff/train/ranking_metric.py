@@ -50,7 +50,9 @@ def resolve_metric(
         raise UserError(f"metric={metric}: test data chooses nothing; use one of {', '.join(known)}")
     if stated is not None and str(metric).startswith("val/") and find_metric(str(metric)) is None:
         return str(metric), direction_of(str(metric), stated)
-    known += list(given or {})
+    known += [name for name in given or {} if not name.startswith(f"val/{EMA}/")]
+    if has_average:
+        known += [name.replace("val/", f"val/{EMA}/", 1) for name in known]
     hint = did_you_mean(str(metric), known)
     raise UserError(
         f"unknown metric {metric}{hint}; there are {', '.join(known)}; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import lightning.pytorch as pl
 
 from bakeoff.errors import UserError
-from bakeoff.module.loop import skipped_rest_of_epoch
+from bakeoff.module.logged_values import skipped_rest_of_epoch
 
 
 def refuse_skipped_epoch(trainer: pl.Trainer, module: pl.LightningModule) -> None:

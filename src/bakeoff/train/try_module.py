@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import tempfile
 import warnings
@@ -20,6 +19,7 @@ from torchmetrics import Metric
 
 from bakeoff.errors import UserError
 from bakeoff.module.fallback import overrides
+from bakeoff.module.loss_parameters import copied
 from bakeoff.runs import Direction
 from bakeoff.train.few_examples import FewExamples
 from bakeoff.train.instantiate import first_cause
@@ -85,7 +85,7 @@ def _try(
     with isolate_rng(include_cuda=False), warnings.catch_warnings(), silent[0], silent[1]:
         warnings.simplefilter("ignore")
         try:
-            tried = copy.deepcopy(module)
+            tried = copied(module)  # it may hold a loss
         except Exception as error:  # what a module holds may not be made to be copied
             raise _CannotBeCopiedError from error
         watched = _Logged(tried)

@@ -7,7 +7,6 @@ random numbers stay as they were, and what is printed is not shown.
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import warnings
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from bakeoff.data.sample_checks import NAMES
 from bakeoff.errors import UserError
 from bakeoff.module import SupervisedModule
 from bakeoff.module.evaluation import Evaluation
+from bakeoff.module.loss_parameters import copied
 from bakeoff.train.error import is_out_of_memory
 from bakeoff.train.few_examples import FewExamples
 from bakeoff.train.lightning_module import supervised_module
@@ -49,7 +49,7 @@ def try_steps(parts: SupervisedParts) -> None:
     with isolate_rng(include_cuda=False), warnings.catch_warnings(), silent:
         warnings.simplefilter("ignore")  # of a metric that has seen a few examples alone
         try:
-            copies = copy.deepcopy((parts.net, parts.loss, parts.metrics))
+            copies = copied((parts.net, parts.loss, parts.metrics))
         except Exception:  # what a user's class holds may not be made to be copied
             return
         module = supervised_module(parts, *copies)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from torch import nn
 
 from bakeoff.errors import UserError
 from bakeoff.module import build_optimizer
+from bakeoff.module.loss_parameters import copied
 from bakeoff.module.optimizer_mode import OptimizerMode
 from bakeoff.module.param_groups import ParamGroupsError, Rules, options_of
 from bakeoff.module.split import SplitOptimizer
@@ -90,7 +90,7 @@ def optimizer_from(settings: Mapping[str, Any], net: nn.Module, loss: Any, param
 
 def _try_step(factory: Any, net: nn.Module, loss: Any, param_groups: Rules) -> None:
     """One step of copies: torch's Muon looks at some of its options only then."""
-    net, loss = copy.deepcopy((net, loss))
+    net, loss = copied((net, loss))
     optimizer = build_optimizer(factory, net, loss, param_groups)
     for group in optimizer.param_groups:
         for parameter in group["params"]:
