@@ -80,11 +80,15 @@ def test_quantities_that_begin_with_0_are_quantities():
     assert as_datamodule(source, batch_size=4, seed=0)[1].task == "regression"
 
 
-@pytest.mark.parametrize(("task", "y"), [("regression", 1), ("classification", 1.5)])
+@pytest.mark.parametrize(
+    ("task", "y"), [("regression", 1), ("multilabel", torch.tensor([True, False])), ("classification", 1.5)]
+)
 def test_a_task_that_does_not_fit_the_targets_is_refused(task, y):
     source = Bare(lambda i: (torch.full((2,), float(i)), y))
     vars(source)["task"] = task
-    with pytest.raises(UserError, match=f"Bare says task={task}, which needs targets of .* numbers, but they are"):
+    remedy = r"y\.long\(\)" if task == "classification" else r"y\.float\(\)"
+    needs = f"Bare says task={task}, which needs targets of .* numbers, but they are"
+    with pytest.raises(UserError, match=f"{needs} .*: give {remedy}$"):
         as_datamodule(source, batch_size=4, seed=0)
 
 

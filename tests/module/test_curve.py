@@ -146,8 +146,9 @@ def test_groups_with_different_rates_have_a_curve_each(names, tags):
         for weight, lr, name in zip(weights, (0.1, 0.2), names, strict=True)
     ]
     optimizer = SGD(groups, lr=0.1)
-    assert rate_tags(optimizer) == tags
-    assert rates_of(optimizer, tags) == (0.1, 0.2)
+    places = rate_tags(optimizer)
+    assert tuple(place.tag for place in places) == tags
+    assert rates_of(optimizer, places) == (0.1, 0.2)
     optimizer.param_groups[1]["lr"] = 0.1
-    assert rate_tags(optimizer) == ("lr",)
-    assert rates_of(optimizer, ("lr",)) == 0.1
+    assert [place.tag for place in rate_tags(optimizer)] == ["lr"]
+    assert rates_of(optimizer, rate_tags(optimizer)) == 0.1

@@ -9,8 +9,11 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from bakeoff.errors import UserError
+from bakeoff.report.curves import read_curves
 from bakeoff.schedules import warmup_cosine
 from bakeoff.train.identity import own_names
+
+from .stops import StopsAfter
 
 STEPS = 20
 COSINE = "bakeoff.schedules.cosine"
@@ -108,6 +111,40 @@ def test_each_group_from_its_own_value(make_run, tmp_path):
     assert run.train(tmp_path).status == "completed"
     plain_loop(plain, half_decayed(plain.parts.net.parameters(), lr=0.1), {"weight_decay": decay_at})
     assert_same_weights(run, plain)
+
+
+@pytest.mark.parametrize("batches", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize(("given", "options"), CASES.values(), ids=CASES)
+def test_scheduled_options_have_a_curve(make_run, tmp_path, given, options, batches):
+    accumulated = ("batch_size=359", f"trainer.accumulate_grad_batches={batches}")
+    make_run(*SGD_COMMAND, *accumulated, f"budget.steps={STEPS}", "trainer.log_every_n_steps=3", *given).train(tmp_path)
+    curves, at = read_curves(tmp_path), [3, 6, 9, 12, 15, 18, 20]
+    assert curves["lr"].values.tolist() == pytest.approx([0.1] * len(at))
+    scheduled = {} if "schedules.momentum._target_=null" in given else options
+    for name, value_at in scheduled.items():
+        assert curves[name].steps.tolist() == at
+        assert curves[name].values.tolist() == pytest.approx([value_at(step - 1) for step in at])
+    assert {tag for tag in curves if tag in ("weight_decay", "momentum")} == set(scheduled)
+
+
+def test_each_group_has_a_curve_of_its_own(make_run, tmp_path):
+    groups = ("optimizer=adamw", "optimizer.lr=0.01", "param_groups=no_decay", "budget.steps=20", *DECAY)
+    rates = ("param_groups.no_decay.lr=0.02", "schedule=linear", "trainer.log_every_n_steps=4", "checkpoint_every=0")
+    make_run(*groups, *rates).train(tmp_path / "whole")
+    make_run(*groups, *rates).train(tmp_path / "pieces", stop=StopsAfter(10))
+    make_run(*groups, *rates).train(tmp_path / "pieces")
+    for folder in (tmp_path / "whole", tmp_path / "pieces"):
+        curves, at = read_curves(folder), [4, 8, 12, 16, 20]
+        expected = {
+            "weight_decay/decay": [decay_at(step - 1) for step in at],
+            "weight_decay/no_decay": [0.0] * 5,
+            "lr/decay": [0.01 * (1 - (step - 1) / 20) for step in at],
+            "lr/no_decay": [0.02 * (1 - (step - 1) / 20) for step in at],
+        }
+        assert {tag for tag in curves if tag.startswith(("weight_decay", "lr"))} == set(expected)
+        for tag, values in expected.items():
+            assert curves[tag].steps.tolist() == at
+            assert curves[tag].values.tolist() == pytest.approx(values)
 
 
 def test_momentum_that_rises_from_0_in_our_optimizer(make_run, tmp_path):

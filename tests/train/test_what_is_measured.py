@@ -151,6 +151,15 @@ REFUSED = {
         (f"data._target_={__name__}.multilabel", "loss=mse"),
         "loss MSE is for numbers or single labels, but the data is for multilabel",
     ),
+    "several labels that are whole numbers": (
+        (f"data._target_={__name__}.MultiHot", "loss=bce"),
+        "BCEWithLogitsLoss is for multilabel, but the data is for classification.*; targets of several labels must be "
+        r"floating-point numbers, but they are torch.int64: give y\.float\(\)",
+    ),
+    "several labels that are true or false": (
+        (f"data._target_={__name__}.MultiHot", "+data.dtype=bool", "loss=bce"),
+        r"but they are torch.bool: give y\.float\(\)",
+    ),
     "probabilities as targets": (
         (f"data._target_={__name__}.soft_targets", "loss._target_=torch.nn.BCEWithLogitsLoss"),
         "loss BCEWithLogitsLoss is for multilabel, but the data is for regression",
@@ -277,6 +286,19 @@ class Truths(Dataset):
 
     def __getitem__(self, i):
         return torch.full((3,), float(i)), i % 2 == 0
+
+
+class MultiHot(Dataset):
+    """Five labels a sample, whole numbers or truths."""
+
+    def __init__(self, dtype="int64"):
+        self.y = (torch.rand(60, 5, generator=torch.Generator().manual_seed(0)) > 0.5).to(getattr(torch, dtype))
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, i):
+        return torch.ones(8), self.y[i]
 
 
 class Images(Dataset):

@@ -47,9 +47,12 @@ def infer_fields(source: object, batch: tuple[Inputs, Tensor], more: Iterator[Te
 def _task(source: object, y: Tensor, more: Iterator[Tensor]) -> Task:
     name, task = type(source).__name__, _stated_task(source)
     if task is not None:
-        needed = "whole numbers" if task == "classification" else "floating-point numbers"
-        if (task == "classification") == y.is_floating_point():
-            raise UserError(f"{name} says task={task}, which needs targets of {needed}, but they are {y.dtype}")
+        is_classes = task == "classification"
+        needed, remedy = ("whole numbers", "y.long()") if is_classes else ("floating-point numbers", "y.float()")
+        if is_classes == y.is_floating_point():
+            raise UserError(
+                f"{name} says task={task}, which needs targets of {needed}, but they are {y.dtype}: give {remedy}"
+            )
         return task
     if not y.is_floating_point():
         return "classification"

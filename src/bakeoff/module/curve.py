@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 WINDOWS_PER_FETCH = 5
-Rates = float | tuple[float, ...]  # one for all groups, or one for each
+Rates = float | tuple[float, ...]  # one for all groups, or one for each place
 
 
-def rate_tags(optimizer: torch.optim.Optimizer) -> tuple[str, ...]:
-    """`lr`; where groups of parameters begin with different rates, `lr/<name>` for each, by number without a name."""
-    groups = optimizer.param_groups
-    if len({float(group["lr"]) for group in groups}) <= 1:
-        return ("lr",)
+class Place(NamedTuple):
+    """A curve of an option of the optimizer: its tag, the option, and the number of the group that is read."""
+
+    tag: str
+    option: str
+    group: int
+
+
+def rate_tags(optimizer: torch.optim.Optimizer, options: Iterable[str] = ("lr",)) -> tuple[Place, ...]:
+    """The curves of these options: `lr`, or `lr/<name>` for each group where groups begin with different values.
+
+    A group without a name goes by its number; one that lacks an option has no curve of it.
+    """
+    return tuple(place for option in options for place in _places(optimizer.param_groups, option))
+
+
+def _places(groups: list[dict[str, Any]], option: str) -> list[Place]:
+    having = [number for number, group in enumerate(groups) if option in group]
+    if len({float(groups[number][option]) for number in having}) <= 1:
+        return [Place(option, option, number) for number in having[:1]]
     names = [str(group.get("name", number)) for number, group in enumerate(groups)]
     if len(set(names)) < len(names):
         names = [str(number) for number in range(len(groups))]
-    return tuple(f"lr/{name}" for name in names)
+    return [Place(f"{option}/{names[number]}", option, number) for number in having]
 
 
-def rates_of(optimizer: torch.optim.Optimizer, tags: tuple[str, ...]) -> Rates:
-    """The rates that the optimizer has now, in the order of `tags`; a group that was added later has none."""
+def rates_of(optimizer: torch.optim.Optimizer, places: tuple[Place, ...]) -> Rates:
+    """The values that the optimizer has now, in this order."""
     groups = optimizer.param_groups
-    if len(tags) == 1:
-        rate: float = groups[0]["lr"]
+    if len(places) == 1:
+        rate: float = groups[places[0].group][places[0].option]
         return rate
-    return tuple(float(group["lr"]) for group in groups[: len(tags)])
+    return tuple(float(groups[place.group][place.option]) for place in places)
 
 
 class LossCurve:

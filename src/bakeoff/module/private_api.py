@@ -1,7 +1,7 @@
 """Every private name of Lightning, and two of torch, that this package uses, each with its reason.
 
-`loop.py` and `logged_values.py` alone use those of Lightning, `data/batches.py` and `train/summary_writer.py` those of torch.
-They bind the package to one minor version of Lightning, hence the upper bound in `pyproject.toml`.
+`loop.py` and `logged_values.py` alone use those of Lightning, `data/batches.py` and `train/summary_writer.py` those of
+torch. They bind the package to one minor version of Lightning, hence the upper bound in `pyproject.toml`.
 `tests/module/test_private_api.py` holds each name against the installed version, and fails where another file uses a
 private name of Lightning, Hydra, torch or TensorBoard.
 """

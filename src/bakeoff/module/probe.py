@@ -5,6 +5,8 @@
     backward  dloss/dtheta
     update    theta <- theta - lr * ...
 
+Where several batches make a step, forward, loss and backward are the sums over them.
+
 On a GPU the phases are timed by events in the stream. A sample is read and logged when the next one is taken, so that
 no step waits for the device.
 """
@@ -12,7 +14,7 @@ no step waits for the device.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
@@ -21,18 +23,21 @@ from torch import Tensor, nn
 
 from bakeoff.module.trained import trained_parameters
 
-PHASES = ("forward", "loss", "backward", "update")
+BATCH = ("forward", "loss", "backward", None)  # what begins at each mark; None: what no phase counts
+UPDATE = ("update", None)
 
 
 class Stopwatch:
-    """Marks points in time on a device and returns the milliseconds between them."""
+    """Marks points in time on a device, at each of which a phase begins, and returns the milliseconds between them."""
 
     def __init__(self, device: torch.device) -> None:
         self._cuda = device.type == "cuda"
         self._marks: list[Any] = []
+        self.phases: list[str | None] = []
 
-    def mark(self) -> None:
+    def mark(self, phase: str | None) -> None:
         """Marks now: an event in the stream on a GPU, the clock elsewhere."""
+        self.phases.append(phase)
         if self._cuda:
             event = torch.cuda.Event(enable_timing=True)
             event.record()
@@ -73,35 +78,43 @@ class StepProbe(pl.Callback):
         if not every_n_steps >= 1:
             raise ValueError(f"every_n_steps must be >= 1, got {every_n_steps}")
         self.every_n_steps = every_n_steps
-        self._watch: Stopwatch | None = None
+        self._watch: Stopwatch | None = None  # of the step under way, if that is a sample
         self._handles: list[Any] = []
         self._before: list[Tensor] = []
         self._grad_norm = torch.tensor(0.0)
         self._sample: StepSample | None = None
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """Starts a sample if one is due."""
+        """Starts a sample if one is due; it has all batches of the step."""
         if trainer.global_step % self.every_n_steps:
             return
-        self._log(trainer)
+        if self._watch is None:
+            self._log(trainer)
+            self._watch = Stopwatch(pl_module.device)
         self._remove_hooks()
-        watch = self._watch = Stopwatch(pl_module.device)
-        net: nn.Module = pl_module.net
+        net, mark = pl_module.net, self._watch.mark
         self._handles = [
-            net.register_forward_pre_hook(_ignoring_arguments(watch.mark)),
-            net.register_forward_hook(_ignoring_arguments(watch.mark)),
+            net.register_forward_pre_hook(lambda *_: mark("forward")),
+            net.register_forward_hook(lambda *_: mark("loss")),
         ]
 
     def on_before_zero_grad(self, trainer: pl.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
         """Marks the end of the loss: Lightning zeroes the gradients between the loss and the backward pass."""
-        if self._watch:
+        self._end_loss()
+
+    def on_before_backward(self, trainer: pl.Trainer, pl_module: Any, loss: Tensor) -> None:
+        """The same of a step's further batches, before which no gradient is zeroed."""
+        self._end_loss()
+
+    def _end_loss(self) -> None:
+        if self._watch and self._handles:
             self._remove_hooks()
-            self._watch.mark()
+            self._watch.mark("backward")
 
     def on_after_backward(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Marks the end of the backward pass."""
         if self._watch:
-            self._watch.mark()
+            self._watch.mark(None)
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
         """Measures the gradients, then marks the start of the update. Mixed precision has unscaled them already."""
@@ -109,15 +122,15 @@ class StepProbe(pl.Callback):
             grads = [p.grad for p in _parameters(pl_module) if p.grad is not None]
             self._grad_norm = _norm(grads)
             self._before = [p.detach().clone() for p in _parameters(pl_module)]
-            self._watch.mark()
+            self._watch.mark("update")
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Marks the end of the update and keeps the sample, on the device, until the next one."""
         self._remove_hooks()
-        watch, self._watch = self._watch, None
-        if watch is None or not self._before:  # no optimizer step, as with accumulated gradients
+        if self._watch is None or not self._before:  # no optimizer step: there are more batches to come
             return
-        watch.mark()
+        watch, self._watch = self._watch, None
+        watch.mark(None)
         change = [p.detach() - old for p, old in zip(_parameters(pl_module), self._before, strict=True)]
         ratio = _norm(change) / _norm(self._before).clamp_min(torch.finfo(torch.float32).tiny)
         self._before = []
@@ -150,16 +163,15 @@ def _parameters(module: Any) -> list[nn.Parameter]:
 
 
 def _phases(watch: Stopwatch) -> dict[str, float]:
-    spans = watch.milliseconds()
-    if len(spans) != 5:  # the net was not called exactly once: the phases cannot be separated
+    begun = tuple(watch.phases)
+    if begun != BATCH * (len(begun) // len(BATCH)) + UPDATE:  # the net was not called once a batch: not to be separated
         return {}
-    forward, loss, backward, _, update = spans
-    return {f"time/{name}": ms for name, ms in zip(PHASES, (forward, loss, backward, update), strict=True)}
+    sums: dict[str, float] = defaultdict(float)
+    for phase, ms in zip(begun, watch.milliseconds(), strict=False):
+        if phase is not None:
+            sums[f"time/{phase}"] += ms
+    return dict(sums)
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:
     return torch.nn.utils.get_total_norm(tensors) if tensors else torch.tensor(0.0)
-
-
-def _ignoring_arguments(mark: Callable[[], None]) -> Callable[..., None]:
-    return lambda *_: mark()

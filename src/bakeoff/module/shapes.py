@@ -73,7 +73,7 @@ def _misfit_of_classes(output: Tensor, target: Tensor, n_out: int) -> str | None
     if len(labels) == 2 and given == labels and labels[1] == n_out:
         return (
             f"gives {given} for targets {labels}: where these are several labels an example (multi-label), each 0 or "
-            "1, they must be floating-point numbers"
+            "1, they must be floating-point numbers: y.float()"
         )
     width = given[1] if len(given) > 1 else 1
     if len(labels) == 1 and width != n_out:

@@ -15,7 +15,7 @@ from torchmetrics import Metric
 from bakeoff.module.build_optimizer import OptimizerFactory, build_optimizer
 from bakeoff.module.compiled import use_names_of_net
 from bakeoff.module.counted import CountedLabels
-from bakeoff.module.curve import LossCurve, rate_tags, rates_of
+from bakeoff.module.curve import LossCurve, Place, rate_tags, rates_of
 from bakeoff.module.evaluation import Evaluation
 from bakeoff.module.loss_arguments import LossArguments, kind_of
 from bakeoff.module.loss_parameters import Loss, registered
@@ -61,8 +61,8 @@ class SupervisedModule(pl.LightningModule):
         target_mean: what was subtracted from them before.
         ema_decay: where given, the exponential average of the weights is validated and tested beside the last ones, as
             `val/ema/*` and `test/ema/*`; see `bakeoff.module.weight_average`.
-        log_every_n_steps: steps per point of `train/loss`, the mean over these steps, and of `lr`, or `lr/<group>` for
-            each group of parameters where these begin with different rates.
+        log_every_n_steps: steps per point of `train/loss`, the mean over these steps, of `lr` and of each option in
+            `option_factors`; `lr/<group>` for each group of parameters where these begin with different rates.
         sample_every_n_steps: steps between samples of gradient norm, update ratio and the phases of a step.
 
     Raises:
@@ -99,6 +99,7 @@ class SupervisedModule(pl.LightningModule):
         self._optimizer_factory, self._param_groups = optimizer, param_groups
         self._scheduler_factory = lr_scheduler if lr_factor is None else partial(LambdaLR, lr_lambda=lr_factor)
         self._option_schedules = OptionSchedules(option_factors) if option_factors else None
+        self._scheduled = tuple(option_factors or ())
         self._counted = CountedLabels(loss)
         self._loss_arguments = LossArguments(loss, self.task, takes_prediction=loss_takes_prediction)
         self.val_metrics, self.test_metrics, self._average_metrics = (
@@ -108,7 +109,7 @@ class SupervisedModule(pl.LightningModule):
         self._averaged_step = 0
         self._sample_every_n_steps = sample_every_n_steps
         self._curve = LossCurve(log_every_n_steps)
-        self._rate_tags: tuple[str, ...] = ("lr",)
+        self._rates: tuple[Place, ...] = (Place("lr", "lr", 0),)
         self._batches_a_step = 1
         self._mode, self._trains = OptimizerMode(), False
         self._resumes_in_eval_mode = self._validates_in_training = False
@@ -130,7 +131,7 @@ class SupervisedModule(pl.LightningModule):
         optimizer = build_optimizer(self._optimizer_factory, self.net, self.loss, self._param_groups)
         if self._option_schedules is not None:
             self._option_schedules.keep_initial_values(optimizer)
-        self._mode, self._rate_tags = OptimizerMode(optimizer), rate_tags(optimizer)
+        self._mode, self._rates = OptimizerMode(optimizer), rate_tags(optimizer, ("lr", *self._scheduled))
         if not self._resumes_in_eval_mode:  # before its state is restored, which is that of training
             self._mode.train()
         if self._scheduler_factory is None:
@@ -163,10 +164,10 @@ class SupervisedModule(pl.LightningModule):
         self._batches_a_step = self.trainer.accumulate_grad_batches
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Keeps the rates of this step, which a schedule may change before the batch ends; sets scheduled options."""
-        self._curve.lr = rates_of(optimizer, self._rate_tags)
+        """Sets scheduled options; keeps the rates of this step, which a schedule may change before the batch ends."""
         if self._option_schedules is not None:
             self._option_schedules.set_values(optimizer, self.trainer.global_step)
+        self._curve.lr = rates_of(optimizer, self._rates)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Averages the weights; keeps the loss on its device; writes the curve if it is due."""
@@ -272,7 +273,7 @@ class SupervisedModule(pl.LightningModule):
     def _write_curve(self, *, last: bool = False) -> None:
         for step, loss, lr in self._curve.points(last=last):
             # version 0.2 kept one rate for all groups
-            rates = dict(zip(self._rate_tags, lr if isinstance(lr, tuple) else (lr,), strict=False))
+            rates = dict(zip((rate.tag for rate in self._rates), lr if isinstance(lr, tuple) else (lr,), strict=False))
             for logger in self.loggers:
                 logger.log_metrics({"train/loss": loss, **rates}, step=step)
 

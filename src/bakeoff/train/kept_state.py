@@ -18,6 +18,7 @@ from torchmetrics import Metric
 
 from bakeoff.module.fallback import overrides
 from bakeoff.module.logged_values import add_epoch_sums, epoch_sums
+from bakeoff.train.plain import is_plain
 
 
 class KeptState(pl.Callback):
@@ -69,15 +70,7 @@ class KeptState(pl.Callback):
 
 
 def _plain_attributes(module: pl.LightningModule) -> dict[str, Any]:
-    return {name: copy.deepcopy(v) for name, v in vars(module).items() if name[0] != "_" and _is_plain(v)}
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(key, str | int) and _is_plain(one) for key, one in value.items())
-    if isinstance(value, list | tuple):
-        return all(_is_plain(one) for one in value)
-    return value is None or isinstance(value, bool | int | float | str)
+    return {name: copy.deepcopy(v) for name, v in vars(module).items() if name[0] != "_" and is_plain(v)}
 
 
 def _metric_states(module: pl.LightningModule) -> dict[str, dict[str, Any]]:

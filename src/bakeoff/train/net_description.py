@@ -20,6 +20,7 @@ from torch import Tensor
 
 from bakeoff.data import DataSpec
 from bakeoff.train.parts import OwnModuleParts, Parts, SupervisedParts
+from bakeoff.train.plain import is_plain
 
 
 def describe(parts: Parts) -> dict[str, Any]:
@@ -36,16 +37,8 @@ def describe(parts: Parts) -> dict[str, Any]:
 
 def _of_lightning(module: pl.LightningModule) -> dict[str, Any]:
     """What the module's own `load_from_checkpoint` looks for; what is no plain value is to be given to it."""
-    hparams = {name: value for name, value in dict(module.hparams).items() if _is_plain(value)}
+    hparams = {name: value for name, value in dict(module.hparams).items() if is_plain(value)}
     return {"hyper_parameters": hparams, "pytorch-lightning_version": importlib.metadata.version("lightning")}
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(_is_plain(one) for one in (*value, *value.values()))
-    if isinstance(value, list | tuple):
-        return all(_is_plain(one) for one in value)
-    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _scaling(spec: DataSpec, task: str | None, n_out: int | None) -> dict[str, Tensor | None]:

@@ -51,7 +51,7 @@ def prepare(config: DictConfig, overrides: Sequence[str], loader: ConfigLoader |
         return build_run(settings, overrides, dict(HydraConfig.get().runtime.choices))
     except LossDoesNotFitError as error:
         others = losses_for(error.task, loader) if loader is not None else ()
-        raise LossDoesNotFitError(error.loss, error.fits, error.task, others) from error
+        raise LossDoesNotFitError(error.loss, error.fits, error.task, others, error.remedy) from error
 
 
 def _warn_of_changed_modules() -> None:

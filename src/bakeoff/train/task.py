@@ -17,10 +17,10 @@ from bakeoff.train.settings import Settings
 class LossDoesNotFitError(UserError):
     """A loss for one task meets data for another."""
 
-    def __init__(self, loss: str, fits: str, task: str, others: Iterable[str] = ()) -> None:
+    def __init__(self, loss: str, fits: str, task: str, others: Iterable[str] = (), remedy: str = "") -> None:
         hint = f"; losses that fit: {', '.join(others)}" if others else ""
-        super().__init__(f"loss {loss.rsplit('.', 1)[-1]} is for {fits}, but the data is for {task}{hint}")
-        self.loss, self.fits, self.task = loss, fits, task
+        super().__init__(f"loss {loss.rsplit('.', 1)[-1]} is for {fits}, but the data is for {task}{hint}{remedy}")
+        self.loss, self.fits, self.task, self.remedy = loss, fits, task, remedy
 
 
 def kind_of_run(spec: DataSpec, loss: Any, settings: Settings) -> Kind:
@@ -40,10 +40,17 @@ def kind_of_run(spec: DataSpec, loss: Any, settings: Settings) -> Kind:
     if kind not in KINDS:
         raise UserError(f"loss: the attribute task of {name} must be one of {', '.join(KINDS)}, got {kind!r}")
     if fits not in (None, kind):
-        raise LossDoesNotFitError(name, str(fits), kind)
+        raise LossDoesNotFitError(name, str(fits), kind, remedy=_remedy(fits, spec.example_target))
     if fits is None and kind == "multilabel" and (is_ours(loss) or is_torchs(loss)):
         raise LossDoesNotFitError(name, "numbers or single labels", kind)  # it takes no logits of several
     return next(known for known in KINDS if known == kind)
+
+
+def _remedy(fits: str | None, target: Tensor | None) -> str:
+    """Where targets may be several labels a sample, which are taken for classes by their dtype."""
+    if fits != "multilabel" or target is None or target.ndim < 2 or target.is_floating_point():
+        return ""
+    return f"; targets of several labels must be floating-point numbers, but they are {target.dtype}: give y.float()"
 
 
 def task_of(net: nn.Module, output: Any, spec: DataSpec, kind: Kind, class_axis: int | None) -> Task:
