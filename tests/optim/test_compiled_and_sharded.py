@@ -83,7 +83,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 
 from bakeoff import optim as ours
 
@@ -110,20 +110,28 @@ def train(net, optimizer):
 
 
 def train_tensors(wrap, make):
-    # a parameter sharded by rows, one by columns, one on every rank
+    # a parameter sharded by rows, one by columns, one on every rank, one whose gradients are yet to be added up
     generator = torch.Generator().manual_seed(1)
     draw = lambda: torch.randn(5, 3, generator=generator, dtype=torch.float64)
-    params = [torch.nn.Parameter(wrap(i, draw())) for i in range(3)]
+    params = [torch.nn.Parameter(wrap(i, draw())) for i in range(len(placements))]
     optimizer = make(params)
     for t in range(4):
         for i, p in enumerate(params):
-            p.grad = wrap(i, draw())
+            p.grad = wrap(i, draw(), True)
         optimizer.step()
     full = [[p, *(v for k, v in sorted(optimizer.state[p].items()) if k != "step")] for p in params]
     return [[v.full_tensor() if isinstance(v, DTensor) else v for v in values] for values in full], optimizer
 
 
-placements = [Shard(0), Shard(1), Replicate()]
+placements = [Shard(0), Shard(1), Replicate(), Replicate()]
+
+
+def split(i, tensor, is_gradient=False):
+    if is_gradient and i == 3:
+        return DTensor.from_local(tensor / world, mesh, [Partial()])
+    return distribute_tensor(tensor, mesh, [placements[i]])
+
+
 def check(name, flags):
     make = lambda params: getattr(ours, name)(params, **options[name], **flags)
     net, plain = new_net(), new_net()
@@ -132,8 +140,8 @@ def check(name, flags):
     torch_optimizer = getattr(torch.optim, name)(plain.parameters(), **options[name], foreach=False)
     expected = train(plain, torch_optimizer)
     torch.testing.assert_close(train(net, make(net.parameters())), expected, rtol=1e-12, atol=1e-12)
-    expected, _ = train_tensors(lambda i, t: t, make)
-    got, optimizer = train_tensors(lambda i, t: distribute_tensor(t, mesh, [placements[i]]), make)
+    expected, _ = train_tensors(lambda i, t, _=False: t, make)
+    got, optimizer = train_tensors(split, make)
     torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
     for p in optimizer.param_groups[0]["params"]:
         for key, value in optimizer.state[p].items():

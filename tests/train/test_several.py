@@ -1,6 +1,5 @@
 """Runs on several devices: two processes on the CPU, by gloo, that train as one process does."""
 
-import multiprocessing
 import os
 import re
 from pathlib import Path
@@ -13,9 +12,9 @@ from bakeoff.errors import UserError
 from bakeoff.report.curves import read_curves
 from bakeoff.train import RunSession, train
 
+from .devices import STEPS, on, other_processes
 from .stops import StopsAfter
 
-STEPS = ("budget.epochs=2", "trainer.log_every_n_steps=1", "checkpoints=all")
 CASES = {
     "classification": ("model=mlp", "optimizer=adam", "clip.norm=0.5", "schedule=cosine"),
     "regression": ("data=diabetes", "loss=mse", "metric=val/rmse", "optimizer.lr=0.01"),
@@ -68,16 +67,6 @@ class Tagger(torch.nn.Sequential):
 @pytest.fixture(autouse=True)
 def other_processes_find_this_module(monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[2])
-
-
-def other_processes():
-    """Those of a run; tests before may have left workers of sweeps."""
-    return [process for process in multiprocessing.active_children() if process.name.startswith("bakeoff-device")]
-
-
-def on(devices, make_run, folder, *command, **options):
-    run = make_run(*command, *STEPS, f"trainer.devices={devices}").run
-    return train(RunSession(run, folder, **options))
 
 
 @pytest.mark.parametrize("command", CASES.values(), ids=CASES)
@@ -247,7 +236,10 @@ class NotANumberElsewhere(FailsElsewhere):
     ("command", "message"),
     [
         (("trainer.devices=0",), "trainer.devices must be a whole number >= 1, got 0"),
-        (("trainer.strategy=fsdp",), "trainer.strategy must be auto, ddp or ddp_find_unused_parameters_true, got fsdp"),
+        (
+            ("trainer.strategy=fsdpp",),
+            "trainer.strategy must be auto, ddp, ddp_find_unused_parameters_true or fsdp, got fsdpp (did you mean fsdp?)",
+        ),
         (("budget.seconds=1",), "trainer.devices=2: each process has its own clock; give budget.epochs, "),
         (
             (f"model._target_={__name__}.Normalized",),

@@ -13,6 +13,8 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from bakeoff.module.sharded import local
+
 
 @dataclass(frozen=True)
 class Divergence:
@@ -71,6 +73,8 @@ class StopOnDivergence(pl.Callback):
             self._steps.append(step)
         if len(self._losses) >= self.every_n_steps:
             self._check(trainer, pl_module)
+            # one of several processes may have found it alone: all go the same way from here, to a validation
+            trainer.should_stop = trainer.strategy.reduce_boolean_decision(trainer.should_stop, all=False)
 
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -120,7 +124,7 @@ class StopOnDivergence(pl.Callback):
 
 
 def _find_bad_weight(module: pl.LightningModule, step: int) -> Divergence | None:
-    finite = [torch.isfinite(p.detach()).all() for p in module.parameters()]
+    finite = [torch.isfinite(local(p.detach())).all() for p in module.parameters()]
     if not finite or bool(torch.stack(finite).all()):
         return None
     return Divergence("a weight", step)

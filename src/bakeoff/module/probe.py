@@ -21,6 +21,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
+from bakeoff.module.sharded import on_all
 from bakeoff.module.trained import trained_parameters
 
 BATCH = ("forward", "loss", "backward", None)  # what begins at each mark; None: what no phase counts
@@ -174,4 +175,4 @@ def _phases(watch: Stopwatch) -> dict[str, float]:
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:
-    return torch.nn.utils.get_total_norm(tensors) if tensors else torch.tensor(0.0)
+    return on_all(torch.nn.utils.get_total_norm(tensors)) if tensors else torch.tensor(0.0)

@@ -23,6 +23,7 @@ from bakeoff.module.optimizer_mode import OptimizerMode
 from bakeoff.module.option_schedules import OptionSchedules
 from bakeoff.module.param_groups import Rules
 from bakeoff.module.probe import StepProbe
+from bakeoff.module.sharded import shard, whole
 from bakeoff.module.shares import mean_of_shares, share_of_loss, without_empty_mean
 from bakeoff.module.task import KINDS, Kind, Task
 from bakeoff.module.weight_average import WeightAverage
@@ -139,6 +140,11 @@ class SupervisedModule(pl.LightningModule):
         scheduler = {"scheduler": self._scheduler_factory(optimizer), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
+    def configure_model(self) -> None:
+        """Shares out the weights, where Lightning's `ModelParallelStrategy` trains."""
+        if self.device_mesh is not None:
+            shard(self.net, self.loss, self.device_mesh["data_parallel"])
+
     def setup(self, stage: str) -> None:
         """Called before a checkpoint is loaded."""
         self._trains = stage == "fit"
@@ -219,7 +225,7 @@ class SupervisedModule(pl.LightningModule):
         if self._mode.is_training:
             checkpoint[TRAINING_WEIGHTS] = checkpoint["state_dict"]
             with self._mode.evaluating():
-                checkpoint["state_dict"] = {name: t.detach().clone() for name, t in self.state_dict().items()}
+                checkpoint["state_dict"] = whole({name: t.detach().clone() for name, t in self.state_dict().items()})
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restores the curve, and to train further the weights that were trained; not every checkpoint has them."""

@@ -45,6 +45,8 @@ def dispatch(algorithm: Algorithm, tensors: Tensors, group: Group) -> list[Part]
     Raises RuntimeError on sparse gradients that the algorithm cannot use, and, as torch does, AssertionError if
     `capturable` is set on a device that cannot capture.
     """
+    if type(tensors.params[0]) not in _PLAIN and not group["differentiable"]:
+        tensors = tensors.local()
     fused, foreach = group["fused"], group["foreach"]
     if not fused:
         _check_capturable(tensors, group)

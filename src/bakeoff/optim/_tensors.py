@@ -48,6 +48,18 @@ class Tensors:
         """Slice k of tensors stacked `[K, ...]`; all slices share their steps."""
         return self.with_lists([[tensor[k] for tensor in tensors] for tensors in self.lists()])
 
+    def local(self) -> "Tensors":
+        """Of parameters that are split among processes (torch's DTensor, as of FSDP) the parts of this process.
+
+        The updates are elementwise, so that a part needs no other one, and plain tensors are a hundred times as fast.
+        All stay as they are where a gradient or a state is not split like its parameter.
+        """
+        # asked for by name: the class takes long to import
+        splits = [[getattr(t, "placements", None) for t in of_kind] for of_kind in self.lists()]
+        if any(of_kind != splits[0] for of_kind in splits):
+            return self
+        return self.with_lists([[t.to_local() if hasattr(t, "to_local") else t for t in ts] for ts in self.lists()])
+
     def real(self) -> "Tensors":
         """Complex tensors as pairs of reals: the updates treat the two parts alike, as torch's do."""
         # the gradient of a conjugated weight is conjugated lazily, and then has no such view

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bakeoff.data import InMemoryDataModule
 from bakeoff.errors import UserError
 from bakeoff.train.batch_norm import BATCH_NORMS
+from bakeoff.train.check_fsdp import check_fsdp
 from bakeoff.train.parts import OwnModuleParts, Parts
 from bakeoff.train.settings import Settings
 
@@ -22,6 +23,7 @@ def check_devices(parts: Parts, settings: Settings) -> None:
     reason = _misfit_of_settings(settings) or _misfit_of_parts(parts) or _misfit_of_sizes(parts, settings)
     if reason is not None:
         raise UserError(f"trainer.devices={devices}: {reason}")
+    check_fsdp(parts, settings)
 
 
 def _misfit_of_settings(settings: Settings) -> str | None:

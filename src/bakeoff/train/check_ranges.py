@@ -6,12 +6,13 @@ from typing import Any
 
 from bakeoff.errors import UserError, did_you_mean, require
 from bakeoff.runs.execution import is_positive, is_whole
-from bakeoff.train.settings import UNITS, BudgetSettings, Settings
+from bakeoff.train.settings import FSDP, UNITS, BudgetSettings, Settings
 
 MAX_SEED = 2**32 - 1  # what NumPy takes
 ACCUMULATE = "trainer.accumulate_grad_batches"
 LOGS = ("default", "full")
-STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")  # of Lightning's, those that are tested here
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", FSDP)  # of Lightning's, those that are tested here
+FSDP_PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16-true")
 CHECKPOINTS = ("none", "last", "best", "all")
 
 
@@ -35,6 +36,8 @@ def check_ranges(settings: Settings) -> None:
     require(isinstance(trainer.compile, bool), "trainer.compile", "true or false", trainer.compile)
     require(is_whole(trainer.devices, 1), "trainer.devices", "a whole number >= 1", trainer.devices)
     _require_choice("trainer.strategy", trainer.strategy, STRATEGIES)
+    if trainer.strategy == FSDP:
+        _check_fsdp(settings)
     precision = trainer.precision
     require(precision is None or isinstance(precision, str | int), "trainer.precision", "a text or number", precision)
     require(isinstance(trainer.accelerator, str), "trainer.accelerator", "a text", trainer.accelerator)
@@ -66,6 +69,16 @@ def _check_accumulation(settings: Settings) -> None:
     require(is_whole(batches, 1), ACCUMULATE, "a whole number >= 1", batches)
     if batches > 1 and settings.batch_size == "full":
         raise UserError(f"{ACCUMULATE}={batches}: batch_size=full is one batch an epoch; give batch_size a number")
+
+
+def _check_fsdp(settings: Settings) -> None:
+    precision, key = settings.trainer.precision, f"trainer.strategy={FSDP}"
+    if settings.trainer.devices == 1:
+        raise UserError(f"{key} shares out the weights among devices; give trainer.devices=2 or more")
+    if precision is not None and str(precision) not in FSDP_PRECISIONS:
+        raise UserError(f"{key}: trainer.precision must be {' or '.join(FSDP_PRECISIONS)}, got {precision}")
+    if settings.ema.decay is not None:
+        raise UserError(f"{key}: ema.decay is not supported with it; give trainer.strategy=ddp")
 
 
 def _is_seed(value: Any) -> bool:

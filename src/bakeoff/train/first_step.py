@@ -28,6 +28,7 @@ from bakeoff.train.instantiate import one_line
 from bakeoff.train.lightning_module import module_for
 from bakeoff.train.parts import OwnModuleParts, Parts, SupervisedParts
 from bakeoff.train.run import Run
+from bakeoff.train.settings import FSDP
 from bakeoff.train.try_module import quiet_trainer
 
 GIB = 2**30
@@ -48,6 +49,8 @@ class FirstStep:
 
 def try_first_step(run: Run) -> FirstStep | str:
     """The largest batch size that fits, found by halving; or in words why that is not known."""
+    if run.settings.trainer.strategy == FSDP:
+        return "a step of one process has other weights in memory than one of several (trainer.strategy=fsdp)"
     size = samples_asked(run)
     if size is None:
         return "the data does not say how many samples a batch has"

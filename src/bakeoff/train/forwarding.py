@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from bakeoff.data.loaders import samples_in
 from bakeoff.errors import UserError
 from bakeoff.module.logged_values import steps_made
+from bakeoff.module.sharded import whole
 from bakeoff.runs.stop import SIGNALS
 from bakeoff.train.callbacks import ACCUMULATE
 from bakeoff.train.run import Run
@@ -129,7 +130,7 @@ class ValidatedWeights(pl.Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The last batch has been validated."""
-        self.weights = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
+        self.weights = whole({name: value.detach().clone() for name, value in pl_module.state_dict().items()})
 
 
 class AfterOthers(pl.Callback):

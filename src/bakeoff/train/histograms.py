@@ -11,6 +11,7 @@ import torch
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
+from bakeoff.module.sharded import whole
 from bakeoff.tensorboard import EventFile
 from bakeoff.tensorboard.summaries import histogram
 from bakeoff.train.member import SessionMember, Validation
@@ -51,7 +52,7 @@ class Histograms(SessionMember):
 
 def _add(summary: Summary, tag: str, values: Tensor) -> None:
     """Adds the histogram of the values that are finite, if there are any."""
-    values = values.cpu().double().flatten()  # on the CPU, since torch counts there the same way each time
+    values = whole(values).cpu().double().flatten()  # on the CPU, since torch counts there the same way each time
     values = values[values.isfinite()]
     if not len(values):
         return

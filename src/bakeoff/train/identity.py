@@ -12,7 +12,7 @@ from bakeoff.runs import find_metric, identity_of
 from bakeoff.runs.metrics import EMA
 from bakeoff.runs.module_specs import STATED_PACKAGES
 from bakeoff.runs.modules import own_modules
-from bakeoff.train.settings import PARTS, Settings
+from bakeoff.train.settings import FSDP, PARTS, Settings
 
 DECISIVE = (  # beside the parts that are trained
     "batch_size",
@@ -74,6 +74,8 @@ def identity_by_seed(
     decisive["data"] = data or plain["data"]
     if settings.trainer.devices > 1:
         decisive["devices"] = settings.trainer.devices
+        if settings.trainer.strategy == FSDP:  # its sums are in another order than those of ddp
+            decisive["strategy"] = FSDP
     if drops_samples:
         decisive["drop_last"] = True
     if reads_in_workers:

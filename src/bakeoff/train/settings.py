@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 UNITS = ("epochs", "steps", "samples", "seconds")
 PARTS = ("data", "module", "model", "loss", "optimizer", "schedule")
+FSDP = "fsdp"  # the strategy by which weights are shared out
 OUR_MODULE = "bakeoff.module.SupervisedModule"
 
 Node = Mapping[str, Any]  # a part: its `_target_` and the arguments of that

@@ -31,6 +31,7 @@ from bakeoff.train.place import Place
 from bakeoff.train.run_state import RunState
 from bakeoff.train.scheduler import SchedulerFactory
 from bakeoff.train.session import RunSession
+from bakeoff.train.settings import FSDP
 from bakeoff.train.shared_state import keep_shared, pop_shared
 from bakeoff.train.trainer import trainer_for
 
@@ -92,7 +93,8 @@ def _train(
     run, checkpoint_io = session.run, RunStateIO(state)
     torch.set_num_threads(session.threads)
     gradients = LastGradients(run.parts.net) if session.needs_gradients else None
-    validated = ValidatedWeights() if run.callbacks else None
+    # they are put together from all processes, which do not all write them
+    validated = ValidatedWeights() if run.callbacks or run.settings.trainer.strategy == FSDP else None
     counted = CountedSamples(session) if session.counts_samples else None
     is_own = isinstance(run.parts, OwnModuleParts)  # it may mask what is not finite
     checked = None if run.parts.batches_are_ours or is_own else CheckedBatches()

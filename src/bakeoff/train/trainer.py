@@ -19,6 +19,7 @@ from bakeoff.errors import UserError
 from bakeoff.module import use_lean_loop
 from bakeoff.module.logged_values import log_at_steps_made
 from bakeoff.train.budget import BudgetClock, epochs_of
+from bakeoff.train.fully_sharded import strategy_of
 from bakeoff.train.settings import Settings, TrainerSettings
 
 HALF = {"bf16-true": "bf16-mixed", "16-true": "16-mixed"}
@@ -60,7 +61,7 @@ def trainer_for(
     made = pl.Trainer(
         accelerator=trainer.accelerator,
         devices=trainer.devices,
-        strategy=trainer.strategy,
+        strategy=strategy_of(trainer),
         use_distributed_sampler=False,  # our data gives each process its share, in the order of one process
         # these processes, whatever a scheduler's variables say
         plugins=[environment or LightningEnvironment(), checkpoint_io],
@@ -101,7 +102,7 @@ def check_device(settings: TrainerSettings) -> None:
     try:
         several: dict[str, Any] = {
             "devices": settings.devices,
-            "strategy": settings.strategy,
+            "strategy": strategy_of(settings),
             "plugins": [LightningEnvironment()],
         }
         pl.Trainer(accelerator=settings.accelerator, precision=settings.precision, **several, **quiet)

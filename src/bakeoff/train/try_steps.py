@@ -61,7 +61,7 @@ def try_steps(parts: SupervisedParts) -> None:
 
 def _try(part: str, module: SupervisedModule, parts: SupervisedParts, step: Callable[..., None]) -> None:
     for examples in (EXAMPLES, None):
-        batch = _batch(part, parts.data, examples)
+        batch = example_batch(part, parts.data, examples)
         if batch is None:
             return
         try:
@@ -77,7 +77,8 @@ def _try(part: str, module: SupervisedModule, parts: SupervisedParts, step: Call
     raise UserError(f"on a batch of {NAMES[part]} data: {text}") from failure
 
 
-def _batch(part: str, data: pl.LightningDataModule, examples: int | None) -> Any:
+def example_batch(part: str, data: pl.LightningDataModule, examples: int | None) -> Any:
+    """The first batch of a part of the data, or a few examples of it; None where it cannot be had by itself."""
     try:
         few = FewExamples(data, examples)
         loader = {"train": few.train_dataloader, "val": few.val_dataloader, "test": few.test_dataloader}[part]()
