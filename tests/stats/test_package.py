@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 from bakeoff import stats
 
@@ -16,3 +17,8 @@ def test_importing_it_brings_no_scipy_stats():
 def test_every_public_name_is_the_packages():
     for name in stats.__all__:
         assert getattr(stats, name).__module__.startswith("bakeoff.stats."), name
+
+
+def test_no_name_hides_a_module():
+    modules = {path.stem for path in Path(stats.__file__).parent.glob("*.py")}
+    assert not modules & set(stats.__all__)

@@ -89,7 +89,7 @@ def test_the_t_test_agrees_with_scipy(differences):
 @pytest.mark.parametrize("n", [2, 3, 8])
 def test_differences_without_spread_are_as_sure_as_equal_signs(n):
     assert paired_t_test([0.01] * n) == 2 * 0.5**n
-    assert paired_t_test(np.float32(0.9) - np.float32([0.89] * n)) == 2 * 0.5**n
+    assert paired_t_test(np.full(n, 0.9, np.float32) - np.float32(0.89)) == 2 * 0.5**n
     assert paired_t_test([0.0] * n) == 1
 
 

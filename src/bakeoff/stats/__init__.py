@@ -1,26 +1,57 @@
 """Statistics of runs over seeds: numbers in, numbers out, with NumPy and SciPy alone.
 
     interval, aggregate, bootstrap    one arm: mean, t interval, interquartile mean, median; bands that describe
-    paired                            two arms, paired by seed
+    paired, wins, flips               two arms, paired by seed: t, P(A > B) and the sign test, sign flips
+    family, decision, standings       several comparisons at once; better, same, worse; the set of best
+    arms, main_effects, interactions  all arms of a sweep; one choice over all settings of the others
 
 Larger is better throughout: negate a metric whose small values are. Where something is drawn, the caller gives the
 generator. Nothing here imports scipy.stats, which takes a second.
 """
 
 from bakeoff.stats.aggregate import interquartile_mean, mean, median
+from bakeoff.stats.arms import compare_arms
 from bakeoff.stats.bootstrap import bootstrap_interval, stratified_bootstrap
+from bakeoff.stats.decision import below_resolution, decide
+from bakeoff.stats.family import Comparison, compare_family, compare_signs, holm
+from bakeoff.stats.flips import max_t_test, sign_flip_test, sign_flips
+from bakeoff.stats.interactions import Interaction, interaction
 from bakeoff.stats.interval import Estimate, mean_interval
+from bakeoff.stats.main_effects import Contrast, MainEffect, contrast, main_effect
 from bakeoff.stats.paired import paired_difference, paired_t_test, too_close_to_call
+from bakeoff.stats.standings import Standings
+from bakeoff.stats.wins import Wins, binomial_interval, count_wins, improvement
 
 __all__ = [
+    "Comparison",
+    "Contrast",
     "Estimate",
+    "Interaction",
+    "MainEffect",
+    "Standings",
+    "Wins",
+    "below_resolution",
+    "binomial_interval",
     "bootstrap_interval",
+    "compare_arms",
+    "compare_family",
+    "compare_signs",
+    "contrast",
+    "count_wins",
+    "decide",
+    "holm",
+    "improvement",
+    "interaction",
     "interquartile_mean",
+    "main_effect",
+    "max_t_test",
     "mean",
     "mean_interval",
     "median",
     "paired_difference",
     "paired_t_test",
+    "sign_flip_test",
+    "sign_flips",
     "stratified_bootstrap",
     "too_close_to_call",
 ]

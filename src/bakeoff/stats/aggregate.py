@@ -24,7 +24,7 @@ def mean(values: ArrayLike) -> np.ndarray:
         ValueError: there are no values, or one is not finite.
 
     """
-    return _finite(values).mean(axis=-1)
+    return np.asarray(_finite(values).mean(axis=-1))
 
 
 def interquartile_mean(values: ArrayLike) -> np.ndarray:
@@ -39,7 +39,7 @@ def interquartile_mean(values: ArrayLike) -> np.ndarray:
     """
     ordered = np.sort(_finite(values), axis=-1)
     n = ordered.shape[-1]
-    return ordered[..., n // 4 : n - n // 4].mean(axis=-1)
+    return np.asarray(ordered[..., n // 4 : n - n // 4].mean(axis=-1))
 
 
 def median(values: ArrayLike) -> np.ndarray:

@@ -8,8 +8,9 @@ task, a setting) is drawn from by itself: Agarwal et al., "Deep Reinforcement Le
 Precipice", NeurIPS 2021.
 
 They stay where a metric can be (an accuracy never above 1) and show skew, but a "95%" interval covers the true mean in
-75, 84 and 90% at n = 3, 5 and 10 where values are normal, and in 69, 78 and 85% where they are exponential. With 3 seeds a band is the range of the seeds, no more: it
-shows where runs went, and the t interval of the final value says what is sure. Nothing is decided by them.
+75, 84 and 90% at n = 3, 5 and 10 where values are normal, and in 69, 78 and 85% where they are exponential. With 3
+seeds a band is the range of the seeds, no more: it shows where runs went, and the t interval of the final value says
+what is sure. Nothing is decided by them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bakeoff.stats.interval import LEVEL, check_level
 
@@ -70,7 +72,7 @@ def _resamples(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def stratified_bootstrap(
-    strata: Sequence[Sequence[float]],
+    strata: Sequence[ArrayLike],
     statistic: Callable[[np.ndarray], np.ndarray],
     generator: np.random.Generator,
     *,
@@ -101,7 +103,7 @@ def stratified_bootstrap(
     for stratum in strata:
         values = np.asarray(stratum, dtype=float)
         if not values.size or not np.isfinite(values).all():
-            raise ValueError(f"each stratum must hold finite values, got {stratum}: leave diverged runs out")
+            raise ValueError("each stratum must hold finite values: leave diverged runs out")
         drawn.append(values[generator.integers(values.size, size=(resamples, values.size))])
     statistics = statistic(np.concatenate(drawn, axis=1))
     low, high = np.quantile(statistics, [(1 - level) / 2, (1 + level) / 2])
