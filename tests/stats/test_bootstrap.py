@@ -6,12 +6,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
 from bakeoff.stats import bootstrap_interval, interquartile_mean, mean, stratified_bootstrap
 
+drawn = settings(deadline=None)  # the first call of a SciPy function may take long
 NUMBERS = st.floats(-1e6, 1e6, allow_subnormal=False)
 
 
@@ -43,6 +44,7 @@ def test_bootstrap_of_three_seeds_is_their_range():
     assert (low.tolist(), high.tolist()) == ([0.7, 1.0], [0.9, 4.0])
 
 
+@drawn
 @given(st.lists(NUMBERS, min_size=2, max_size=9), st.randoms())
 def test_bootstrap_brackets_the_mean_and_never_leaves_the_values(values, random):
     low, high = (float(end[0]) for end in bootstrap_interval(np.array(values)[:, None]))

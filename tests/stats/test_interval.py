@@ -5,12 +5,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
 from bakeoff.stats import mean_interval, paired_difference, too_close_to_call
 
+drawn = settings(deadline=None)  # the first call of a SciPy function may take long
 NUMBERS = st.floats(-1e6, 1e6, allow_subnormal=False)
 VALUES = st.lists(NUMBERS, min_size=1, max_size=8)
 
@@ -75,6 +76,7 @@ def test_level_is_checked(level):
         mean_interval([1, 2], level=level)
 
 
+@drawn
 @given(VALUES)
 def test_interval_brackets_the_mean(values):
     estimate = mean_interval(values)
@@ -83,6 +85,7 @@ def test_interval_brackets_the_mean(values):
         assert estimate.low <= estimate.mean <= estimate.high
 
 
+@drawn
 @given(VALUES, st.integers(-1000, 1000))
 def test_shifting_the_values_shifts_the_interval(values, shift):
     assume(len(values) > 1)
@@ -91,6 +94,7 @@ def test_shifting_the_values_shifts_the_interval(values, shift):
         assert getattr(after, name) == pytest.approx(getattr(before, name) + shift, rel=1e-9, abs=1e-6)
 
 
+@drawn
 @given(VALUES, st.sampled_from([0.25, 2.0, 1024.0]))
 def test_scaling_the_values_scales_the_interval(values, scale):
     assume(len(values) > 1)
@@ -99,17 +103,20 @@ def test_scaling_the_values_scales_the_interval(values, scale):
     assert after.half_width == pytest.approx(before.half_width * scale, rel=1e-9, abs=1e-9)
 
 
+@drawn
 @given(VALUES, st.randoms())
 def test_order_of_the_values_changes_nothing(values, random):
     shuffled = random.sample(values, len(values))
     assert mean_interval(shuffled) == mean_interval(values)
 
 
+@drawn
 @given(VALUES)
 def test_mean_is_exact(values):
     assert mean_interval(values).mean == float(sum(map(Fraction, values)) / len(values))
 
 
+@drawn
 @given(st.lists(NUMBERS, min_size=2, max_size=8))
 def test_higher_level_is_wider(values):
     narrow, wide = mean_interval(values, level=0.8), mean_interval(values, level=0.99)

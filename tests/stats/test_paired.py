@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp, ttest_rel
 
 from bakeoff.stats import mean_interval, paired_difference, paired_t_test, too_close_to_call
 
+drawn = settings(deadline=None)  # the first call of a SciPy function may take long
 NUMBERS = st.floats(-1e6, 1e6, allow_subnormal=False)
 VALUES = st.lists(NUMBERS, min_size=1, max_size=8)
 PAIRS = st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=8)
@@ -59,6 +60,7 @@ def test_one_shared_seed_is_too_close_however_far_apart():
     assert too_close_to_call({0: 0.99, 1: 0.98}, {0: 0.10, 2: 0.2})
 
 
+@drawn
 @given(PAIRS)
 def test_swapping_the_arms_negates_the_difference_and_keeps_the_call(pairs):
     first, second = (by_seed(values) for values in zip(*pairs, strict=True))
@@ -67,6 +69,7 @@ def test_swapping_the_arms_negates_the_difference_and_keeps_the_call(pairs):
     assert too_close_to_call(first, second) == too_close_to_call(second, first)
 
 
+@drawn
 @given(PAIRS, st.integers(1, 100))
 def test_renaming_the_seeds_changes_nothing(pairs, offset):
     first, second = (by_seed(values) for values in zip(*pairs, strict=True))
@@ -74,11 +77,13 @@ def test_renaming_the_seeds_changes_nothing(pairs, offset):
     assert paired_difference(*renamed) == paired_difference(first, second)
 
 
+@drawn
 @given(VALUES)
 def test_an_arm_is_too_close_to_itself(values):
     assert too_close_to_call(by_seed(values), by_seed(values))
 
 
+@drawn
 @given(st.lists(NUMBERS, min_size=2, max_size=8))
 def test_the_t_test_agrees_with_scipy(differences):
     spread = np.std(differences, ddof=1)

@@ -2,16 +2,18 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
 from bakeoff.stats import Wins, binomial_interval, count_wins, improvement
 
+drawn = settings(deadline=None)  # the first call of a SciPy function may take long
 COUNTS = st.tuples(st.integers(0, 30), st.integers(0, 30)).filter(any)
 
 
+@drawn
 @given(COUNTS, st.sampled_from([0.5, 0.9, 0.95, 0.99]))
 def test_the_interval_and_the_test_agree_with_scipy_and_statsmodels(counts, level):
     wins, losses = counts

@@ -2,7 +2,8 @@
 
     interval, aggregate, bootstrap    one arm: mean, t interval, interquartile mean, median; bands that describe
     paired, wins, flips               two arms, paired by seed: t, P(A > B) and the sign test, sign flips
-    family, decision, standings       several comparisons at once; better, same, worse; the set of best
+    family, leader, decision          several comparisons at once; is the leader the best; better, same, worse
+    standings                         the set of best, and where each arm stands
     arms, main_effects, interactions  all arms of a sweep; one choice over all settings of the others
 
 Larger is better throughout: negate a metric whose small values are. Where something is drawn, the caller gives the
@@ -14,7 +15,7 @@ from bakeoff.stats.arms import compare_arms
 from bakeoff.stats.bootstrap import bootstrap_interval, stratified_bootstrap
 from bakeoff.stats.decision import below_resolution, decide
 from bakeoff.stats.family import Comparison, compare_family, compare_signs, holm
-from bakeoff.stats.flips import max_t_test, sign_flip_test, sign_flips
+from bakeoff.stats.flips import FlipTest, max_t_test, sign_flip_test, sign_flips
 from bakeoff.stats.interactions import Interaction, interaction
 from bakeoff.stats.interval import Estimate, mean_interval
 from bakeoff.stats.main_effects import Contrast, MainEffect, contrast, main_effect
@@ -26,6 +27,7 @@ __all__ = [
     "Comparison",
     "Contrast",
     "Estimate",
+    "FlipTest",
     "Interaction",
     "MainEffect",
     "Standings",

@@ -7,7 +7,8 @@ all pairs: whichever arm leads, its comparisons are among them.
     no bad end in a pair    D_s = first_s - second_s, max-t or Holm         (`bakeoff.stats.family`)
     a bad end               the sign test, in which a bad run loses         (`bakeoff.stats.wins`)
 
-Where there are pairs of both kinds, each kind gets the part of α that is its part of the pairs.
+Where there are pairs of both kinds, each kind gets the part of α that is its part of the pairs. Whether the leader is
+better than all others is asked beside that (`bakeoff.stats.leader`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from bakeoff.stats.family import compare_family, compare_signs
 from bakeoff.stats.interval import LEVEL, Estimate, mean_interval
+from bakeoff.stats.leader import with_leader
 from bakeoff.stats.standings import Standings
 from bakeoff.stats.wins import count_wins
 
@@ -64,12 +66,15 @@ def compare_arms(
     testable = sum(len(by_seed) > 1 for by_seed in means.values())
     found = compare_family(means, level=level, others=len(signs), generator=generator)
     found |= compare_signs(signs, {pair: _mean(differences[pair], level) for pair in signs}, others=testable)
+    bad = {name: sum(value is None for value in by_seed.values()) for name, by_seed in arms.items()}
+    no_value = frozenset(name for name, by_seed in arms.items() if len(by_seed) == bad[name])
+    with_value = [name for name in arms if name not in no_value]
     return Standings(
         names=tuple(arms),
-        pairs=found,
+        pairs=with_leader(with_value, found, bad=bad, level=level),
         wins=wins,
-        bad={name: sum(value is None for value in by_seed.values()) for name, by_seed in arms.items()},
-        no_value=frozenset(name for name, by_seed in arms.items() if all(v is None for v in by_seed.values())),
+        bad=bad,
+        no_value=no_value,
         margin=margin,
         level=level,
     )

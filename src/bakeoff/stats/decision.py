@@ -1,8 +1,8 @@
 """What one comparison says: better, worse, practically the same, or undecided.
 
     same       -margin <= low and high <= margin,   [low, high] the simultaneous interval; asked before the others
-    better     p <= α and mean(D) > 0
-    worse      p <= α and mean(D) < 0
+    better     p <= α, the first ahead
+    worse      p <= α, the second ahead
     undecided  otherwise: too few seeds to say
 
 The whole interval within the margin: Schuirmann's two one-sided tests (J. Pharmacokinetics and Biopharmaceutics 15,
@@ -21,13 +21,11 @@ Decision = Literal["better", "worse", "same", "undecided"]
 OPPOSITE: dict[Decision, Decision] = {"better": "worse", "worse": "better", "same": "same", "undecided": "undecided"}
 
 
-def decide(
-    comparison: Comparison, *, margin: float | None = None, level: float = LEVEL, direction: int | None = None
-) -> Decision:
+def decide(comparison: Comparison, *, margin: float | None = None, level: float = LEVEL) -> Decision:
     """What the first arm is, beside the second.
 
     >>> from bakeoff.stats import Estimate
-    >>> gap = Comparison(Estimate(0.2, 0.1, 0.3, 9), low=0.05, high=0.35, p=0.01, method="max-t")
+    >>> gap = Comparison(Estimate(0.2, 0.1, 0.3, 9), low=0.05, high=0.35, p=0.01, alone=0.01, lead=1, method="max-t")
     >>> decide(gap), decide(gap, margin=0.5), decide(gap, margin=0.3)
     ('better', 'same', 'better')
 
@@ -35,7 +33,6 @@ def decide(
         comparison: of the two arms.
         margin: differences up to it don't matter; None says that any does.
         level: of the family.
-        direction: 1 where the first arm won, -1 where it lost; the sign of the mean if not given.
 
     Raises:
         ValueError: the margin is not above 0.
@@ -48,9 +45,7 @@ def decide(
         return "same"
     if not comparison.different(level):
         return "undecided"
-    if direction is None:
-        direction = 1 if comparison.difference is not None and comparison.difference.mean > 0 else -1
-    return "better" if direction > 0 else "worse"
+    return "better" if comparison.lead > 0 else "worse"
 
 
 def below_resolution(margin: float, examples: int) -> bool:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -30,6 +30,7 @@ from bakeoff.stats.paired import paired_t_test
 from bakeoff.stats.wins import Wins
 
 FLIPS_FROM = 8  # seeds
+_ROUNDING = 1e-12  # of p
 Method = Literal["max-t", "holm", "sign test", "none"]
 Key = TypeVar("Key", bound=Hashable)
 
@@ -38,28 +39,46 @@ Key = TypeVar("Key", bound=Hashable)
 class Comparison:
     """What is known of one difference, first - second.
 
-    `difference` and its interval are for this comparison alone (None where no seed is shared); `low`, `high` and `p`
-    hold for the whole family. There are no `low` and `high` below 2 seeds and under the sign test.
+    `difference` with its interval and `alone`, a p-value, are for this comparison by itself (None and 1 where no seed
+    is shared); `low`, `high` and `p` hold for the whole family. There are no `low` and `high` below 2 seeds and under
+    the sign test. `lead`: 1 where the first is ahead, -1 where the second is, 0 where neither.
 
-    >>> Comparison(Estimate(1.0, 0.5, 1.5, 3), low=0.2, high=1.8, p=0.01, method="holm").different(0.95)
-    True
+    >>> gap = Comparison(Estimate(1.0, 0.5, 1.5, 3), low=0.2, high=1.8, p=0.01, alone=0.004, lead=1, method="holm")
+    >>> gap.different(0.95), gap.swapped().lead
+    (True, -1)
     """
 
     difference: Estimate | None
     low: float | None
     high: float | None
     p: float
+    alone: float
+    lead: int
     method: Method
 
     def different(self, level: float = LEVEL) -> bool:
         """Whether the difference is not 0, sure for the whole family."""
-        return self.p <= 1 - level + 1e-12
+        return self.p <= 1 - level + _ROUNDING
 
     def swapped(self) -> Comparison:
         """The same of second - first."""
         gap = self.difference
         turned = None if gap is None else Estimate(-gap.mean, _minus(gap.high), _minus(gap.low), gap.n)
-        return Comparison(turned, _minus(self.high), _minus(self.low), self.p, self.method)
+        low, high = _minus(self.high), _minus(self.low)
+        return replace(self, difference=turned, low=low, high=high, lead=-self.lead)
+
+    def with_p(self, p: float, level: float) -> Comparison:
+        """The same under another p-value of the family, its interval moved so that it says the same."""
+        low, high = self.low, self.high
+        if low is None or high is None:
+            return replace(self, p=p)
+        if p > 1 - level + _ROUNDING:
+            low, high = min(low, 0.0), max(high, 0.0)
+        elif self.lead > 0:
+            low = max(low, 0.0)
+        else:
+            high = min(high, 0.0)
+        return replace(self, p=p, low=low, high=high)
 
 
 def _minus(x: float | None) -> float | None:
@@ -115,12 +134,14 @@ def compare_family(
     size = len(tested) + others
     method: Method = "max-t" if min(map(len, tested.values()), default=0) >= FLIPS_FROM else "holm"
     if method == "max-t":
-        ps = max_t_test(_table(tested), generator=generator).tolist()
+        alone, ps = (p.tolist() for p in max_t_test(_table(tested), generator=generator))
     else:
-        ps = holm(paired_t_test(by_seed.values()) for by_seed in tested.values())
-    corrected = {key: min(1.0, p * size / len(tested)) for key, p in zip(tested, ps, strict=True)}
+        alone = [paired_t_test(by_seed.values()) for by_seed in tested.values()]
+        ps = holm(alone)
+    corrected = [min(1.0, p * size / len(tested)) for p in ps]
+    known = dict(zip(tested, zip(alone, corrected, strict=True), strict=True))
     return {
-        key: _comparison(by_seed, corrected[key], method, size, level) if key in tested else _untested(by_seed, level)
+        key: _comparison(by_seed, *known[key], method, size, level) if key in known else _untested(by_seed, level)
         for key, by_seed in differences.items()
     }
 
@@ -136,23 +157,21 @@ def _table(differences: Mapping[Key, Mapping[int, float]]) -> np.ndarray:
 
 def _untested(by_seed: Mapping[int, float], level: float) -> Comparison:
     alone = mean_interval(by_seed.values(), level=level) if by_seed else None
-    return Comparison(alone, None, None, 1.0, "none")
+    return Comparison(alone, None, None, p=1.0, alone=1.0, lead=_sign(alone.mean) if alone else 0, method="none")
 
 
-def _comparison(by_seed: Mapping[int, float], p: float, method: Method, size: int, level: float) -> Comparison:
-    alone = mean_interval(by_seed.values(), level=level)
-    n = alone.n
-    critical = float(stdtrit(n - 1, 1 - (1 - level) / (2 * size)))
-    half = critical * statistics.stdev(by_seed.values()) / math.sqrt(n)
-    low, high = alone.mean - half, alone.mean + half
-    found = Comparison(alone, low, high, p, method)
-    if not found.different(level):
-        low, high = min(low, 0.0), max(high, 0.0)
-    elif alone.mean > 0:
-        low = max(low, 0.0)
-    else:
-        high = min(high, 0.0)
-    return Comparison(alone, low, high, p, method)
+def _comparison(
+    by_seed: Mapping[int, float], alone: float, p: float, method: Method, size: int, level: float
+) -> Comparison:
+    gap = mean_interval(by_seed.values(), level=level)
+    critical = float(stdtrit(gap.n - 1, 1 - (1 - level) / (2 * size)))
+    half = critical * statistics.stdev(by_seed.values()) / math.sqrt(gap.n)
+    found = Comparison(gap, gap.mean - half, gap.mean + half, p, alone, _sign(gap.mean), method)
+    return found.with_p(p, level)
+
+
+def _sign(x: float) -> int:
+    return (x > 0) - (x < 0)
 
 
 def compare_signs(
@@ -166,9 +185,17 @@ def compare_signs(
     >>> round(found["adam - sgd"].p, 4)
     0.0215
     """
-    size = len(wins) + others
-    ps = holm(found.p for found in wins.values())
+    share = (len(wins) + others) / max(len(wins), 1)
+    ps = dict(zip(wins, holm(found.p for found in wins.values()), strict=True))
     return {
-        key: Comparison(completed[key], None, None, min(1.0, p * size / len(wins)), "sign test")
-        for key, p in zip(wins, ps, strict=True)
+        key: Comparison(
+            completed[key],
+            low=None,
+            high=None,
+            p=min(1.0, share * ps[key]),
+            alone=found.p,
+            lead=_sign(found.wins - found.losses),
+            method="sign test",
+        )
+        for key, found in wins.items()
     }

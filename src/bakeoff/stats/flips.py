@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,17 @@ MAX_ENUMERATED = 12  # seeds: 2,048 flips
 DRAWN = 4096  # flips of more seeds than that, the identity among them
 _BLOCK = 1 << 21  # numbers held at once
 _TIE = 1 - 1e-6  # flips that differ from what was seen by rounding alone count as equal to it
+
+
+class FlipTest(NamedTuple):
+    """p-values (K,): of each comparison for itself, and corrected for all of them.
+
+    >>> max_t_test(np.array([[1.0, 3], [2, -1], [3, 2]])).alone.tolist()
+    [0.25, 0.5]
+    """
+
+    alone: np.ndarray
+    corrected: np.ndarray
 
 
 def sign_flip_test(differences: Iterable[float], *, generator: np.random.Generator | None = None) -> float:
@@ -40,16 +52,16 @@ def sign_flip_test(differences: Iterable[float], *, generator: np.random.Generat
     column = np.array([float(x) for x in differences])[:, None]
     if not np.isfinite(column).all():
         raise ValueError("differences must be finite: leave diverged runs out and count them instead")
-    return float(max_t_test(column, generator=generator)[0]) if len(column) else 1.0
+    return float(max_t_test(column, generator=generator).alone[0]) if len(column) else 1.0
 
 
-def max_t_test(differences: np.ndarray, *, generator: np.random.Generator | None = None) -> np.ndarray:
-    """p-values corrected for all comparisons: differences (n, K), n seeds of K comparisons, to p (K,).
+def max_t_test(differences: np.ndarray, *, generator: np.random.Generator | None = None) -> FlipTest:
+    """p-values of several comparisons: differences (n, K), n seeds of K comparisons.
 
     NaN where a comparison lacks a seed.
 
     >>> seeds = np.array([[3.0, 1], [4, -1], [2, 2], [3, -2], [4, 3], [5, 1], [3, 1], [2, -1]])
-    >>> max_t_test(seeds).tolist()  # the first would have 2 / 2^8 alone too
+    >>> max_t_test(seeds).corrected.tolist()  # the first would have 2 / 2^8 alone too
     [0.0078125, 0.546875]
 
     Raises:
@@ -63,14 +75,14 @@ def max_t_test(differences: np.ndarray, *, generator: np.random.Generator | None
     seen = _abs_t(flips[:1], filled, squares, sizes)[0]
     order = np.argsort(-seen, kind="stable")
     filled, squares, sizes, seen = filled[:, order], squares[order], sizes[order], seen[order]
-    exceeding = np.zeros(len(seen))
+    alone, exceeding = np.zeros((2, len(seen)))
     for rows in np.array_split(flips, -(-len(flips) * len(seen) // _BLOCK) or 1):
         flipped = _abs_t(rows, filled, squares, sizes)
         greatest_of_the_rest = np.maximum.accumulate(flipped[:, ::-1], axis=1)[:, ::-1]
+        alone += (flipped >= seen * _TIE).sum(axis=0)
         exceeding += (greatest_of_the_rest >= seen * _TIE).sum(axis=0)
-    p = np.empty(len(seen))
-    p[order] = np.maximum.accumulate(exceeding / len(flips))
-    return p
+    unsorted = np.argsort(order)
+    return FlipTest((alone / len(flips))[unsorted], np.maximum.accumulate(exceeding / len(flips))[unsorted])
 
 
 def _abs_t(flips: np.ndarray, filled: np.ndarray, squares: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ import numpy as np
 from bakeoff.stats.family import Comparison, compare_family
 from bakeoff.stats.interactions import Interaction, interaction
 from bakeoff.stats.interval import LEVEL
+from bakeoff.stats.leader import with_leader
 from bakeoff.stats.standings import Standings
 from bakeoff.stats.wins import count_wins
 
@@ -121,10 +122,12 @@ def main_effect(
     by_level = {at: _others(values, choice, at) for at in levels}
     contrasts = {(a, b): contrast(by_level[a], by_level[b]) for a, b in itertools.combinations(levels, 2)}
     averaged = {pair: found.by_seed for pair, found in contrasts.items()}
-    pairs = compare_family(averaged, level=level, generator=generator)
+    found = compare_family(averaged, level=level, generator=generator)
     wins = {pair: count_wins(by_seed, dict.fromkeys(by_seed, 0.0), level=level) for pair, by_seed in averaged.items()}
     # a level without a pair has not been compared: of it nothing is known
     unknown = frozenset(at for at in levels if not any(averaged[pair] for pair in contrasts if at in pair))
+    known = [at for at in levels if at not in unknown]
+    pairs = with_leader(known, found, bad={}, level=level)
     standings = Standings(levels, pairs, wins, no_value=unknown, margin=margin, level=level)
     return MainEffect(levels, standings, contrasts)
 

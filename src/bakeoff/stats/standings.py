@@ -63,26 +63,20 @@ class Standings(Generic[Name]):
         """What `first` is beside `second`. An arm with more bad ends is never better than the other, nor the same."""
         if (first, second) not in self.pairs:
             return OPPOSITE[self.decision(second, first)]
-        pair, wins = self.pairs[first, second], self.wins[first, second]
-        direction = wins.wins - wins.losses if pair.method == "sign test" else None
-        found = decide(pair, margin=self.margin, level=self.level, direction=direction)
+        found = decide(self.pairs[first, second], margin=self.margin, level=self.level)
         more = self.bad.get(first, 0) - self.bad.get(second, 0)
         refused = {"same", "better"} if more > 0 else {"same", "worse"} if more < 0 else set()
         return "undecided" if found in refused else found
 
     @cached_property
-    def not_excluded(self) -> tuple[Name, ...]:
-        """Arms that no other is better than, also those without a value, of which nothing is known."""
+    def best(self) -> tuple[Name, ...]:
+        """The set of best: arms that no other is better than, but for those without a value."""
         return tuple(
             name
             for name in self.names
-            if all(self.decision(name, other) != "worse" for other in self.names if other != name)
+            if name not in self.no_value
+            and all(self.decision(name, other) != "worse" for other in self.names if other != name)
         )
-
-    @property
-    def best(self) -> tuple[Name, ...]:
-        """The set of best: arms with a value that are not excluded as best."""
-        return tuple(name for name in self.not_excluded if name not in self.no_value)
 
     @cached_property
     def leader(self) -> Name | None:
@@ -94,12 +88,12 @@ class Standings(Generic[Name]):
         return math.fsum(gap.mean for gap in gaps if gap is not None)
 
     def standing(self, name: Name) -> Standing:
-        """Better (than all others), in the set of best, the same as the leader, worse, or without a value."""
+        """Better (than all that have a value), in the set of best, the same as its leader, worse, or no value."""
         if name in self.no_value:
             return "no value"
-        if name not in self.not_excluded:
+        if name not in self.best:
             return "worse"
-        if self.not_excluded == (name,) and len(self.names) > 1:
+        if len(self.best) == 1 < len(self.names) - len(self.no_value):
             return "better"
         leader = self.leader
         if leader is not None and leader != name and self.decision(name, leader) == "same":
