@@ -12,7 +12,7 @@ EXAMPLES := optim losses stats
 
 PYTEST := $(BIN)/pytest --numprocesses $(JOBS)
 PATHS := $(foreach part,$(PART),$(wildcard tests/$(part) tests/test_$(part).py) \
-	$(if $(filter $(part),$(EXAMPLES)),$(wildcard src/bakeoff/$(part) src/bakeoff/$(part).py)))
+	$(if $(filter $(part),$(EXAMPLES)),$(wildcard src/bakeoff/$(part))))
 
 .NOTPARALLEL:
 .PHONY: demo test test-all lint types tests long-tests clean
@@ -36,7 +36,7 @@ types: .venv/installed
 
 ifneq ($(strip $(PART)),)
 ifeq ($(strip $(PATHS)),)
-$(error no tests of $(PART): a part is a folder of tests/, or stats for tests/test_stats.py)
+$(error no tests of $(PART): a part is a folder of tests/, or models for tests/test_models.py)
 endif
 test: tests
 else
