@@ -16,7 +16,6 @@ intervals: Guilbaud, Biometrical Journal 50 (2008)), and to 0, where it is close
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
@@ -25,7 +24,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from bakeoff.stats.flips import max_t_test
-from bakeoff.stats.interval import LEVEL, Estimate, check_level, mean_interval
+from bakeoff.stats.interval import LEVEL, Estimate, check_level, mean_and_spread, mean_interval
 from bakeoff.stats.paired import paired_t_test
 from bakeoff.stats.wins import Wins
 
@@ -165,7 +164,7 @@ def _comparison(
 ) -> Comparison:
     gap = mean_interval(by_seed.values(), level=level)
     critical = float(stdtrit(gap.n - 1, 1 - (1 - level) / (2 * size)))
-    half = critical * statistics.stdev(by_seed.values()) / math.sqrt(gap.n)
+    half = critical * mean_and_spread(list(by_seed.values()))[1] / math.sqrt(gap.n)
     found = Comparison(gap, gap.mean - half, gap.mean + half, p, alone, _sign(gap.mean), method)
     return found.with_p(p, level)
 

@@ -17,8 +17,7 @@ together.
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scipy.special import stdtrit  # Student t quantiles without the second that importing scipy.stats costs
@@ -83,11 +82,25 @@ def mean_interval(
             raise ValueError(
                 f"values must be within {least:g} and {greatest:g}, got {x:g}: is that the metric's range?"
             )
-    mean, n = statistics.mean(xs), len(xs)
+    mean, spread, n = *mean_and_spread(xs), len(xs)
     if n == 1:
         return Estimate(mean, None, None, 1)
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * statistics.stdev(xs) / math.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + level) / 2)) * spread / math.sqrt(n)
     return Estimate(mean, max(mean - half, float(least)), min(mean + half, float(greatest)), n)
+
+
+def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation (NaN of one value); the order of the values changes no bit.
+
+    `statistics` adds fractions, which takes 100 times as long: minutes for all pairs of a hundred arms.
+
+    >>> mean_and_spread([1.0, 2.0, 3.0])
+    (2.0, 1.0)
+    """
+    n = len(values)
+    mean = math.fsum(values) / n
+    mean += math.fsum([*values, *[-mean] * n]) / n  # what the division has rounded off: equal values have no spread
+    return mean, math.sqrt(math.fsum((x - mean) * (x - mean) for x in values) / (n - 1)) if n > 1 else math.nan
 
 
 def check_level(level: float) -> None:

@@ -9,12 +9,11 @@ same data, so what a seed does to both cancels in the difference; two separate i
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterable, Mapping
 
 from scipy.special import stdtr
 
-from bakeoff.stats.interval import LEVEL, Estimate, mean_interval
+from bakeoff.stats.interval import LEVEL, Estimate, mean_and_spread, mean_interval
 
 NO_SPREAD = 1e-3  # of the mean; recorded metrics are float32, so equal differences are equal to about this
 
@@ -83,7 +82,7 @@ def paired_t_test(differences: Iterable[float]) -> float:
     n = len(xs)
     if n < 2 or not any(xs):
         return 1.0
-    mean, spread = statistics.mean(xs), statistics.stdev(xs)
+    mean, spread = mean_and_spread(xs)
     if spread < NO_SPREAD * abs(mean):
         return 2.0 ** (1 - n)
     return 2 * float(stdtr(n - 1, -abs(mean) * math.sqrt(n) / spread))
