@@ -60,7 +60,7 @@ def group_arms(records: Iterable[Record]) -> list[Arm]:
 def differing_keys(arms: Sequence[Mapping[str, Any]]) -> list[str]:
     """Keys whose typed value is not the same in every arm, in the order in which they are first met."""
     keys = dict.fromkeys(key for arm in arms for key in arm)
-    return [key for key in keys if len({_typed(arm, key) for arm in arms}) > 1]
+    return [key for key in keys if len({typed(arm, key) for arm in arms}) > 1]
 
 
 def common_choices(arms: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -88,7 +88,8 @@ def natural_key(text: str) -> tuple[bool, float, str]:
     return (False, number, text) if number == number else (True, 0.0, text)  # NaN cannot be sorted among numbers
 
 
-def _typed(arm: Mapping[str, Any], key: str) -> str | None:
+def typed(arm: Mapping[str, Any], key: str) -> str | None:
+    """A choice with its type, to be compared; None where the arm leaves it at its default."""
     # JSON keeps 1, 1.0, true and "1" apart, which == does not
     return json.dumps(arm[key], sort_keys=True) if key in arm else None
 

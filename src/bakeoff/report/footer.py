@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -87,9 +88,9 @@ def _explain_marks(ranked: int) -> list[str]:
     if ranked == 1:
         return []
     return [
-        "=: too close to the best to call: the 95% interval of the difference, paired by seed, includes 0; "
-        "?: fewer than 2 seeds shared with the best, no interval; "
-        f"not corrected for multiple comparisons ({ranked - 1} here)"
+        "=: may be the best as well: no arm is sure to be better, at 95% for all "
+        f"{math.comb(ranked, 2)} pairs of arms at once, paired by seed; "
+        "?: fewer than 2 seeds shared with the first, so that nothing is sure"
     ]
 
 

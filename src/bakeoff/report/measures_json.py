@@ -23,9 +23,8 @@ from bakeoff.stats import mean_interval
 
 INTERVAL_METHOD = "mean and 95% Student t interval over the completed runs of an arm"
 RANK_METHOD = (
-    "≈ too close to call: the difference from the best arm, paired by seed, has a 95% interval that includes 0 (not "
-    "corrected for multiple comparisons); diverged and failed runs are counted, never averaged in, and their arms have "
-    "no rank"
+    "≈ may be the best as well: no arm is sure to be better, at 95% for all pairs of arms at once, paired by seed; "
+    "diverged and failed runs are counted, never averaged in, and their arms have no rank"
 )
 
 

@@ -2,7 +2,8 @@
 
 Arms whose runs all completed come first, by the mean over seeds; then arms with some bad runs, by the mean over their
 completed runs; then arms with none completed. Only the first kind gets a rank, so an arm with a bad run is never the
-best. Bad runs are counted, never averaged in.
+best. Bad runs are counted, never averaged in. Which ranked arms may be the best is asked of all of them at once
+(`bakeoff.report.standing`): the leader was chosen by the same runs that are to show that it leads.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from dataclasses import dataclass, replace
 from statistics import mean
 
 from bakeoff.report.arms import Arm, group_arms
+from bakeoff.report.effects import signed_values
 from bakeoff.report.metric import METRIC, check_metric, metric_direction
 from bakeoff.report.records import Record, UnreadableRun
+from bakeoff.report.standing import set_of_best
 from bakeoff.runs.metrics import Direction, on_test_data
-from bakeoff.stats import Estimate, mean_interval, too_close_to_call
+from bakeoff.stats import Estimate, mean_interval
 
 UNREADABLE = "unreadable"  # counted beside the statuses
 
@@ -27,8 +30,8 @@ class Row:
     """One arm. Estimates and means are over the completed runs that have the metric; None if there are none.
 
     `counts` maps a status, or `unreadable`, to a number of runs. `test` is None too when one of those runs lacks the
-    test metric. `rank` is None unless every run completed. `too_close`: the difference from the best may be 0.
-    `shared_seeds`: how many seeds that difference rests on.
+    test metric. `rank` is None unless every run completed. `too_close`: it may be the best as well as the first.
+    `shared_seeds`: how many seeds it shares with the first.
     """
 
     arm: Arm
@@ -70,7 +73,11 @@ def rank_arms(
     rows = [_row(arm, missing[arm.folder], metric) for arm in group_arms(records)]
     rows.sort(key=lambda row: _sort_key(row, direction))
     keys = [_sort_key(row, direction) for row in rows]
-    return [_with_rank(row, rows[0], 1 + bisect_left(keys, key), metric) for row, key in zip(rows, keys, strict=True)]
+    ranked = {row.arm.folder: signed_values(row.arm, metric, direction) for row in rows if row.all_completed}
+    best = set_of_best(ranked, rows[0].arm.folder) if len(ranked) > 1 else set()
+    return [
+        _with_rank(row, rows[0], 1 + bisect_left(keys, key), metric, best) for row, key in zip(rows, keys, strict=True)
+    ]
 
 
 def _row(arm: Arm, unreadable: int, metric: str) -> Row:
@@ -98,9 +105,9 @@ def _sort_key(row: Row, direction: Direction) -> tuple[int, float]:
     return (0 if row.all_completed else 1), value
 
 
-def _with_rank(row: Row, best: Row, rank: int, metric: str) -> Row:
+def _with_rank(row: Row, first: Row, rank: int, metric: str, best: set[str]) -> Row:
     if not row.all_completed:
         return row
-    values, best_values = row.arm.completed(metric), best.arm.completed(metric)
-    close = row is not best and too_close_to_call(values, best_values)
-    return replace(row, rank=rank, too_close=close, shared_seeds=len(values.keys() & best_values.keys()))
+    shared = row.arm.completed(metric).keys() & first.arm.completed(metric).keys()
+    close = row is not first and (row.arm.folder in best or len(shared) < 2)
+    return replace(row, rank=rank, too_close=close, shared_seeds=len(shared))

@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,11 @@ class Contrast:
         """How much the difference varies between the settings."""
         rows = [list(by_seed.values()) for by_seed in self.by_setting.values()]
         return interaction(np.array(rows).T) if rows else None
+
+    def swapped(self) -> Contrast:
+        """The same of second - first."""
+        turned = {at: {seed: -gap for seed, gap in by_seed.items()} for at, by_seed in self.by_setting.items()}
+        return replace(self, by_setting=turned)
 
     def per_setting(
         self, *, level: float = LEVEL, generator: np.random.Generator | None = None
