@@ -16,7 +16,6 @@ intervals: Guilbaud, Biometrical Journal 50 (2008)), and to 0, where it is close
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
@@ -164,8 +163,8 @@ def _comparison(
     by_seed: Mapping[int, float], alone: float, p: float, method: Method, size: int, level: float
 ) -> Comparison:
     gap = mean_interval(by_seed.values(), level=level)
-    critical = float(stdtrit(gap.n - 1, 1 - (1 - level) / (2 * size)))
-    half = critical * statistics.stdev(by_seed.values()) / math.sqrt(gap.n)
+    together, by_itself = (float(stdtrit(gap.n - 1, 1 - (1 - level) / (2 * m))) for m in (size, 1))
+    half = (gap.half_width or 0.0) * together / by_itself
     found = Comparison(gap, gap.mean - half, gap.mean + half, p, alone, _sign(gap.mean), method)
     return found.with_p(p, level)
 

@@ -9,7 +9,6 @@ same data, so what a seed does to both cancels in the difference; two separate i
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterable, Mapping
 
 from scipy.special import stdtr
@@ -83,7 +82,8 @@ def paired_t_test(differences: Iterable[float]) -> float:
     n = len(xs)
     if n < 2 or not any(xs):
         return 1.0
-    mean, spread = statistics.mean(xs), statistics.stdev(xs)
+    mean = math.fsum(xs) / n
+    spread = math.sqrt(math.fsum((x - mean) ** 2 for x in xs) / (n - 1))
     if spread < NO_SPREAD * abs(mean):
         return 2.0 ** (1 - n)
     return 2 * float(stdtr(n - 1, -abs(mean) * math.sqrt(n) / spread))
