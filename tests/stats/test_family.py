@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import t, ttest_1samp
 from statsmodels.stats.multitest import multipletests
 
-from bakeoff.stats import Estimate, Wins, compare_family, compare_signs, holm, max_t_test
+from bakeoff.stats import Comparison, Estimate, Wins, compare_family, compare_signs, holm, max_t_test
 
 drawn = settings(deadline=None)  # the first call of a SciPy function may take long
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
@@ -112,3 +112,9 @@ def test_the_sign_test_by_holm():
 def test_what_is_not_finite_is_refused(bad, n):
     with pytest.raises(ValueError, match="finite"):
         compare_family({"a": {**dict.fromkeys(range(n), 1.0), 0: bad}})
+
+
+@pytest.mark.parametrize(("p", "different"), [(0.05, True), (1 - 0.95, True), (0.0500001, False)])
+def test_at_the_level_itself_it_is_different(p, different):
+    gap = Comparison(Estimate(1.0, 0.1, 1.9, 9), low=0.0, high=2.0, p=p, alone=p, lead=1, method="max-t")
+    assert gap.different(0.95) is different
