@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from scipy.stats import t, ttest_1samp
 from statsmodels.stats.multitest import multipletests
 
-from bakeoff.stats import Comparison, Estimate, Wins, compare_family, compare_signs, holm, max_t_test, sign_flips
+from bakeoff.stats import (
+    Comparison,
+    Estimate,
+    Wins,
+    compare_family,
+    compare_signs,
+    decide,
+    holm,
+    max_t_test,
+    sign_flips,
+)
 
 drawn = settings(deadline=None)  # the first call of a SciPy function may take long
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
@@ -97,7 +107,10 @@ def test_fewer_than_two_seeds_decide_nothing_and_cost_the_others_nothing():
 
 def test_differences_without_spread_do_not_pass_for_sure():
     same = compare_family({"a": dict.fromkeys(range(3), 0.0028)})["a"]
-    assert (same.p, same.different(), same.low) == (0.25, False, 0.0)
+    assert (same.p, same.different(), same.low, same.high) == (0.25, False, None, None)
+    assert decide(same, margin=1.0) == "undecided"  # an interval of no width would lie within any margin
+    zero = compare_family({"a": dict.fromkeys(range(9), 0.0)})["a"]
+    assert (zero.p, zero.low, zero.high, decide(zero, margin=1.0)) == (1.0, None, None, "undecided")
 
 
 def test_the_sign_test_by_holm():

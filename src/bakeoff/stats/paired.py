@@ -9,7 +9,7 @@ same data, so what a seed does to both cancels in the difference; two separate i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from scipy.special import stdtr
 
@@ -82,8 +82,22 @@ def paired_t_test(differences: Iterable[float]) -> float:
     n = len(xs)
     if n < 2 or not any(xs):
         return 1.0
-    mean = math.fsum(xs) / n
-    spread = math.sqrt(math.fsum((x - mean) ** 2 for x in xs) / (n - 1))
-    if spread < NO_SPREAD * abs(mean):
+    mean, s = _mean_and_spread(xs)
+    if s < NO_SPREAD * abs(mean):
         return 2.0 ** (1 - n)
-    return 2 * float(stdtr(n - 1, -abs(mean) * math.sqrt(n) / spread))
+    return 2 * float(stdtr(n - 1, -abs(mean) * math.sqrt(n) / s))
+
+
+def without_spread(differences: Iterable[float]) -> bool:
+    """Whether differences, at least 2, are the same for every seed, but for rounding: then s, and so t, say nothing.
+
+    >>> without_spread([0.01, 0.01, 0.01]), without_spread([0.01, 0.02, 0.01])
+    (True, False)
+    """
+    mean, s = _mean_and_spread(list(differences))
+    return s < NO_SPREAD * abs(mean) or s == 0
+
+
+def _mean_and_spread(xs: Sequence[float]) -> tuple[float, float]:
+    mean = math.fsum(xs) / len(xs)
+    return mean, math.sqrt(math.fsum((x - mean) ** 2 for x in xs) / (len(xs) - 1))
