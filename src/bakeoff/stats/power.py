@@ -90,9 +90,7 @@ def seeds_needed(margin: float, s: float, *, power: float = POWER, level: float 
     if not margin > 0:
         raise ValueError(f"margin must be > 0, got {margin}: the least difference that matters, chosen beforehand")
     if not s > 0:
-        raise ValueError(
-            f"s must be > 0, got {s}: differences that are the same for every seed say nothing of more seeds"
-        )
+        raise ValueError(f"s must be > 0, got {s}: differences alike for every seed say nothing of more seeds")
     difference, high = margin / s, 2
     while paired_t_power(difference, high, level=level) < power:
         high *= 2
