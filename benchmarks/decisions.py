@@ -25,8 +25,8 @@ VALIDATION_EXAMPLES = 360  # the demo's
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 LAWS: dict[str, Draw] = {
     "normal": lambda rng, shape: np.asarray(rng.normal(size=shape) / math.sqrt(2)),
-    "heavy tails (t, 3 df)": lambda rng, shape: rng.standard_t(3, size=shape),
-    "skewed (exponential)": lambda rng, shape: rng.exponential(size=shape),
+    "heavy tails (t, 3 df)": lambda rng, shape: np.asarray(rng.standard_t(3, size=shape)),
+    "skewed (exponential)": lambda rng, shape: np.asarray(rng.exponential(size=shape)),
     "accuracy on 360 examples": lambda rng, shape: np.asarray(
         rng.binomial(VALIDATION_EXAMPLES, 0.97, size=shape) / VALIDATION_EXAMPLES
     ),
@@ -36,7 +36,7 @@ LAWS: dict[str, Draw] = {
 def pair_differences(arms: np.ndarray) -> np.ndarray:
     """(n, A) values to (n, A (A-1) / 2) differences, in the order of `itertools.combinations`."""
     first, second = np.triu_indices(arms.shape[1], 1)
-    return arms[:, first] - arms[:, second]
+    return np.asarray(arms[:, first] - arms[:, second])
 
 
 def t_p_values(differences: np.ndarray) -> np.ndarray:

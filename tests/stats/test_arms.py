@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
-from bakeoff.stats import below_resolution, compare_arms, decide, max_t_test
+from bakeoff.stats import below_resolution, compare_arms, compare_family, decide, max_t_test
 from bakeoff.stats.family import Comparison
 from bakeoff.stats.interval import Estimate
+from bakeoff.stats.leader import with_leader
 
 drawn = settings(deadline=None)  # the first call of a SciPy function may take long
 ARMS = st.dictionaries(
@@ -141,6 +142,29 @@ def test_one_arm_too_close_and_the_leader_is_not_alone():
     arms = sweep(5, [3, 0, 0, 0, 0, 0, 0, 0], seed=1)
     found = compare_arms({**arms, "rival": {s: v + (-1) ** s for s, v in arms["arm0"].items()}})
     assert {"arm0", "rival"} <= set(found.best)
+
+
+def test_hsus_own_intervals_leave_out_some_of_equal_arms():
+    rng, (first, second) = np.random.default_rng(0), np.triu_indices(26, 1)
+
+    def t(differences):
+        return differences.mean(axis=0) / differences.std(axis=0, ddof=1) * math.sqrt(10)
+
+    def equal_arms(sweeps):
+        return (rng.normal(size=(10, 26)) for _ in range(sweeps))
+
+    against_one = [t(arms[:, 1:] - arms[:, [0]]).max() for arms in equal_arms(2000)]
+    critical = np.quantile(against_one, 0.95)  # one-sided, of one arm against the others
+    left_out = [np.abs(t(arms[:, first] - arms[:, second])).max() > critical for arms in equal_arms(500)]
+    assert np.mean(left_out) == pytest.approx(0.68, abs=0.07)
+
+
+def test_the_leader_is_asked_only_if_none_has_fewer_bad_ends():
+    gaps = {("a", "b"): {0: 3.0, 1: 4.0, 2: 3.5}, ("a", "c"): {0: 2.0, 1: 3.0, 2: 2.4}, ("b", "c"): {0: -1.0, 1: 0.5}}
+    pairs = compare_family(gaps)
+    assert with_leader("abc", pairs, bad={"a": 1, "b": 1}, level=0.95) == pairs
+    assert with_leader("abc", pairs, bad={"a": 1, "b": 1, "c": 1}, level=0.95) != pairs
+    assert with_leader("abc", pairs, bad={"c": 2}, level=0.95) != pairs
 
 
 def test_a_leader_with_more_bad_ends_is_not_the_best():

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from scipy.stats import t, ttest_1samp
 from statsmodels.stats.multitest import multipletests
 
-from bakeoff.stats import Estimate, Wins, compare_family, compare_signs, holm, max_t_test
+from bakeoff.stats import (
+    Comparison,
+    Estimate,
+    Wins,
+    compare_family,
+    compare_signs,
+    decide,
+    holm,
+    max_t_test,
+    sign_flips,
+)
 
 drawn = settings(deadline=None)  # the first call of a SciPy function may take long
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
@@ -97,7 +107,10 @@ def test_fewer_than_two_seeds_decide_nothing_and_cost_the_others_nothing():
 
 def test_differences_without_spread_do_not_pass_for_sure():
     same = compare_family({"a": dict.fromkeys(range(3), 0.0028)})["a"]
-    assert (same.p, same.different(), same.low) == (0.25, False, 0.0)
+    assert (same.p, same.different(), same.low, same.high) == (0.25, False, None, None)
+    assert decide(same, margin=1.0) == "undecided"  # an interval of no width would lie within any margin
+    zero = compare_family({"a": dict.fromkeys(range(9), 0.0)})["a"]
+    assert (zero.p, zero.low, zero.high, decide(zero, margin=1.0)) == (1.0, None, None, "undecided")
 
 
 def test_the_sign_test_by_holm():
@@ -112,3 +125,21 @@ def test_the_sign_test_by_holm():
 def test_what_is_not_finite_is_refused(bad, n):
     with pytest.raises(ValueError, match="finite"):
         compare_family({"a": {**dict.fromkeys(range(n), 1.0), 0: bad}})
+
+
+@pytest.mark.parametrize(("p", "different"), [(0.05, True), (1 - 0.95, True), (0.0500001, False)])
+def test_at_the_level_itself_it_is_different(p, different):
+    gap = Comparison(Estimate(1.0, 0.1, 1.9, 9), low=0.0, high=2.0, p=p, alone=p, lead=1, method="max-t")
+    assert gap.different(0.95) is different
+
+
+def test_bonferroni_loses_little_for_all_pairs_of_26_arms():
+    rng, (first, second) = np.random.default_rng(0), np.triu_indices(26, 1)
+    critical = []
+    for _ in range(20):
+        arms = rng.normal(size=(10, 26))
+        differences = arms[:, first] - arms[:, second]
+        q = np.square(sign_flips(10) @ differences) / (10 * np.square(differences).sum(axis=0))
+        critical.append(np.quantile(np.sqrt(9 * q / (1 - q)).max(axis=1), 0.95))
+    assert np.median(critical) == pytest.approx(6.1, abs=0.15)
+    assert t.ppf(1 - 0.025 / 325, 9) == pytest.approx(6.2, abs=0.05)

@@ -11,8 +11,8 @@ from bakeoff.stats.flips import DRAWN
 
 
 def plain_t(columns):
-    n = len(columns)
-    return np.abs(columns.mean(axis=0)) / np.sqrt(columns.var(axis=0, ddof=1) / n)
+    n = np.isfinite(columns).sum(axis=0)
+    return np.abs(np.nanmean(columns, axis=0)) / np.sqrt(np.nanvar(columns, axis=0, ddof=1) / n)
 
 
 def plain_step_down(differences):
@@ -41,6 +41,13 @@ def test_it_is_westfall_and_youngs_step_down(n, comparisons):
     rng = np.random.default_rng(n * 10 + comparisons)
     differences = rng.normal(size=(n, comparisons)) + rng.normal(size=(n, 1)) + np.linspace(0, 2, comparisons)
     np.testing.assert_allclose(max_t_test(differences).corrected, plain_step_down(differences), rtol=1e-12)
+
+
+def test_with_missing_seeds_t_counts_those_that_are_there():
+    for seed in range(20):
+        differences = np.random.default_rng(seed).normal(size=(8, 3)) + 0.7
+        differences[4:, 1] = differences[6:, 2] = np.nan
+        np.testing.assert_allclose(max_t_test(differences).corrected, plain_step_down(differences), rtol=1e-12)
 
 
 @pytest.mark.parametrize("n", [3, 6, 10])

@@ -136,6 +136,16 @@ def test_one_seed_and_one_level():
     assert main_effect({}, 0).levels == ()
 
 
+def test_a_level_with_more_bad_ends_is_never_better():
+    values = demo(9)
+    assert main_effect(values, 0).standings.standing("mse") == "better"
+    values["mse", "sgd", 16] = {**values["mse", "sgd", 16], 4: None}
+    found = main_effect(values, 0)
+    assert found.contrasts["mse", "ce"].dropped_seeds == (4,)
+    assert (found.standings.bad["mse"], found.standings.decision("mse", "ce")) == (1, "undecided")
+    assert found.standings.standing("mse") == "best set"
+
+
 def test_only_bad_ends():
     found = contrast({("sgd",): {0: None, 1: None}}, {("sgd",): {0: 1.0, 1: 2.0}})
     assert (found.settings, found.by_seed, found.dropped_settings, found.dropped_seeds) == ((), {}, (("sgd",),), (0, 1))

@@ -77,7 +77,7 @@ def test_two_seeds_can_show_little():
         (lambda: paired_t_power(math.nan, 3), "difference must be >= 0"),
         (lambda: detectable_difference(3, power=0.01), "power must be between 0.05 and 1"),
         (lambda: seeds_needed(0.0, 1.0), "margin must be > 0"),
-        (lambda: seeds_needed(1.0, -1.0), "s must be >= 0"),
+        (lambda: seeds_needed(1.0, 0.0), "s must be > 0, got 0.0: differences alike"),
         (lambda: seeds_needed(1e-6, 1.0), "needs over 1,048,576 seeds"),
         (lambda: seeds_needed(1.0, 1.0, level=1.0), r"level must be in \(0, 1\)"),
     ],

@@ -24,8 +24,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from bakeoff.stats.flips import max_t_test
-from bakeoff.stats.interval import LEVEL, Estimate, check_level, mean_and_spread, mean_interval
-from bakeoff.stats.paired import paired_t_test
+from bakeoff.stats.interval import LEVEL, Estimate, check_level, mean_interval
+from bakeoff.stats.paired import paired_t_test, without_spread
 from bakeoff.stats.wins import Wins
 
 FLIPS_FROM = 8  # seeds
@@ -39,8 +39,9 @@ class Comparison:
     """What is known of one difference, first - second.
 
     `difference` with its interval and `alone`, a p-value, are for this comparison by itself (None and 1 where no seed
-    is shared); `low`, `high` and `p` hold for the whole family. There are no `low` and `high` below 2 seeds and under
-    the sign test. `lead`: 1 where the first is ahead, -1 where the second is, 0 where neither.
+    is shared); `low`, `high` and `p` hold for the whole family. There are no `low` and `high` below 2 seeds, under the
+    sign test, and where the difference is the same for every seed, since its spread isn't known then. `lead`: 1 where
+    the first is ahead, -1 where the second is, 0 where neither.
 
     >>> gap = Comparison(Estimate(1.0, 0.5, 1.5, 3), low=0.2, high=1.8, p=0.01, alone=0.004, lead=1, method="holm")
     >>> gap.different(0.95), gap.swapped().lead
@@ -163,8 +164,10 @@ def _comparison(
     by_seed: Mapping[int, float], alone: float, p: float, method: Method, size: int, level: float
 ) -> Comparison:
     gap = mean_interval(by_seed.values(), level=level)
-    critical = float(stdtrit(gap.n - 1, 1 - (1 - level) / (2 * size)))
-    half = critical * mean_and_spread(list(by_seed.values()))[1] / math.sqrt(gap.n)
+    if without_spread(by_seed.values()):
+        return Comparison(gap, None, None, p, alone, _sign(gap.mean), method)
+    together, by_itself = (float(stdtrit(gap.n - 1, 1 - (1 - level) / (2 * m))) for m in (size, 1))
+    half = (gap.half_width or 0.0) * together / by_itself
     found = Comparison(gap, gap.mean - half, gap.mean + half, p, alone, _sign(gap.mean), method)
     return found.with_p(p, level)
 

@@ -9,7 +9,8 @@ seeds are not R·S independent values. The levels are compared as arms are, all 
 
 Only settings with a value on both sides for every seed used enter, else a difference of settings would pass for one of
 levels. Which seeds are used: of the seeds by how many settings have them, as many as keep most runs; what that leaves
-out is named. A setting in which a level ended badly is left out too, which favours that level: say it.
+out is named. A setting in which a level ended badly is left out too, which favours that level; so a level with more bad
+ends than another is never better than it, nor the same.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def main_effect(
     level: float = LEVEL,
     generator: np.random.Generator | None = None,
 ) -> MainEffect:
-    """Effect of one choice: setting -> seed -> value, larger is better; None, a bad end, counts as missing.
+    """Effect of one choice: setting -> seed -> value, larger is better; None is a bad end, and in no mean.
 
     >>> runs = {
     ...     ("mse", "sgd"): {0: 95.0, 1: 95.4, 2: 95.1}, ("mse", "adam"): {0: 96.0, 1: 96.1, 2: 96.3},
@@ -132,8 +133,9 @@ def main_effect(
     # a level without a pair has not been compared: of it nothing is known
     unknown = frozenset(at for at in levels if not any(averaged[pair] for pair in contrasts if at in pair))
     known = [at for at in levels if at not in unknown]
-    pairs = with_leader(known, found, bad={}, level=level)
-    standings = Standings(levels, pairs, wins, no_value=unknown, margin=margin, level=level)
+    bad = {at: sum(x is None for by_seed in by_level[at].values() for x in by_seed.values()) for at in levels}
+    pairs = with_leader(known, found, bad=bad, level=level)
+    standings = Standings(levels, pairs, wins, bad=bad, no_value=unknown, margin=margin, level=level)
     return MainEffect(levels, standings, contrasts)
 
 

@@ -86,3 +86,13 @@ def paired_t_test(differences: Iterable[float]) -> float:
     if spread < NO_SPREAD * abs(mean):
         return 2.0 ** (1 - n)
     return 2 * float(stdtr(n - 1, -abs(mean) * math.sqrt(n) / spread))
+
+
+def without_spread(differences: Iterable[float]) -> bool:
+    """Whether differences, at least 2, are the same for every seed, but for rounding: then s, and so t, say nothing.
+
+    >>> without_spread([0.01, 0.01, 0.01]), without_spread([0.01, 0.02, 0.01])
+    (True, False)
+    """
+    mean, spread = mean_and_spread(list(differences))
+    return spread < NO_SPREAD * abs(mean) or spread == 0

@@ -79,20 +79,18 @@ def seeds_needed(margin: float, s: float, *, power: float = POWER, level: float 
 
     `s` is itself estimated: from 3 seeds it is known to a factor of about 2 to 6, so take the number as a guide.
 
-    >>> seeds_needed(0.5, s=0.5), seeds_needed(0.5, s=0.4), seeds_needed(0.5, s=0.0)
-    (10, 8, 2)
+    >>> seeds_needed(0.5, s=0.5), seeds_needed(0.5, s=0.4)
+    (10, 8)
 
     Raises:
-        ValueError: `margin` is not above 0, `s` is below 0, or over a million seeds are needed.
+        ValueError: `margin` or `s` is not above 0, or over a million seeds are needed.
 
     """
     _check_power(power, level)
     if not margin > 0:
         raise ValueError(f"margin must be > 0, got {margin}: the least difference that matters, chosen beforehand")
-    if not s >= 0:
-        raise ValueError(f"s must be >= 0, got {s}")
-    if s == 0:
-        return 2
+    if not s > 0:
+        raise ValueError(f"s must be > 0, got {s}: differences alike for every seed say nothing of more seeds")
     difference, high = margin / s, 2
     while paired_t_power(difference, high, level=level) < power:
         high *= 2
