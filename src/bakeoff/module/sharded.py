@@ -36,13 +36,13 @@ def shard(net: nn.Module, loss: Any, mesh: DeviceMesh) -> None:
         ):  # a loss may have the net's
             # whole weights that are kept after a validation would hide what an optimizer's mode changes in them
             fully_shard(module, mesh=mesh, reshard_after_forward=True)
-    if any(True for _ in net.buffers()):
-        net.register_forward_pre_hook(_share_buffers)
+        if any(True for _ in module.buffers()):
+            module.register_forward_pre_hook(_share_buffers)
 
 
-def _share_buffers(net: nn.Module, _: Any) -> None:
+def _share_buffers(module: nn.Module, _: Any) -> None:
     """All have those of the first process, as with DDP."""
-    for buffer in net.buffers():
+    for buffer in module.buffers():
         dist.broadcast(buffer, 0)
 
 
