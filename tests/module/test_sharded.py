@@ -1,5 +1,7 @@
 """Weights that are shared out, here among one process alone; among two in `tests/train/test_fsdp.py`."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -45,8 +47,11 @@ def test_weights_are_shared_out_once(mesh):
 
 def test_the_state_of_an_optimizer_goes_to_the_weight_that_it_is_of(mesh):
     def step(net):
-        first, last = list(net[0].parameters()), list(net[2].parameters())
-        optimizer = torch.optim.Adam([{"params": last}, {"params": first, "lr": 0.1}])
+        groups: list[dict[str, Any]] = [
+            {"params": list(net[2].parameters())},
+            {"params": list(net[0].parameters()), "lr": 0.1},
+        ]
+        optimizer = torch.optim.Adam(groups)
         net(torch.ones(2, 3)).square().sum().backward()
         optimizer.step()
         return optimizer

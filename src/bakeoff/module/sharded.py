@@ -8,17 +8,14 @@ fixed order needs no rule of its own, but a device must hold the whole net for t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
-
-T = TypeVar("T")
 
 
 class ShardingError(Exception):
@@ -56,14 +53,15 @@ def on_all(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
-def whole(tree: T) -> T:
-    """What was shared out is put together in the first process; elsewhere it is empty. All have to call it."""
-    return apply_to_collection(tree, DTensor, _whole)  # type: ignore[no-any-return]
+def whole(tree: Any) -> Any:
+    """What was shared out is put together in the first process; elsewhere it is empty. All have to call it.
 
-
-def _whole(tensor: DTensor) -> Tensor:
-    all_of_it = tensor.full_tensor()
-    return all_of_it.cpu() if dist.get_rank() == 0 else all_of_it.new_empty(0)
+    `tree` is a tensor, or a state dict of tensors and other values.
+    """
+    if isinstance(tree, DTensor):
+        all_of_it = tree.full_tensor()
+        return all_of_it.cpu() if dist.get_rank() == 0 else all_of_it.new_empty(0)
+    return {key: whole(value) for key, value in tree.items()} if isinstance(tree, dict) else tree
 
 
 def shared_out(tensor: Tensor, like: Tensor | None) -> Tensor:
