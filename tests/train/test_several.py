@@ -238,8 +238,7 @@ class NotANumberElsewhere(FailsElsewhere):
         (("trainer.devices=0",), "trainer.devices must be a whole number >= 1, got 0"),
         (
             ("trainer.strategy=fsdpp",),
-            "trainer.strategy must be auto, ddp, ddp_find_unused_parameters_true or fsdp, got fsdpp "
-            "(did you mean fsdp?)",
+            "trainer.strategy must be auto, ddp, ddp_find_unused_parameters_true or fsdp, got fsdpp (did you mean",
         ),
         (("budget.seconds=1",), "trainer.devices=2: each process has its own clock; give budget.epochs, "),
         (

@@ -8,17 +8,14 @@ fixed order needs no rule of its own, but a device must hold the whole net for t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
-
-T = TypeVar("T")
 
 
 class ShardingError(Exception):
@@ -36,13 +33,13 @@ def shard(net: nn.Module, loss: Any, mesh: DeviceMesh) -> None:
         ):  # a loss may have the net's
             # whole weights that are kept after a validation would hide what an optimizer's mode changes in them
             fully_shard(module, mesh=mesh, reshard_after_forward=True)
-    if any(True for _ in net.buffers()):
-        net.register_forward_pre_hook(_share_buffers)
+        if any(True for _ in module.buffers()):
+            module.register_forward_pre_hook(_share_buffers)
 
 
-def _share_buffers(net: nn.Module, _: Any) -> None:
+def _share_buffers(module: nn.Module, _: Any) -> None:
     """All have those of the first process, as with DDP."""
-    for buffer in net.buffers():
+    for buffer in module.buffers():
         dist.broadcast(buffer, 0)
 
 
@@ -56,14 +53,15 @@ def on_all(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
-def whole(tree: T) -> T:
-    """What was shared out is put together in the first process; elsewhere it is empty. All have to call it."""
-    return apply_to_collection(tree, DTensor, _whole)  # type: ignore[no-any-return]
+def whole(tree: Any) -> Any:
+    """What was shared out is put together in the first process; elsewhere it is empty. All have to call it.
 
-
-def _whole(tensor: DTensor) -> Tensor:
-    all_of_it = tensor.full_tensor()
-    return all_of_it.cpu() if dist.get_rank() == 0 else all_of_it.new_empty(0)
+    `tree` is a tensor, or a state dict of tensors and other values.
+    """
+    if isinstance(tree, DTensor):
+        all_of_it = tree.full_tensor()
+        return all_of_it.cpu() if dist.get_rank() == 0 else all_of_it.new_empty(0)
+    return {key: whole(value) for key, value in tree.items()} if isinstance(tree, dict) else tree
 
 
 def shared_out(tensor: Tensor, like: Tensor | None) -> Tensor:

@@ -29,7 +29,8 @@ class FullyShardedStrategy(ModelParallelStrategy):
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
         """All weights, in the first process."""
-        return whole(super(ModelParallelStrategy, self).lightning_module_state_dict())
+        weights: dict[str, Any] = whole(super(ModelParallelStrategy, self).lightning_module_state_dict())
+        return weights
 
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
         """Takes this process's part of the weights."""
@@ -40,7 +41,8 @@ class FullyShardedStrategy(ModelParallelStrategy):
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
         """All of the optimizer's state, in the first process."""
-        return whole(super(ModelParallelStrategy, self).optimizer_state(optimizer))
+        state: dict[str, Any] = whole(super(ModelParallelStrategy, self).optimizer_state(optimizer))
+        return state
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         """Takes this process's part of the state."""
