@@ -11,9 +11,9 @@ from omegaconf import DictConfig
 
 from bakeoff.overview import Overview, comparison, time_series
 from bakeoff.report.arms import group_arms
-from bakeoff.report.leaderboard import render
 from bakeoff.report.metric import resolve_metric
 from bakeoff.report.records import Record, Sweep, run_folders
+from bakeoff.report.sweep_text import sweep_text
 from bakeoff.report.table import shorten, visible
 from bakeoff.runs import write_atomically
 from bakeoff.runs.outcome import FILE_NAME
@@ -27,7 +27,7 @@ def print_summary(sweep: Sweep, config: DictConfig) -> None:
     folder = Path(config.hydra.sweep.dir)
     _keep_tuning_note(folder, config.tuning_note)
     metric = resolve_metric(sweep.records, config.metric)
-    leaderboard = render(
+    leaderboard = sweep_text(
         sweep.records,
         sweep.unreadable,
         metric=metric,

@@ -24,9 +24,9 @@ from bakeoff.overview.layout import custom_scalars
 from bakeoff.overview.rewrite import PATTERN, replace_events, written_state
 from bakeoff.overview.state import sweep_state
 from bakeoff.report.arms import Arm, group_arms
-from bakeoff.report.leaderboard import render
 from bakeoff.report.metric import resolve_metric
 from bakeoff.report.records import Sweep, read_sweep
+from bakeoff.report.sweep_text import sweep_text
 from bakeoff.runs.metrics import split_of
 from bakeoff.tensorboard import EventFile
 from bakeoff.tensorboard.hparams import HParamColumn, Hyperparameter, experiment
@@ -141,7 +141,7 @@ def _curves(sweep: Sweep, metric: str) -> list[str]:
 
 def _leaderboard(sweep: Sweep, metric: str) -> str:
     try:
-        table = render(sweep.records, sweep.unreadable, metric=metric, tuning_note=sweep.tuning_note)
+        table = sweep_text(sweep.records, sweep.unreadable, metric=metric, tuning_note=sweep.tuning_note)
     except UserError as error:
         return f"No leaderboard: {code_block(str(error))}"
     return code_block(table)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bakeoff.errors import UserError
-from bakeoff.report.leaderboard import render
 from bakeoff.report.metric import DIRECTIONS, METRIC, resolve_metric
 from bakeoff.report.records import Sweep, read_sweep_with_runs
 from bakeoff.report.runs_csv import runs_csv
+from bakeoff.report.sweep_text import sweep_text
 from bakeoff.report.table import visible
 from bakeoff.report.terminal import escape_unencodable_output, write
 from bakeoff.runs.metrics import Direction
@@ -47,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _render(sweep: Sweep, metric: str, direction: Direction | None) -> str:
     metric = resolve_metric(sweep.records, metric)
-    return render(sweep.records, sweep.unreadable, metric=metric, direction=direction, tuning_note=sweep.tuning_note)
+    return sweep_text(
+        sweep.records, sweep.unreadable, metric=metric, direction=direction, tuning_note=sweep.tuning_note
+    )
 
 
 if __name__ == "__main__":

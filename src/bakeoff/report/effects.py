@@ -58,8 +58,12 @@ class ChoiceEffect:
 
     @property
     def best(self) -> list[str]:
-        """The levels that no other is sure to be better than."""
-        return [text for level, text in self.texts.items() if level in self.effect.standings.best]
+        """The levels that no other is sure to be better than, the leader first."""
+        standings, first = self.effect.standings, self._leader
+        behind = {level: standings.comparison(first, level).difference for level in self.texts if level != first}
+        found = [level for level in self.texts if level in standings.best]
+        found.sort(key=lambda level: gap.mean if (gap := behind.get(level)) else -math.inf)
+        return [self.texts[level] for level in found]
 
     @property
     def seeds(self) -> int:
