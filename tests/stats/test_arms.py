@@ -73,6 +73,7 @@ def test_practically_the_same_comes_before_better():
 def test_the_whole_interval_must_lie_within_the_margin():
     gap = Comparison(Estimate(0.0, -1, 1, 5), low=-1.0, high=1.5, p=1.0, alone=1.0, lead=1, method="holm")
     assert [decide(gap, margin=m) for m in (None, 1.4, 1.5)] == ["undecided", "undecided", "same"]
+    assert decide(gap.swapped(), margin=1.4) == "undecided"
     with pytest.raises(ValueError, match="margin must be > 0, got 0"):
         decide(gap, margin=0)
 
@@ -106,6 +107,8 @@ def test_an_arm_with_more_bad_ends_is_never_the_same():
         "max-t",
         *["undecided"] * 2,
     )
+    turned = compare_arms({"b": {**arms["b"], 10: None}, "a": arms["a"]}, margin=0.5)
+    assert turned.decision("b", "a") == "undecided"
     bad = compare_arms({"a": arms["a"], "b": with_bad(arms["b"], 0)}, margin=0.5)
     assert bad.decision("a", "b") == "undecided"
 

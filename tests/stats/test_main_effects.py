@@ -109,6 +109,13 @@ def test_the_same_in_all_settings():
     assert not main_effect(demo(5, 2), 0).contrasts["mse", "ce"].interaction.large()
 
 
+def test_the_spread_between_settings_is_without_noise():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(0, 0.5, 400)
+    found = interaction(truth + rng.normal(0, 1, (3, 400)))
+    assert found.spread == pytest.approx(truth.std(ddof=1), abs=0.1)  # with the noise it would be 0.76
+
+
 def test_an_interaction_of_seeds_that_are_alike_is_not_judged():
     alike = np.array([[1.0, -1.0, 2.0]] * 3)
     assert interaction(alike).p is None

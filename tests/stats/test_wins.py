@@ -64,6 +64,7 @@ def test_a_value_that_is_not_finite_is_refused():
         (Wins(5, 0), "not significant"),
         (Wins(6, 0), "significant and meaningful"),
         (Wins(550, 450), "not meaningful"),
+        (Wins(22, 8), "significant and meaningful"),  # the share is below γ, the upper end above
         (Wins(0, 9), "not significant"),
         (Wins(0, 0, 3), "not significant"),
     ],

@@ -17,6 +17,7 @@ from werkzeug import Request
 from werkzeug.test import Client
 
 from bakeoff.runs.lease import acquire
+from bakeoff.stats import compare_arms
 from bakeoff.tab.plugin import BakeoffPlugin
 from bakeoff.tensorboard import EventFile
 
