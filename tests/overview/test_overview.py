@@ -134,7 +134,8 @@ def test_the_layout_names_tags_that_are_there(small_sweep):
 def test_the_root_holds_leaderboard_and_pictures(small_sweep):
     root = read(small_sweep)
     board = texts(root, "leaderboard")[-1]
-    assert board.startswith("```\nrank")
+    assert board.startswith("```\noptimizer: ")
+    assert "\nrank  optimizer" in board
     assert "16 completed" in board
     (picture,) = root.Images("choices")
     assert picture.encoded_image_string.startswith(b"\x89PNG")

@@ -187,7 +187,8 @@ def own_metric(write_run, tmp_path):
 
 def first_arm(capsys, *arguments):
     assert main([str(argument) for argument in arguments]) == 0
-    return capsys.readouterr().out.splitlines()[2].split()[1]
+    rows = capsys.readouterr().out.rpartition("\nrank")[2].splitlines()
+    return rows[2].split()[1]
 
 
 def test_the_direction_of_an_own_metric_is_asked_for(own_metric, capsys):

@@ -23,7 +23,7 @@ from bakeoff.module.optimizer_mode import OptimizerMode
 from bakeoff.module.option_schedules import OptionSchedules
 from bakeoff.module.param_groups import Rules
 from bakeoff.module.probe import StepProbe
-from bakeoff.module.sharded import shard, whole
+from bakeoff.module.sharded import whole
 from bakeoff.module.shares import mean_of_shares, share_of_loss, without_empty_mean
 from bakeoff.module.task import KINDS, Kind, Task
 from bakeoff.module.weight_average import WeightAverage
@@ -139,11 +139,6 @@ class SupervisedModule(pl.LightningModule):
             return optimizer
         scheduler = {"scheduler": self._scheduler_factory(optimizer), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
-
-    def configure_model(self) -> None:
-        """Shares out the weights, where Lightning's `ModelParallelStrategy` trains."""
-        if self.device_mesh is not None:
-            shard(self.net, self.loss, self.device_mesh["data_parallel"])
 
     def setup(self, stage: str) -> None:
         """Called before a checkpoint is loaded."""

@@ -87,9 +87,9 @@ def _explain_marks(ranked: int) -> list[str]:
         return ["no arm completed all its runs: none is the best"]
     if ranked == 1:
         return []
+    pairs = f"all {math.comb(ranked, 2)} pairs of arms at once" if ranked > 2 else "the two arms"
     return [
-        "=: may be the best as well: no arm is sure to be better, at 95% for all "
-        f"{math.comb(ranked, 2)} pairs of arms at once, paired by seed; "
+        f"=: may be the best as well: no arm is sure to be better, at 95% for {pairs}, paired by seed; "
         "?: fewer than 2 seeds shared with the first, so that nothing is sure"
     ]
 

@@ -11,9 +11,10 @@ from torch import nn
 from torchmetrics import Metric
 
 from bakeoff.module import SupervisedModule
+from bakeoff.module.sharded_module import ShardedModule
 from bakeoff.train.parts import OwnModuleParts, Parts, SupervisedParts
 from bakeoff.train.scheduler import SchedulerFactory
-from bakeoff.train.settings import Settings
+from bakeoff.train.settings import FSDP, Settings
 
 
 def module_for(
@@ -41,6 +42,7 @@ def module_for(
         net,
         parts.loss,
         parts.metrics,
+        module=ShardedModule if trainer.strategy == FSDP else SupervisedModule,
         lr_factor=lr_factor,
         ema_decay=settings.ema.decay,
         option_factors=option_factors,
@@ -55,6 +57,7 @@ def supervised_module(
     loss: Any,
     metrics: Mapping[str, Metric],
     *,
+    module: type[SupervisedModule] = SupervisedModule,
     lr_factor: Callable[[int], float] | None = None,
     ema_decay: float | None = None,
     option_factors: Mapping[str, Callable[[int], float]] | None = None,
@@ -62,9 +65,9 @@ def supervised_module(
 ) -> SupervisedModule:
     """The module with this net, this loss and these metrics, which are those of `parts` or copies of them.
 
-    `lr_factor`, `ema_decay`, `option_factors` and `intervals` are those of `SupervisedModule`.
+    `module` is its class; `lr_factor`, `ema_decay`, `option_factors` and `intervals` are those of `SupervisedModule`.
     """
-    return SupervisedModule(
+    return module(
         net,
         loss,
         parts.optimizer,
