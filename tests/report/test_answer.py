@@ -125,8 +125,10 @@ def test_few_seeds(make_record, seeds):
         for loss, accuracy in (("mse", 0.9), ("hinge", 0.8))
         for seed in range(seeds)
     ]
-    said = render_answer(records).splitlines()[0]
+    text = render_answer(records)
+    said = text.splitlines()[0]
     if seeds == 1:
+        assert text.splitlines()[-1].split() == ["loss", "mse", "hinge", "0.1000", "-", "too", "few", "seeds", "1", "1"]
         assert said == "loss: mse is ahead; with fewer than 2 seeds nothing says how sure that is"
     else:
         assert said == f"loss: too close to call among mse and hinge at {seeds} seeds"  # no spread in the difference

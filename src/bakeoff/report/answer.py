@@ -104,10 +104,18 @@ def _columns(lines: Sequence[_Line]) -> list[Column[_Line]]:
         Column("of", lambda line: line.level),
         Column("by", lambda line: _by(line.comparison, form), "right"),
         Column("95% interval", lambda line: _interval(line.comparison, form), "right"),
-        Column("says", lambda line: SAYS[line.says]),
-        Column("seeds", lambda line: str(line.comparison.difference.n if line.comparison.difference else 0), "right"),
+        Column("says", _says),
+        Column("seeds", lambda line: str(_seeds(line.comparison)), "right"),
         Column("settings", lambda line: str(line.settings), "right"),
     ]
+
+
+def _says(line: _Line) -> str:
+    return SAYS[line.says] if _seeds(line.comparison) > 1 else "too few seeds"
+
+
+def _seeds(comparison: Comparison) -> int:
+    return 0 if comparison.difference is None else comparison.difference.n
 
 
 def _by(comparison: Comparison, form: str | None = None) -> str:
