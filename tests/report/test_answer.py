@@ -134,6 +134,18 @@ def test_few_seeds(make_record, seeds):
         assert said == f"loss: too close to call among mse and hinge at {seeds} seeds"  # no spread in the difference
 
 
+def test_rates_that_were_drawn_are_no_choice(make_record):
+    records = [
+        make_record(
+            f"lr={rate},loss={loss}", seed, 0.9 + 0.01 * (loss == "mse") * (1 + seed), arm={"lr": rate, "loss": loss}
+        )
+        for rate in range(21)
+        for loss in ("mse", "hinge")
+        for seed in SEEDS
+    ]
+    assert [effect.key for effect in choice_effects(group_arms(records), "val/accuracy", "max")] == ["loss"]
+
+
 def test_no_run_that_ended_well(make_record):
     records = [
         make_record(f"loss={loss}", seed, None, "diverged", arm={"loss": loss})

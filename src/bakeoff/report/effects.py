@@ -16,6 +16,7 @@ from bakeoff.stats import LEVEL, Comparison, Contrast, Decision, MainEffect, det
 
 NONE = "-"  # a choice left at its default
 BAD_ENDS = ("diverged", "failed")
+MOST_LEVELS = 20
 Level = str | None  # of a choice, with its type (`typed`)
 
 
@@ -110,7 +111,8 @@ def _text_of(texts: Mapping[Level, str], level: Hashable) -> str:
 def choice_effects(arms: Sequence[Arm], metric: str, direction: Direction) -> list[ChoiceEffect]:
     """The effect of each choice that differs between arms and whose levels meet in some setting of the others.
 
-    Nothing where two arms make the same choices: which of them a setting is would be a guess.
+    Nothing where two arms make the same choices: which of them a setting is would be a guess. A choice of more than 20
+    levels, such as rates that were drawn, is no choice between them.
     """
     keys = differing_keys([arm.overrides for arm in arms])
     values = {tuple(typed(arm.overrides, key) for key in keys): signed_values(arm, metric, direction) for arm in arms}
@@ -125,6 +127,7 @@ def choice_effects(arms: Sequence[Arm], metric: str, direction: Direction) -> li
             {other: texts[other] for other in keys if other != key},
         )
         for place, key in enumerate(keys)
+        if len(texts[key]) <= MOST_LEVELS
     ]
     return [one for one in found if one.is_crossed()]
 
