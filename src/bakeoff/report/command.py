@@ -1,4 +1,4 @@
-"""The console script `bakeoff-report`: prints the leaderboard of a sweep, or its runs as CSV."""
+"""The console script `bakeoff-report`: prints what a sweep says, as text or JSON, or its runs as CSV."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bakeoff.report.runs_csv import runs_csv
 from bakeoff.report.sweep_text import sweep_text
 from bakeoff.report.table import visible
 from bakeoff.report.terminal import escape_unencodable_output, write
-from bakeoff.runs.metrics import Direction
+from bakeoff.report.verdict_json import verdict_text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,12 +23,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     escape_unencodable_output()
     try:
         sweep = read_sweep_with_runs(arguments.sweep)
-        text = runs_csv(sweep.records) if arguments.csv else _render(sweep, arguments.metric, arguments.direction)
+        text = _text(sweep, arguments)
     except (UserError, OSError) as error:
         print(f"bakeoff-report: {visible(str(error))}", file=sys.stderr)
         return 2
     write(text)
-    if arguments.csv:  # the leaderboard names them itself
+    if arguments.csv:  # the others name them themselves
         for run in sweep.unreadable:
             print(f"bakeoff-report: unreadable: {visible(f'{run.path}: {run.reason}')}", file=sys.stderr)
     return 0
@@ -41,15 +41,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--direction", choices=DIRECTIONS, help="whether a metric of your own is better small or large, if no run says"
     )
-    parser.add_argument("--csv", action="store_true", help="print one row for each run as CSV, with every metric")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="print one row for each run as CSV, with every metric")
+    form.add_argument("--json", action="store_true", help="print what the sweep says as JSON, for programs")
     return parser
 
 
-def _render(sweep: Sweep, metric: str, direction: Direction | None) -> str:
-    metric = resolve_metric(sweep.records, metric)
-    return sweep_text(
-        sweep.records, sweep.unreadable, metric=metric, direction=direction, tuning_note=sweep.tuning_note
-    )
+def _text(sweep: Sweep, arguments: argparse.Namespace) -> str:
+    if arguments.csv:
+        return runs_csv(sweep.records)
+    metric, direction = resolve_metric(sweep.records, arguments.metric), arguments.direction
+    if arguments.json:
+        return verdict_text(sweep, metric=metric, direction=direction)
+    note = sweep.tuning_note
+    return sweep_text(sweep.records, sweep.unreadable, metric=metric, direction=direction, tuning_note=note)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from bakeoff.report.arms import common_choices, differing_keys
 from bakeoff.report.counts import by_status
@@ -39,7 +38,7 @@ def footer(
         *([f"common to all arms: {common}"] if common else []),
         *([f"tuning note: {visible(line)}" for line in tuning_note.splitlines()] if tuning_note else []),
         *_how_to_read(rows, metric, direction),
-        *_cautions(rows, records, arms, metric),
+        *(f"caution: {text}" for text in cautions(rows, records, metric)),
         f"runs: {by_status(records, unreadable)}",
     ]
     # not wrapped, so that a path can be copied
@@ -94,14 +93,14 @@ def _explain_marks(ranked: int) -> list[str]:
     ]
 
 
-def _cautions(
-    rows: Sequence[Row], records: Sequence[Record], arms: Sequence[Mapping[str, Any]], metric: str
-) -> list[str]:
+def cautions(rows: Sequence[Row], records: Sequence[Record], metric: str) -> list[str]:
+    """What may mislead in these rows."""
+    arms = [row.arm.overrides for row in rows]
     missing = sum(record.status == "completed" and record.final(metric) is None for record in records)
     seeds = {tuple(record.seed for record in row.arm.records) for row in rows}
     losses_differ = any(key == "loss" or key.startswith("loss.") for key in differing_keys(arms))
     no_spread = sum(_same_gap_everywhere(row, rows[0], metric) for row in rows if row.rank is not None)
-    cautions = {
+    found = {
         f"{no_spread} arm(s) differ from the best by the same amount in every seed: an interval of no width shows that "
         f"{visible(metric)} is coarse, not that the difference is sure": no_spread > 0,
         f"{missing} completed run(s) have no finite {visible(metric)}": missing > 0,
@@ -110,7 +109,7 @@ def _cautions(
             metric == "val/loss" and losses_differ
         ),
     }
-    return [f"caution: {text}" for text, applies in cautions.items() if applies]
+    return [text for text, applies in found.items() if applies]
 
 
 def _same_gap_everywhere(row: Row, best: Row, metric: str) -> bool:

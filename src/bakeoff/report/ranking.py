@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 
@@ -18,7 +18,7 @@ from bakeoff.report.arms import Arm, group_arms
 from bakeoff.report.effects import signed_values
 from bakeoff.report.metric import METRIC, check_metric, metric_direction
 from bakeoff.report.records import Record, UnreadableRun
-from bakeoff.report.standing import set_of_best
+from bakeoff.report.standing import Standing, standing
 from bakeoff.runs.metrics import Direction, on_test_data
 from bakeoff.stats import Estimate, mean_interval
 
@@ -73,11 +73,17 @@ def rank_arms(
     rows = [_row(arm, missing[arm.folder], metric) for arm in group_arms(records)]
     rows.sort(key=lambda row: _sort_key(row, direction))
     keys = [_sort_key(row, direction) for row in rows]
-    ranked = {row.arm.folder: signed_values(row.arm, metric, direction) for row in rows if row.all_completed}
-    best = set_of_best(ranked, rows[0].arm.folder) if len(ranked) > 1 else set()
+    found = stand(rows, metric, direction)
+    best = frozenset[str]() if found is None else found.best
     return [
         _with_rank(row, rows[0], 1 + bisect_left(keys, key), metric, best) for row, key in zip(rows, keys, strict=True)
     ]
+
+
+def stand(rows: Sequence[Row], metric: str, direction: Direction) -> Standing | None:
+    """All arms that have a rank against each other, the first of `rows` ahead; None of fewer than two."""
+    ranked = {row.arm.folder: signed_values(row.arm, metric, direction) for row in rows if row.all_completed}
+    return standing(ranked, rows[0].arm.folder) if len(ranked) > 1 else None
 
 
 def _row(arm: Arm, unreadable: int, metric: str) -> Row:
@@ -105,7 +111,7 @@ def _sort_key(row: Row, direction: Direction) -> tuple[int, float]:
     return (0 if row.all_completed else 1), value
 
 
-def _with_rank(row: Row, first: Row, rank: int, metric: str, best: set[str]) -> Row:
+def _with_rank(row: Row, first: Row, rank: int, metric: str, best: frozenset[str]) -> Row:
     if not row.all_completed:
         return row
     shared = row.arm.completed(metric).keys() & first.arm.completed(metric).keys()

@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from bakeoff.stats import compare_arms, compare_family, decide
+from bakeoff.stats import LEVEL, Comparison, compare_arms, compare_family, decide
 
 MOST_ARMS = 100  # all pairs of more take seconds
 Values = Mapping[str, Mapping[int, float | None]]
 
 
-def set_of_best(arms: Values, leader: str) -> set[str]:
-    """The arms among which the best one is, sure at 95% for all pairs of arms at once.
+@dataclass(frozen=True)
+class Standing:
+    """The set of best, and how much better the first arm is than each other; sure at 95% for all pairs of arms."""
+
+    best: frozenset[str]
+    gaps: Mapping[str, Comparison]
+
+
+def standing(arms: Values, first: str) -> Standing:
+    """Compares all arms.
 
     Args:
         arms: arm -> seed -> value, larger is better; None is a bad end.
-        leader: the arm that is ahead. Of more than 100 arms each is compared with it alone, corrected for all pairs
+        first: the arm that is ahead. Of more than 100 arms each is compared with it alone, corrected for all pairs
             nevertheless, since the same runs chose it.
 
     """
     generator = np.random.default_rng(0)
+    others = [name for name in arms if name != first]
     if len(arms) <= MOST_ARMS:
-        return set(compare_arms(arms, generator=generator).best)
-    differences = {name: _differences(arms[leader], arms[name]) for name in arms if name != leader}
-    others = math.comb(len(arms), 2) - len(differences)
-    found = compare_family(differences, others=others, generator=generator)
-    return {leader, *(name for name in found if decide(found[name]) != "better")}
+        found = compare_arms(arms, level=LEVEL, generator=generator)
+        return Standing(frozenset(found.best), {name: found.comparison(first, name) for name in others})
+    differences = {name: _differences(arms[first], arms[name]) for name in others}
+    gaps = compare_family(differences, others=math.comb(len(arms), 2) - len(others), generator=generator)
+    return Standing(frozenset({first, *(name for name in others if decide(gaps[name]) != "better")}), gaps)
 
 
 def _differences(first: Mapping[int, float | None], second: Mapping[int, float | None]) -> dict[int, float]:
