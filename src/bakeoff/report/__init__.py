@@ -1,10 +1,11 @@
 """From the records that runs leave on disk to tables, curves and JSON; needs no torch and no Lightning.
 
-`records` reads a sweep folder, `arms` groups and names what it holds, `metric` says what ranks and in which direction,
-`ranking` ranks, `leaderboard` prints; `filters` picks runs and `runs_table` lists them, `runs_csv` writes them as CSV,
-`repeat` gives the command of one; `curves` reads event files and `bands` averages them over seeds; `reader`,
-`sweep_json` and `measures_json` give a page its data. `bakeoff-report` is `command.main`, `bakeoff-runs` is
-`runs_command.main`.
+`records` reads a sweep folder, `arms` groups and names what it holds, `metric` says what ranks and in which direction.
+`ranking` ranks and `standing` says which arms may be the best, `effects` what each choice changes, `answer` says so in
+words, `leaderboard` prints the arms, `sweep_text` all of it, `verdict_json` the same for programs. `filters` picks runs
+and `runs_table` lists them, `runs_csv` writes them as CSV, `repeat` gives the command of one. `curves` reads event
+files and `bands` averages them over seeds; `reader`, `sweep_json` and `measures_json` give a page its data.
+`bakeoff-report` is `command.main`, `bakeoff-runs` is `runs_command.main`.
 
 Each name below is imported when it is first used: `bakeoff-runs` starts without numpy, scipy and TensorBoard.
 """
