@@ -13,7 +13,8 @@ from bakeoff.report.metric import METRIC, metric_direction
 from bakeoff.report.record import Record
 from bakeoff.report.table import Column, number_format, shorten, text_table, visible
 from bakeoff.runs.metrics import Direction
-from bakeoff.stats import Comparison, Decision, decide
+from bakeoff.stats import Comparison, decide
+from bakeoff.stats.decision import Decision
 
 WIDTH = 24
 SAYS: dict[Decision, str] = {

@@ -12,11 +12,13 @@ import numpy as np
 from bakeoff.report.arms import Arm, as_cell, differing_keys, typed
 from bakeoff.report.table import visible
 from bakeoff.runs.metrics import Direction
-from bakeoff.stats import LEVEL, Comparison, Contrast, Decision, MainEffect, detectable_difference, main_effect
+from bakeoff.stats import Comparison, Contrast, MainEffect, detectable_difference, main_effect
+from bakeoff.stats.decision import Decision
+from bakeoff.stats.interval import LEVEL
 
 NONE = "-"  # a choice left at its default
 BAD_ENDS = ("diverged", "failed")
-MOST_LEVELS = 20
+MAX_LEVELS = 20
 Level = str | None  # of a choice, with its type (`typed`)
 
 
@@ -127,7 +129,7 @@ def choice_effects(arms: Sequence[Arm], metric: str, direction: Direction) -> li
             {other: texts[other] for other in keys if other != key},
         )
         for place, key in enumerate(keys)
-        if len(texts[key]) <= MOST_LEVELS
+        if len(texts[key]) <= MAX_LEVELS
     ]
     return [one for one in found if one.is_crossed()]
 

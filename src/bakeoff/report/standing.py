@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bakeoff.stats import LEVEL, Comparison, compare_arms, compare_family, decide
+from bakeoff.stats import Comparison, compare_arms, compare_family, decide
+from bakeoff.stats.interval import LEVEL
 
-MOST_ARMS = 100  # all pairs of more take seconds
+MAX_ARMS = 100  # all pairs of more take seconds
 Values = Mapping[str, Mapping[int, float | None]]
 
 
@@ -33,7 +34,7 @@ def standing(arms: Values, first: str) -> Standing:
     """
     generator = np.random.default_rng(0)
     others = [name for name in arms if name != first]
-    if len(arms) <= MOST_ARMS:
+    if len(arms) <= MAX_ARMS:
         found = compare_arms(arms, level=LEVEL, generator=generator)
         return Standing(frozenset(found.best), {name: found.comparison(first, name) for name in others})
     differences = {name: _differences(arms[first], arms[name]) for name in others}

@@ -20,7 +20,8 @@ from bakeoff.report.records import Sweep
 from bakeoff.report.repeat import command_of
 from bakeoff.report.standing import Standing
 from bakeoff.runs.metrics import Direction
-from bakeoff.stats import LEVEL, Comparison, Estimate, count_wins
+from bakeoff.stats import Comparison, Estimate, count_wins
+from bakeoff.stats.interval import LEVEL
 
 SCHEMA = 1
 Json = dict[str, Any]

@@ -16,11 +16,11 @@ generator. Nothing here imports scipy.stats, which takes a second.
 from bakeoff.stats.aggregate import interquartile_mean, mean, median
 from bakeoff.stats.arms import compare_arms
 from bakeoff.stats.bootstrap import bootstrap_interval, stratified_bootstrap
-from bakeoff.stats.decision import Decision, below_resolution, decide
+from bakeoff.stats.decision import below_resolution, decide
 from bakeoff.stats.family import Comparison, compare_family, compare_signs, holm
 from bakeoff.stats.flips import FlipTest, max_t_test, sign_flip_test, sign_flips
 from bakeoff.stats.interactions import Interaction, interaction
-from bakeoff.stats.interval import LEVEL, Estimate, mean_interval
+from bakeoff.stats.interval import Estimate, mean_interval
 from bakeoff.stats.main_effects import Contrast, MainEffect, contrast, main_effect
 from bakeoff.stats.paired import paired_difference, paired_t_test, too_close_to_call
 from bakeoff.stats.power import detectable_difference, paired_t_power, seeds_needed
@@ -42,10 +42,8 @@ from bakeoff.stats.trials import expected_best, learning_rate_sensitivity, tunab
 from bakeoff.stats.wins import Wins, binomial_interval, count_wins, improvement
 
 __all__ = [
-    "LEVEL",
     "Comparison",
     "Contrast",
-    "Decision",
     "Estimate",
     "FlipTest",
     "Interaction",
