@@ -9,6 +9,7 @@ from scipy.stats import ttest_1samp
 from bakeoff.report.answer import render_answer
 from bakeoff.report.arms import group_arms
 from bakeoff.report.effects import choice_effects
+from bakeoff.report.records import as_sweep
 from bakeoff.report.sweep_text import sweep_text
 
 LOSSES, OPTIMIZERS, SEEDS = ("mse", "hinge", "huber"), ("sgd", "adam"), range(5)
@@ -78,7 +79,7 @@ def test_the_sentences(grid):
     assert " over hinge and 0.03" in loss
     assert loss.endswith(" over huber (5 seeds)")
     assert optimizer.startswith(
-        "optimizer: too close to call among adam and sgd at 5 seeds, which show differences from"
+        "optimizer: too close to call among adam and sgd at 5 seeds, which would show differences from"
     )
 
 
@@ -155,6 +156,34 @@ def test_no_run_that_ended_well(make_record):
     assert render_answer(records) == ""
 
 
+def test_a_level_whose_runs_all_ended_badly_is_not_beaten_by_a_number(grid):
+    text = render_answer(grid([("huber", optimizer, seed) for optimizer in OPTIMIZERS for seed in SEEDS], "diverged"))
+    said = text.splitlines()[0]
+    assert said.startswith("loss: mse is best, by 0.02")
+    assert said.endswith("over hinge (5 seeds); 10 of 10 runs of huber ended badly")
+    assert "left out of loss: mse than huber, for runs that are missing or ended badly: all settings" in text
+
+
+def test_a_level_is_not_best_by_the_runs_that_are_left(grid):
+    """mse is ahead, but diverges with one of the optimizers."""
+    text = render_answer(grid([("mse", "adam", seed) for seed in SEEDS], "diverged"))
+    said = text.splitlines()[0]
+    assert said.startswith(
+        "loss: not decided between hinge and mse (5 seeds); huber is worse, by 0.0091; mse is better by"
+    )
+    assert said.endswith(" where its runs ended well; 5 of 10 runs of mse ended badly")
+    rows = {line.split()[2]: line for line in text.splitlines() if line.startswith("loss  ")}
+    assert "bad ends" in rows["mse"]
+    assert "left out of loss: hinge than mse, for runs that are missing or ended badly: optimizer=adam" in text
+
+
+def test_a_seed_that_is_left_out_is_named(grid):
+    text = render_answer(grid([("hinge", "adam", 2)], "interrupted"))
+    assert "(4 seeds)" in text.splitlines()[0]
+    assert "left out of loss: mse than hinge, for runs that are missing or ended badly: seed 2" in text
+    assert "ended badly;" not in text.splitlines()[0]
+
+
 def test_one_arm(make_record):
     assert render_answer([make_record("loss=mse", seed) for seed in SEEDS]) == ""
 
@@ -167,5 +196,5 @@ def test_control_characters_of_a_choice_are_escaped(make_record):
 
 
 def test_the_answer_stands_before_the_arms(grid):
-    text = sweep_text(grid())
+    text = sweep_text(as_sweep(grid(), None))
     assert text.index("loss: mse is best") < text.index("rank")

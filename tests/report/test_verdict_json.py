@@ -61,7 +61,7 @@ def test_small_values_are_better(sweep, write_run):
 
 
 def test_it_agrees_with_the_text(sweep):
-    found, text = verdict(sweep), sweep_text(read_sweep(sweep).records)
+    found, text = verdict(sweep), sweep_text(read_sweep(sweep))
     for effect in found["main_effects"]:
         assert effect["says"] in text.splitlines()
         for level in effect["levels"]:

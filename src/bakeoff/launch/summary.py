@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -27,14 +28,8 @@ def print_summary(sweep: Sweep, config: DictConfig) -> None:
     folder = Path(config.hydra.sweep.dir)
     _keep_tuning_note(folder, config.tuning_note)
     metric = resolve_metric(sweep.records, config.metric)
-    leaderboard = sweep_text(
-        sweep.records,
-        sweep.unreadable,
-        metric=metric,
-        direction=config.metric_direction,
-        tuning_note=config.tuning_note,
-    )
-    print(f"\n{leaderboard}")
+    stated = replace(sweep, tuning_note=config.tuning_note)
+    print(f"\n{sweep_text(stated, metric=metric, direction=config.metric_direction)}")
     Overview(folder, config.metric).update()  # nothing is written that is up to date
     for line in _failures(folder, sweep.records):
         print(line)

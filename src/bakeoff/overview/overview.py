@@ -141,7 +141,7 @@ def _curves(sweep: Sweep, metric: str) -> list[str]:
 
 def _leaderboard(sweep: Sweep, metric: str) -> str:
     try:
-        table = sweep_text(sweep.records, sweep.unreadable, metric=metric, tuning_note=sweep.tuning_note)
+        table = sweep_text(sweep, metric=metric)
     except UserError as error:
         return f"No leaderboard: {code_block(str(error))}"
     return code_block(table)

@@ -53,8 +53,7 @@ def _text(sweep: Sweep, arguments: argparse.Namespace) -> str:
     metric, direction = resolve_metric(sweep.records, arguments.metric), arguments.direction
     if arguments.json:
         return verdict_text(sweep, metric=metric, direction=direction)
-    note = sweep.tuning_note
-    return sweep_text(sweep.records, sweep.unreadable, metric=metric, direction=direction, tuning_note=note)
+    return sweep_text(sweep, metric=metric, direction=direction)
 
 
 if __name__ == "__main__":

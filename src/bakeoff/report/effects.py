@@ -12,7 +12,7 @@ import numpy as np
 from bakeoff.report.arms import Arm, as_cell, differing_keys, typed
 from bakeoff.report.table import visible
 from bakeoff.runs.metrics import Direction
-from bakeoff.stats import Comparison, Contrast, MainEffect, detectable_difference, main_effect
+from bakeoff.stats import Comparison, Contrast, MainEffect, decide, detectable_difference, main_effect
 from bakeoff.stats.decision import Decision
 from bakeoff.stats.interval import LEVEL
 
@@ -27,7 +27,8 @@ class Gap:
     """How much better the leading level of a choice is than another: `differences` are averaged over settings.
 
     `depends`: it varies so much with the other choices that each setting is to be looked at by itself, sure for all
-    levels of the choice at once.
+    levels of the choice at once. `barred`: it is sure, but decides nothing, since runs of the one that is ahead ended
+    badly.
     """
 
     level: str
@@ -35,24 +36,27 @@ class Gap:
     differences: Contrast
     says: Decision
     depends: bool
+    barred: bool
 
 
 @dataclass(frozen=True)
 class ChoiceEffect:
     """One compared choice. `texts` maps its levels to what a table shows, in the order in which they are first met.
 
-    `others` does so for each other choice. A difference is how much better one level is than another, in the metric's
-    units, whether large or small values are better.
+    `others` does so for each other choice; `bad_ends` says of each level how many of how many runs ended badly. A
+    difference is how much better one level is than another, in the metric's units, whether large or small values are
+    better.
     """
 
     key: str
     texts: Mapping[Level, str]
     effect: MainEffect
     others: Mapping[str, Mapping[Level, str]]
+    bad_ends: Mapping[str, tuple[int, int]]
 
     @property
     def leader(self) -> str | None:
-        """The level that is ahead; None where no run ended well."""
+        """The level that is ahead of those with the fewest bad ends; None where no run ended well."""
         return next((text for level, text in self.texts.items() if level == self._leader), None)
 
     @property
@@ -89,8 +93,9 @@ class ChoiceEffect:
     def _gap(self, level: Level, certainty: float) -> Gap:
         standings, first, differences = self.effect.standings, self._leader, self._differences(level)
         depends = differences.interaction is not None and differences.interaction.large(certainty)
-        says = standings.decision(first, level)
-        return Gap(self.texts[level], standings.comparison(first, level), differences, says, depends)
+        comparison, says = standings.comparison(first, level), standings.decision(first, level)
+        barred = says == "undecided" and decide(comparison) != says
+        return Gap(self.texts[level], comparison, differences, says, depends, barred)
 
     def _differences(self, level: Level) -> Contrast:
         found = self.effect.contrasts.get((self._leader, level))
@@ -127,6 +132,10 @@ def choice_effects(arms: Sequence[Arm], metric: str, direction: Direction) -> li
             texts[key],
             main_effect(values, place, generator=np.random.default_rng(0)),
             {other: texts[other] for other in keys if other != key},
+            {
+                texts[key][level]: _bad_ends([arm for arm in arms if typed(arm.overrides, key) == level])
+                for level in texts[key]
+            },
         )
         for place, key in enumerate(keys)
         if len(texts[key]) <= MAX_LEVELS
@@ -136,6 +145,11 @@ def choice_effects(arms: Sequence[Arm], metric: str, direction: Direction) -> li
 
 def _text(arm: Arm, key: str) -> str:
     return as_cell(arm.overrides[key]) if key in arm.overrides else NONE
+
+
+def _bad_ends(arms: Sequence[Arm]) -> tuple[int, int]:
+    runs = [run for arm in arms for run in arm.records]
+    return sum(run.status in BAD_ENDS for run in runs), len(runs)
 
 
 def signed_values(arm: Arm, metric: str, direction: Direction) -> dict[int, float | None]:

@@ -97,6 +97,7 @@ def _effect(effect: ChoiceEffect) -> Json:
         "says": sentence(effect),
         "leader": effect.leader,
         "set_of_best": effect.best,
+        "bad_ends": {level: {"bad": bad, "runs": runs} for level, (bad, runs) in effect.bad_ends.items()},
         "levels": [_level(gap) for gap in effect.gaps()],
     }
 
@@ -106,7 +107,7 @@ def _level(gap: Gap) -> Json:
     found = differences.interaction
     return {
         "level": gap.level,
-        "behind_leader": _gap(gap.comparison) | {"says": gap.says},
+        "behind_leader": _gap(gap.comparison) | {"says": gap.says, "barred": gap.barred},
         "settings": len(differences.settings),
         "settings_left_out": len(differences.dropped_settings),
         "seeds_left_out": list(differences.dropped_seeds),
