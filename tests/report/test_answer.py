@@ -79,7 +79,7 @@ def test_the_sentences(grid):
     assert " over hinge and 0.03" in loss
     assert loss.endswith(" over huber (5 seeds)")
     assert optimizer.startswith(
-        "optimizer: too close to call among adam and sgd at 5 seeds, which would show differences from"
+        "optimizer: too close to call among adam and sgd at 5 seeds, which would show differences of"
     )
 
 
