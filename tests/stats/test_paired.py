@@ -102,3 +102,13 @@ def test_one_difference_and_none_decide_nothing():
     assert paired_t_test([]) == paired_t_test([3.0]) == 1
     with pytest.raises(ValueError, match="finite"):
         paired_t_test([1.0, math.nan])
+
+
+@pytest.mark.parametrize("n", [3, 5])
+@pytest.mark.parametrize("spread", [0.3, 0.7, 1.0, 2.0, 5.0])
+def test_a_metric_in_coarse_steps_makes_nothing_surer(n, spread):
+    """Arms alike, whose values are counts: by how many steps a seed moves them, a share of one or several."""
+    generator = np.random.default_rng(0)
+    counts = np.round(generator.normal(10.3, spread, (2, 1500, n)))
+    called = [paired_t_test(first - second) <= 0.05 for first, second in zip(*counts, strict=True)]
+    assert np.mean(called) < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 1500)
