@@ -1,5 +1,6 @@
 """`trainer.strategy=fsdp`: two processes on the CPU, by gloo, with a part of each weight, that train as one does."""
 
+import dataclasses
 import os
 import re
 from pathlib import Path
@@ -8,19 +9,19 @@ import pytest
 import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
-from torch.utils.data import Dataset
 
 from bakeoff.errors import UserError
 from bakeoff.report.curves import read_curves
+from bakeoff.train.check_fsdp import check_fsdp
 
-from .devices import checkpoint, on, other_processes
+from .devices import POINTS, checkpoint, on, other_processes
 from .stops import StopsAfter
 
 FSDP = "trainer.strategy=fsdp"
 CASES = {
     "classification": ("optimizer=adam", "clip.norm=0.5", "schedule=cosine"),
     "regression": ("data=diabetes", "loss=mse", "metric=val/rmse", "optimizer.lr=0.01", "optimizer.momentum=0.9"),
-    "a dataset": (f"data._target_={__name__}.Points", "optimizer=rmsprop", "clip.value=0.01"),
+    "a dataset": (f"data._target_={POINTS}", "optimizer=rmsprop", "clip.value=0.01"),
     "groups": ("optimizer=adamw", "param_groups=no_decay", "optimizer.weight_decay=0.1", "log=full"),
     "full batch": ("batch_size=full", "optimizer._target_=torch.optim.NAdam"),
     "a loss with weights": (f"loss._target_={__name__}.Weighted", "optimizer=adam"),
@@ -31,21 +32,6 @@ CASES = {
     "schedule-free": ("optimizer._target_=schedulefree.AdamWScheduleFree",),
 }
 QUICK = ("classification", "a loss with weights")
-
-
-class Points(Dataset):
-    """61 of them are trained on: of the last batch of 29 one process takes 15 and the other 14."""
-
-    def __init__(self):
-        generator = torch.Generator().manual_seed(1)
-        self.x = torch.randn(101, 5, generator=generator)
-        self.targets = (self.x.sum(1) > 0).long()
-
-    def __len__(self):
-        return len(self.x)
-
-    def __getitem__(self, i):
-        return self.x[i], int(self.targets[i])
 
 
 class Weighted(nn.Module):
@@ -406,7 +392,7 @@ class KeepsRows(torch.optim.SGD):
         ),
         (
             (f"model._target_={__name__}.RemembersMore",),
-            "RemembersMore cannot be trained with it (a step must use each of the 4 weights that are trained, this one",
+            "RemembersMore cannot be trained with it (weights are used outside of the net, or not as attributes of",
         ),
         (
             (f"model._target_={__name__}.Renormalizes",),
@@ -424,6 +410,21 @@ def test_what_cannot_be_trained_with_it_is_refused(make_run, command, message):
         make_run(*devices, FSDP, "batch_size=16", *command)
     assert "\n" not in str(refused.value)
     assert not torch.distributed.is_initialized()
+
+
+def test_a_loss_that_reads_the_net_is_refused_and_the_net_left_alone(make_run):
+    """In a function: copies of functions share what they hold."""
+    run = make_run("trainer.devices=2", "batch_size=16").run
+    net = run.parts.net
+
+    def loss(output, target):
+        return nn.functional.cross_entropy(output, target) + 0.1 * next(net.parameters()).square().sum()
+
+    parts = dataclasses.replace(run.parts, loss=loss)
+    settings = dataclasses.replace(run.settings, trainer=dataclasses.replace(run.settings.trainer, strategy="fsdp"))
+    with pytest.raises(UserError, match=r"MLP cannot be trained with it.*used outside of the net"):
+        check_fsdp(parts, settings)
+    assert all(p.grad is None and not isinstance(p, DTensor) for p in net.parameters())
 
 
 def test_a_run_is_another_one_with_it(make_run):

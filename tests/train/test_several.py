@@ -12,13 +12,13 @@ from bakeoff.errors import UserError
 from bakeoff.report.curves import read_curves
 from bakeoff.train import RunSession, train
 
-from .devices import STEPS, on, other_processes
+from .devices import POINTS, STEPS, Points, on, other_processes
 from .stops import StopsAfter
 
 CASES = {
     "classification": ("model=mlp", "optimizer=adam", "clip.norm=0.5", "schedule=cosine"),
     "regression": ("data=diabetes", "loss=mse", "metric=val/rmse", "optimizer.lr=0.01"),
-    "a dataset": (f"data._target_={__name__}.Points", "optimizer.momentum=0.9"),
+    "a dataset": (f"data._target_={POINTS}", "optimizer.momentum=0.9"),
     "labels that are ignored": (
         f"data._target_={__name__}.Sequences",
         f"model._target_={__name__}.Tagger",
@@ -27,21 +27,6 @@ CASES = {
     ),
     "full batch": ("batch_size=full", "optimizer=adam"),
 }
-
-
-class Points(Dataset):
-    """61 of them are trained on: of the last batch of 29 one process takes 15 and the other 14."""
-
-    def __init__(self):
-        generator = torch.Generator().manual_seed(1)
-        self.x = torch.randn(101, 5, generator=generator)
-        self.targets = (self.x.sum(1) > 0).long()
-
-    def __len__(self):
-        return len(self.x)
-
-    def __getitem__(self, i):
-        return self.x[i], int(self.targets[i])
 
 
 class Sequences(Dataset):

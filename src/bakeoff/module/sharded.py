@@ -94,6 +94,8 @@ def check_before_backward(loss: Tensor, module: nn.Module) -> None:
 
     """
     used, trained = len(set(_leaves(loss))), sum(p.requires_grad for p in module.parameters())
+    if used > trained:
+        raise ShardingError("weights are used outside of the net, or not as attributes of their modules")
     if used != trained:
         raise ShardingError(
             f"a step must use each of the {trained} weights that are trained, this one uses {used}; "

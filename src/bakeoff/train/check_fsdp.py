@@ -7,7 +7,6 @@ training. What works with several processes alone is seen in the first step of t
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import warnings
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from torch.distributed.tensor import DTensor
 
 from bakeoff.errors import UserError
 from bakeoff.module import SupervisedModule, build_optimizer
+from bakeoff.module.loss_parameters import copied
 from bakeoff.module.optimizer_mode import OptimizerMode
 from bakeoff.module.sharded import check_after_backward, check_before_backward, shard
 from bakeoff.module.split import SplitOptimizer
@@ -68,7 +68,7 @@ def _misfit_in_a_step(parts: SupervisedParts) -> str | None:
         for examples in (EXAMPLES, None):  # a loss may count on the number of a whole batch
             batch = example_batch("train", parts.data, examples)
             try:
-                net, loss = copy.deepcopy((parts.net, parts.loss))
+                net, loss = copied((parts.net, parts.loss))
             except Exception:  # what a user's class holds may not be made to be copied
                 return None
             module = supervised_module(parts, net, loss, {})
